@@ -1,0 +1,89 @@
+//! The kinds of finding: one table that every renderer reads.
+
+use serde::{Deserialize, Serialize};
+
+/// How sure a verdict is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certainty {
+    /// It cannot be otherwise: a wait cycle, a thread nobody can wake.
+    Proved,
+    /// It happened in this execution: two accesses without happens-before, a
+    /// thread still running after the grace period.
+    Observed,
+    /// It could happen in another execution. Never an error by default.
+    Potential,
+}
+
+/// How a finding counts. Only errors make the exit code 66.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Fails the run.
+    Error,
+    /// Shown, does not fail the run.
+    Warning,
+    /// Shown on request or in short.
+    Note,
+}
+
+/// What was found. Each variant has one row in [`Kind::info`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Two conflicting accesses without happens-before between them.
+    DataRace,
+    /// An access to heap memory that another thread frees, unordered.
+    RaceWithFree,
+    /// An access to a stack slot whose function returns, unordered.
+    RaceWithReturn,
+    /// A volatile access that races: a seqlock or speculative read by design.
+    VolatileRace,
+    /// A thread that is still alive when the test is over.
+    LeakedThread,
+    /// Threads that wait for each other and can never run again.
+    Deadlock,
+}
+
+/// The row of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KindInfo {
+    /// Stable code, for `leakcheck explain`.
+    pub code: &'static str,
+    /// The `kind` of the JSON output: `data-race`, `leaked-thread`, `deadlock`.
+    pub name: &'static str,
+    /// Level by default.
+    pub level: Level,
+}
+
+impl Kind {
+    /// All kinds, in the order of their codes.
+    pub const ALL: [Self; 6] = [
+        Self::DataRace,
+        Self::LeakedThread,
+        Self::Deadlock,
+        Self::RaceWithFree,
+        Self::RaceWithReturn,
+        Self::VolatileRace,
+    ];
+
+    /// The row of this kind.
+    pub const fn info(self) -> KindInfo {
+        match self {
+            Self::DataRace => KindInfo { code: "LC0001", name: "data-race", level: Level::Error },
+            Self::LeakedThread => {
+                KindInfo { code: "LC0002", name: "leaked-thread", level: Level::Error }
+            }
+            Self::Deadlock => KindInfo { code: "LC0003", name: "deadlock", level: Level::Error },
+            Self::RaceWithFree => {
+                KindInfo { code: "LC0004", name: "data-race", level: Level::Error }
+            }
+            Self::RaceWithReturn => {
+                KindInfo { code: "LC0005", name: "data-race", level: Level::Error }
+            }
+            Self::VolatileRace => {
+                KindInfo { code: "LC0006", name: "data-race", level: Level::Warning }
+            }
+        }
+    }
+}

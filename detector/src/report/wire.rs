@@ -1,0 +1,321 @@
+//! The wire file: what a process under leakcheck saw, for the command to read.
+//!
+//! The runtime appends one JSON object a line to
+//! `$LEAKCHECK_WIRE_DIR/<pid>-<nonce>.ndjson`, each with a single `write`, so
+//! that a crash loses nothing that was found before it. A line without its
+//! newline is the truncated last record of a killed process.
+//!
+//! Addresses are looked up by the reader. A [`Pc`] is already inside the call
+//! instruction (return address − 1), so it is looked up as it is. The
+//! [`Module`] records tell which file is mapped where; they precede the
+//! first record that has a pc inside them.
+//!
+//! What it misses: the process knows addresses only; names of functions,
+//! files, variables and types come from the DWARF and symbol tables of the
+//! modules, read by the command.
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::{Certainty, Kind};
+
+/// Version of this format; the reader refuses another.
+pub const WIRE_SCHEMA: u32 = 1;
+
+/// Environment variable that names the directory of the wire files.
+pub const WIRE_DIR_ENV: &str = "LEAKCHECK_WIRE_DIR";
+
+/// Environment variable: milliseconds that a thread may take to end after the
+/// test is over, where no event tells sooner. Default 1000.
+pub const GRACE_ENV: &str = "LEAKCHECK_GRACE_MS";
+
+/// An address inside the instruction that was executing.
+pub type Pc = u64;
+
+/// A call stack, innermost frame first.
+pub type Stack = Vec<Pc>;
+
+/// Number of a thread, unique in its process: 0 is the main thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ThreadId(pub u32);
+
+/// One line of a wire file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Record {
+    /// First line.
+    Start(Start),
+    /// A mapped file with code or static data.
+    Module(Module),
+    /// A thread, written before the first record that mentions it, and again
+    /// when it is mentioned under a new name.
+    Thread(Thread),
+    /// Something found.
+    Finding(Finding),
+    /// The process dies of a signal (SIGSEGV, SIGBUS, SIGABRT …).
+    Crash(Crash),
+    /// Something that was not seen.
+    Gap(Gap),
+    /// Last line of a process that ended in good order.
+    End(End),
+}
+
+/// Which process this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// [`WIRE_SCHEMA`].
+    pub schema: u32,
+    /// Process id.
+    pub pid: u32,
+    /// Parent's process id.
+    pub ppid: u32,
+    /// Path of the executable.
+    pub exe: String,
+    /// True in the child of a `fork` without exec.
+    pub forked: bool,
+}
+
+/// A mapped file. `pc - start + offset` is the file offset; `pc - bias` is the
+/// address that DWARF and the symbol table use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// Path of the file.
+    pub path: String,
+    /// Load bias: run-time address − address in the file.
+    pub bias: u64,
+    /// Lowest address of its loaded segments.
+    pub start: u64,
+    /// One past the highest address of its loaded segments.
+    pub end: u64,
+}
+
+/// A thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// Its number.
+    pub id: ThreadId,
+    /// Its name, if it has one (the kernel keeps 15 bytes of it).
+    pub name: Option<String>,
+    /// Who spawned it; none for the main thread.
+    pub parent: Option<ThreadId>,
+    /// Where it was spawned: the stack of the spawner.
+    pub spawned_at: Stack,
+    /// True once it has ended.
+    pub finished: bool,
+}
+
+/// Something found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What.
+    pub kind: Kind,
+    /// How sure.
+    pub certainty: Certainty,
+    /// The two accesses of a race (the later first), the leaked thread, or
+    /// the threads of a cycle in the order owner ← waiter (leg n waits for
+    /// what leg n+1 owns, the last for what the first owns).
+    pub legs: Vec<Leg>,
+    /// What the memory of a race is.
+    pub memory: Option<Memory>,
+    /// True when all threads of the process are stuck, and it was ended.
+    pub fatal: bool,
+}
+
+/// One side of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Its stack at that point; empty if the history no longer has it.
+    pub stack: Stack,
+    /// The access, for a leg of a race.
+    pub access: Option<Access>,
+    /// The locks that the thread held there.
+    pub locks: Vec<Lock>,
+    /// What the thread waits for, for a leaked or stuck one.
+    pub wait: Option<Wait>,
+}
+
+/// How memory was accessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Read, write …
+    pub op: AccessOp,
+    /// True for an atomic access.
+    pub atomic: bool,
+    /// Address of the first byte.
+    pub addr: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What an access does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccessOp {
+    /// Reads.
+    Read,
+    /// Writes, or reads and writes.
+    Write,
+    /// Gives a heap block back.
+    Free,
+    /// Returns from the function whose stack slot it is.
+    Return,
+}
+
+/// What a piece of memory is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum Memory {
+    /// A static variable; named by the reader from the symbol table.
+    Static {
+        /// The address.
+        addr: u64,
+    },
+    /// A heap block.
+    Heap {
+        /// The address inside it.
+        addr: u64,
+        /// Start of the block.
+        start: u64,
+        /// Requested size in bytes.
+        size: u64,
+        /// Who allocated it.
+        thread: ThreadId,
+        /// Where.
+        stack: Stack,
+    },
+    /// The stack of a thread.
+    Stack {
+        /// The address.
+        addr: u64,
+        /// Whose.
+        thread: ThreadId,
+    },
+    /// A thread-local variable.
+    ThreadLocal {
+        /// The address.
+        addr: u64,
+        /// Whose.
+        thread: ThreadId,
+    },
+    /// Mapped by `mmap`.
+    Mapped {
+        /// The address.
+        addr: u64,
+    },
+    /// Not known.
+    Unknown {
+        /// The address.
+        addr: u64,
+    },
+}
+
+/// A lock that a thread holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// Address of the lock word; equal addresses are one lock.
+    pub addr: u64,
+    /// Where it was acquired.
+    pub stack: Stack,
+    /// Held for reading only (RwLock).
+    pub shared: bool,
+}
+
+/// What a thread waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// On what.
+    pub on: WaitOn,
+    /// Since how long, in milliseconds.
+    pub for_ms: u64,
+    /// True if it ends by itself (a timeout).
+    pub timed: bool,
+    /// The address waited on, if any: lock word, futex.
+    pub addr: Option<u64>,
+    /// The thread that must act for it to end, where known.
+    pub owner: Option<ThreadId>,
+    /// Where that thread acquired what is waited for.
+    pub acquired_at: Stack,
+}
+
+/// What kind of object a thread waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitOn {
+    /// A mutex (std, parking_lot, pthread).
+    Mutex,
+    /// A reader-writer lock, for reading.
+    RwLockRead,
+    /// A reader-writer lock, for writing.
+    RwLockWrite,
+    /// A condition variable.
+    Condvar,
+    /// `park`, or a channel that parks: told apart by the stack.
+    Park,
+    /// The end of another thread.
+    Join,
+    /// A futex of unknown use: told apart by the stack.
+    Futex,
+    /// A sleep.
+    Sleep,
+    /// A file descriptor: read, accept, poll, epoll_wait …
+    Io,
+    /// Nothing: it runs.
+    Running,
+}
+
+/// A process that dies of a signal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crash {
+    /// Signal number.
+    pub signal: i32,
+    /// Fault address of SIGSEGV and SIGBUS.
+    pub addr: Option<u64>,
+    /// The thread, and its stack.
+    pub thread: ThreadId,
+    /// Its stack.
+    pub stack: Stack,
+    /// True if the fault is in the guard page of the thread's stack.
+    pub stack_overflow: bool,
+}
+
+/// Something that was not seen, so that "clean" can say so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Which.
+    pub gap: GapKind,
+    /// How many.
+    pub count: u64,
+    /// A path or name, where there is one.
+    pub detail: Option<String>,
+}
+
+/// What can go unseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GapKind {
+    /// A shared library whose code is not instrumented.
+    UninstrumentedLibrary,
+    /// A race was found but its earlier stack had left the history.
+    HistoryLost,
+    /// Threads that ended long ago and were forgotten to reuse their slot.
+    ForgottenThreads,
+    /// Memory outside the shadow: accesses there are not checked.
+    UnshadowedMemory,
+    /// Findings beyond the limit of one process, not written.
+    FindingsDropped,
+    /// A wire write that failed.
+    WireWriteFailed,
+}
+
+/// A process that ended in good order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Exit status.
+    pub status: i32,
+    /// By `_exit` or `quick_exit`, without the check for leaked threads.
+    pub abrupt: bool,
+    /// Threads created in all.
+    pub threads: u64,
+}

@@ -1,0 +1,2 @@
+//! The `#[track]` attribute of leakcheck.
+#![forbid(unsafe_code)]
