@@ -1,3 +1,7 @@
 //! The `leakcheck` command: builds a cargo project with the compiler's own
 //! instrumentation, runs its tests one process each, and judges what they did.
+//!
+//! - [`outcome`]: every way a run can end, and its exit code.
 #![forbid(unsafe_code)]
+
+pub mod outcome;
