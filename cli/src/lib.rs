@@ -2,8 +2,10 @@
 //! instrumentation, runs its tests one process each, and judges what they did.
 //!
 //! - [`outcome`]: every way a run can end, and its exit code;
+//! - [`runtime`]: the embedded runtime object;
 //! - [`sysroot`]: the instrumented standard library.
 #![forbid(unsafe_code)]
 
 pub mod outcome;
+pub mod runtime;
 pub mod sysroot;

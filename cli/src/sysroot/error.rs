@@ -44,6 +44,13 @@ pub enum SysrootError {
         host: String,
     },
 
+    /// This build of the command embeds no runtime.
+    #[error(
+        "no runtime for this platform: leakcheck instruments programs for `{supported}` only\nhelp: run it there, for instance in a container or in CI",
+        supported = super::toolchain::SUPPORTED_HOST
+    )]
+    NoRuntime,
+
     /// The toolchain has no linker of its own.
     #[error(
         "no rust-lld in the toolchain `{}` (looked for `{}`)\nhelp: use a toolchain installed by rustup; distribution packages leave rust-lld out",
