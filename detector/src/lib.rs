@@ -1,8 +1,38 @@
 //! leakcheck: the engine that finds data races, leaked threads and deadlocks.
 //!
 //! This crate is two things. As a library it is the vocabulary of a finding
-//! ([`report`]), which the `leakcheck` command reads and renders. Built with
-//! the feature `abi` as a static object it is the runtime that the command
-//! links into an instrumented program.
+//! ([`report`]), which the `leakcheck` command reads and renders, and the pure
+//! engine. Built with the feature `abi` as a static object it is the runtime
+//! that the command links into an instrumented program.
+//!
+//! Data flows one way: hooks ([`abi`]) → the check ([`check`], [`objects`])
+//! → findings ([`findings`]) → the wire file ([`wire`]). The pure parts,
+//! [`clock`], [`shadow::word`], [`race`], [`sync`] and [`history`], hold the
+//! rules.
 
+pub mod clock;
+pub mod history;
+pub mod ids;
+pub mod race;
 pub mod report;
+pub mod shadow;
+pub mod sync;
+
+#[cfg(feature = "abi")]
+pub mod abi;
+#[cfg(feature = "abi")]
+pub mod check;
+#[cfg(feature = "abi")]
+pub mod findings;
+#[cfg(feature = "abi")]
+pub mod objects;
+#[cfg(feature = "abi")]
+pub mod registry;
+#[cfg(feature = "abi")]
+pub mod rt;
+#[cfg(feature = "abi")]
+pub mod session;
+#[cfg(feature = "abi")]
+pub mod stack;
+#[cfg(feature = "abi")]
+pub mod wire;

@@ -70,20 +70,36 @@ impl Kind {
     /// The row of this kind.
     pub const fn info(self) -> KindInfo {
         match self {
-            Self::DataRace => KindInfo { code: "LC0001", name: "data-race", level: Level::Error },
-            Self::LeakedThread => {
-                KindInfo { code: "LC0002", name: "leaked-thread", level: Level::Error }
-            }
-            Self::Deadlock => KindInfo { code: "LC0003", name: "deadlock", level: Level::Error },
-            Self::RaceWithFree => {
-                KindInfo { code: "LC0004", name: "data-race", level: Level::Error }
-            }
-            Self::RaceWithReturn => {
-                KindInfo { code: "LC0005", name: "data-race", level: Level::Error }
-            }
-            Self::VolatileRace => {
-                KindInfo { code: "LC0006", name: "data-race", level: Level::Warning }
-            }
+            Self::DataRace => KindInfo {
+                code: "LC0001",
+                name: "data-race",
+                level: Level::Error,
+            },
+            Self::LeakedThread => KindInfo {
+                code: "LC0002",
+                name: "leaked-thread",
+                level: Level::Error,
+            },
+            Self::Deadlock => KindInfo {
+                code: "LC0003",
+                name: "deadlock",
+                level: Level::Error,
+            },
+            Self::RaceWithFree => KindInfo {
+                code: "LC0004",
+                name: "data-race",
+                level: Level::Error,
+            },
+            Self::RaceWithReturn => KindInfo {
+                code: "LC0005",
+                name: "data-race",
+                level: Level::Error,
+            },
+            Self::VolatileRace => KindInfo {
+                code: "LC0006",
+                name: "data-race",
+                level: Level::Warning,
+            },
         }
     }
 }

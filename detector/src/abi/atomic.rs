@@ -1,0 +1,574 @@
+//! Atomic operations of 8 to 128 bits and fences.
+//!
+//! The value and the clock of an atomic variable change together, under the
+//! lock of its sync object; a load takes the lock only if there is something
+//! to acquire. A variable gets its object when something is first released
+//! into it: relaxed counters never have one.
+//!
+//! An acquire operation that takes a word from one value to another looks like
+//! a lock being taken; the same thread's release of that word, like giving it
+//! back. The addresses are kept for reports and the wait-for graph; readers
+//! name as a lock only what a lock's own function took.
+
+use std::arch::naked_asm;
+use std::sync::atomic::{
+    AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
+};
+
+use crate::check::{self, Seen};
+use crate::objects;
+use crate::report::wire::AccessOp;
+use crate::rt::thread::{Thread, current};
+use crate::session;
+use crate::shadow::map;
+use crate::shadow::word::{Access, Class};
+use crate::sync::Order;
+
+/// Memory orders as the compiler passes them (`enum memory_order` of C11).
+mod order {
+    pub const RELAXED: i32 = 0;
+    pub const CONSUME: i32 = 1;
+    pub const ACQUIRE: i32 = 2;
+    pub const RELEASE: i32 = 3;
+    pub const ACQ_REL: i32 = 4;
+    pub const SEQ_CST: i32 = 5;
+}
+
+/// What an order does to clocks.
+#[inline(always)]
+fn order_of(order: i32) -> Order {
+    // The upper bits are hints of some targets.
+    let order = order & 0x7fff;
+    Order {
+        acquire: matches!(
+            order,
+            order::CONSUME | order::ACQUIRE | order::ACQ_REL | order::SEQ_CST
+        ),
+        release: matches!(order, order::RELEASE | order::ACQ_REL | order::SEQ_CST),
+    }
+}
+
+/// An integer with atomic operations on memory that the program owns.
+trait Atomic: Copy + PartialEq {
+    const SIZE: usize;
+    /// True for 0: the value of a free lock.
+    fn is_zero(self) -> bool;
+    unsafe fn load(at: *const Self) -> Self;
+    unsafe fn store(at: *mut Self, value: Self, order: i32);
+    unsafe fn swap(at: *mut Self, value: Self) -> Self;
+    unsafe fn add(at: *mut Self, value: Self) -> Self;
+    unsafe fn sub(at: *mut Self, value: Self) -> Self;
+    unsafe fn and(at: *mut Self, value: Self) -> Self;
+    unsafe fn or(at: *mut Self, value: Self) -> Self;
+    unsafe fn xor(at: *mut Self, value: Self) -> Self;
+    unsafe fn nand(at: *mut Self, value: Self) -> Self;
+    unsafe fn cas(at: *mut Self, expected: Self, value: Self) -> Result<Self, Self>;
+}
+
+macro_rules! native {
+    ($($int:ty, $atomic:ty;)*) => {$(
+        impl Atomic for $int {
+            const SIZE: usize = size_of::<Self>();
+            #[inline(always)]
+            fn is_zero(self) -> bool {
+                self == 0
+            }
+            #[inline(always)]
+            unsafe fn load(at: *const Self) -> Self {
+                // SAFETY: the program accesses it atomically.
+                unsafe { (*at.cast::<$atomic>()).load(Ordering::SeqCst) }
+            }
+            #[inline(always)]
+            unsafe fn store(at: *mut Self, value: Self, order: i32) {
+                let order =
+                    if order == order::SEQ_CST { Ordering::SeqCst } else { Ordering::Release };
+                // SAFETY: as above.
+                unsafe { (*at.cast::<$atomic>()).store(value, order) }
+            }
+            native!(@rmw $int, $atomic, swap swap, add fetch_add, sub fetch_sub, and fetch_and,
+                or fetch_or, xor fetch_xor, nand fetch_nand);
+            #[inline(always)]
+            unsafe fn cas(at: *mut Self, expected: Self, value: Self) -> Result<Self, Self> {
+                // SAFETY: as above.
+                unsafe {
+                    (*at.cast::<$atomic>()).compare_exchange(
+                        expected, value, Ordering::SeqCst, Ordering::SeqCst,
+                    )
+                }
+            }
+        }
+    )*};
+    (@rmw $int:ty, $atomic:ty, $($name:ident $method:ident),*) => {$(
+        #[inline(always)]
+        unsafe fn $name(at: *mut Self, value: Self) -> Self {
+            // SAFETY: the program accesses it atomically.
+            unsafe { (*at.cast::<$atomic>()).$method(value, Ordering::SeqCst) }
+        }
+    )*};
+}
+
+native! {
+    u8, AtomicU8;
+    u16, AtomicU16;
+    u32, AtomicU32;
+    u64, AtomicU64;
+}
+
+/// `lock cmpxchg16b`: the previous value. Compiled code that has 128-bit
+/// atomics runs on processors that have the instruction.
+#[unsafe(naked)]
+unsafe extern "C" fn cmpxchg16b(at: *mut u128, expected: u128, value: u128) -> u128 {
+    naked_asm!(
+        "push rbx",
+        "mov rax, rsi",
+        "mov r9, rdx",
+        "mov rbx, rcx",
+        "mov rcx, r8",
+        "mov rdx, r9",
+        "lock cmpxchg16b [rdi]",
+        "pop rbx",
+        "ret"
+    )
+}
+
+/// Replaces by what `f` makes of it; the previous value.
+#[inline(always)]
+unsafe fn update(at: *mut u128, f: impl Fn(u128) -> u128) -> u128 {
+    let mut now = 0;
+    loop {
+        // SAFETY: as the caller of the operation says.
+        let was = unsafe { cmpxchg16b(at, now, f(now)) };
+        if was == now {
+            return was;
+        }
+        now = was;
+    }
+}
+
+impl Atomic for u128 {
+    const SIZE: usize = 16;
+    fn is_zero(self) -> bool {
+        self == 0
+    }
+    unsafe fn load(at: *const Self) -> Self {
+        // SAFETY: as the program says; a 128-bit atomic is writable memory.
+        unsafe { cmpxchg16b(at.cast_mut(), 0, 0) }
+    }
+    unsafe fn store(at: *mut Self, value: Self, _order: i32) {
+        // SAFETY: as the program says.
+        unsafe { update(at, |_| value) };
+    }
+    unsafe fn swap(at: *mut Self, value: Self) -> Self {
+        // SAFETY: as the program says.
+        unsafe { update(at, |_| value) }
+    }
+    unsafe fn add(at: *mut Self, value: Self) -> Self {
+        // SAFETY: as the program says.
+        unsafe { update(at, |now| now.wrapping_add(value)) }
+    }
+    unsafe fn sub(at: *mut Self, value: Self) -> Self {
+        // SAFETY: as the program says.
+        unsafe { update(at, |now| now.wrapping_sub(value)) }
+    }
+    unsafe fn and(at: *mut Self, value: Self) -> Self {
+        // SAFETY: as the program says.
+        unsafe { update(at, |now| now & value) }
+    }
+    unsafe fn or(at: *mut Self, value: Self) -> Self {
+        // SAFETY: as the program says.
+        unsafe { update(at, |now| now | value) }
+    }
+    unsafe fn xor(at: *mut Self, value: Self) -> Self {
+        // SAFETY: as the program says.
+        unsafe { update(at, |now| now ^ value) }
+    }
+    unsafe fn nand(at: *mut Self, value: Self) -> Self {
+        // SAFETY: as the program says.
+        unsafe { update(at, |now| !(now & value)) }
+    }
+    unsafe fn cas(at: *mut Self, expected: Self, value: Self) -> Result<Self, Self> {
+        // SAFETY: as the program says.
+        let was = unsafe { cmpxchg16b(at, expected, value) };
+        if was == expected { Ok(was) } else { Err(was) }
+    }
+}
+
+/// The calling thread's record, if the address is one to follow.
+#[inline(always)]
+fn follow<T: Atomic>(at: *const T) -> Option<&'static mut Thread> {
+    // SAFETY: the record belongs to this thread.
+    let thread = unsafe { current().as_mut() }?;
+    (thread.busy == 0 && map::covers(at as usize, T::SIZE)).then_some(thread)
+}
+
+/// Checks and records the access itself.
+#[inline(always)]
+fn touch<T: Atomic>(thread: &mut Thread, at: *const T, write: bool, pc: u64) {
+    let class = const { Class::atomic(T::SIZE) };
+    let (access, op) = if write {
+        (Access::write(class), AccessOp::Write)
+    } else {
+        (Access::read(class), AccessOp::Read)
+    };
+    let seen = Seen {
+        addr: at as usize,
+        size: T::SIZE,
+        access,
+        op,
+        pc,
+    };
+    if T::SIZE <= 8 {
+        let mask = ((1u32 << T::SIZE) - 1) << (at as usize % 8);
+        check::small(thread, seen, mask as u8);
+    } else {
+        check::access(thread, seen);
+    }
+}
+
+#[inline(always)]
+fn load_value<T: Atomic>(thread: &mut Thread, at: *const T, acquire: bool) -> T {
+    let addr = at as usize;
+    loop {
+        // SAFETY: `follow` checked that the address is covered.
+        let Some(object) = (unsafe { objects::find(addr) }) else {
+            // SAFETY: as the program says.
+            let value = unsafe { T::load(at) };
+            // SAFETY: as above. If a release came meanwhile, the value may be
+            // its, and its clock belongs to it.
+            if unsafe { objects::find(addr) }.is_none() {
+                return value;
+            }
+            continue;
+        };
+        let known = |bits| {
+            thread
+                .clocks
+                .knows_stamp(crate::shadow::word::Cell::from_bits(bits).stamp())
+        };
+        if let Some(version) = object.nothing_new(known) {
+            // SAFETY: as the program says.
+            let value = unsafe { T::load(at) };
+            if object.unchanged(version) {
+                return value;
+            }
+        }
+        thread.busy += 1;
+        let guard = object.lock_to_read();
+        // SAFETY: as the program says.
+        let value = unsafe { T::load(at) };
+        if let Some(clock) = guard.clock() {
+            thread.clocks.load(clock, acquire);
+        }
+        drop(guard);
+        thread.busy -= 1;
+        return value;
+    }
+}
+
+unsafe extern "C" fn load<T: Atomic>(at: *const T, order: i32, pc: u64) -> T {
+    let Some(thread) = follow(at) else {
+        // SAFETY: as the program says.
+        return unsafe { T::load(at) };
+    };
+    touch(thread, at, false, pc);
+    load_value(thread, at, order_of(order).acquire)
+}
+
+unsafe extern "C" fn store<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64) {
+    let Some(thread) = follow(at) else {
+        // SAFETY: as the program says.
+        return unsafe { T::store(at, value, order) };
+    };
+    touch(thread, at, true, pc);
+    let release = order_of(order).release;
+    let addr = at as usize;
+    if release {
+        thread.lock_released(addr);
+    }
+    // SAFETY: `follow` checked that the address is covered.
+    let needed =
+        release || thread.clocks.has_released() || unsafe { objects::find(addr) }.is_some();
+    if !needed {
+        // SAFETY: as the program says.
+        return unsafe { T::store(at, value, order) };
+    }
+    thread.busy += 1;
+    // SAFETY: as above.
+    let mut guard = unsafe { objects::get(thread, addr) }.lock();
+    // SAFETY: as the program says.
+    unsafe { T::store(at, value, order) };
+    let released = thread.clocks.store(guard.clock(), release);
+    drop(guard);
+    if released {
+        session::tick(thread);
+    }
+    thread.busy -= 1;
+}
+
+/// A read-modify-write: `op` performs it, and returns the old value if it
+/// succeeded, or the value that made it fail.
+#[inline(always)]
+unsafe fn modify<T: Atomic>(
+    at: *mut T,
+    orders: [i32; 2],
+    pc: u64,
+    new: Option<T>,
+    op: impl Fn() -> Result<T, T>,
+) -> Result<T, T> {
+    let Some(thread) = follow(at) else {
+        return op();
+    };
+    let order = order_of(orders[0]);
+    let addr = at as usize;
+    // SAFETY: `follow` checked that the address is covered.
+    let object = unsafe { objects::find(addr) };
+    let result = if object.is_none() && !order.release && !thread.clocks.has_released() {
+        let result = op();
+        // SAFETY: as above.
+        if let Some(object) = unsafe { objects::find(addr) } {
+            // A release came meanwhile, and its value may be what was read.
+            thread.busy += 1;
+            if let Some(clock) = object.lock_to_read().clock() {
+                thread.clocks.load(clock, order.acquire);
+            }
+            thread.busy -= 1;
+        }
+        result
+    } else {
+        thread.busy += 1;
+        // SAFETY: as above.
+        let mut guard = unsafe { objects::get(thread, addr) }.lock();
+        let result = op();
+        let released = match result {
+            Ok(_) => thread.clocks.read_modify_write(guard.clock(), order),
+            Err(_) => {
+                thread
+                    .clocks
+                    .load(guard.clock(), order_of(orders[1]).acquire);
+                false
+            }
+        };
+        drop(guard);
+        if released {
+            session::tick(thread);
+        }
+        thread.busy -= 1;
+        result
+    };
+    touch(thread, at, result.is_ok(), pc);
+    note_lock(thread, addr, order, result, new, pc);
+    result
+}
+
+/// Keeps the locks that the thread holds: see the module's description.
+#[inline(always)]
+fn note_lock<T: Atomic>(
+    thread: &mut Thread,
+    addr: usize,
+    order: Order,
+    result: Result<T, T>,
+    new: Option<T>,
+    pc: u64,
+) {
+    if order.release {
+        if !thread.locks().is_empty() {
+            thread.lock_released(addr);
+        }
+    } else if order.acquire
+        && let (Ok(old), Some(new)) = (result, new)
+        && !new.is_zero()
+        && old != new
+    {
+        thread.lock_taken(addr, !old.is_zero(), pc);
+    }
+}
+
+macro_rules! operations {
+    ($($hook:ident $op:ident;)*) => {$(
+        unsafe extern "C" fn $hook<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64) -> T {
+            let new = if stringify!($op) == "swap" { Some(value) } else { None };
+            // SAFETY: as the program says.
+            let done = unsafe { modify(at, [order; 2], pc, new, || Ok(T::$op(at, value))) };
+            match done { Ok(old) | Err(old) => old }
+        }
+    )*};
+}
+
+operations! {
+    exchange swap;
+    fetch_add add;
+    fetch_sub sub;
+    fetch_and and;
+    fetch_or or;
+    fetch_xor xor;
+    fetch_nand nand;
+}
+
+unsafe extern "C" fn compare_exchange_val<T: Atomic>(
+    at: *mut T,
+    expected: T,
+    value: T,
+    success: i32,
+    failure: i32,
+    pc: u64,
+) -> T {
+    // SAFETY: as the program says.
+    let done = unsafe {
+        modify(at, [success, failure], pc, Some(value), || {
+            T::cas(at, expected, value)
+        })
+    };
+    match done {
+        Ok(old) | Err(old) => old,
+    }
+}
+
+unsafe extern "C" fn compare_exchange<T: Atomic>(
+    at: *mut T,
+    expected: *mut T,
+    value: T,
+    success: i32,
+    failure: i32,
+    pc: u64,
+) -> bool {
+    // SAFETY: as the program says.
+    let done = unsafe {
+        let wanted = expected.read();
+        modify(at, [success, failure], pc, Some(value), || {
+            T::cas(at, wanted, value)
+        })
+    };
+    if let Err(now) = done {
+        // SAFETY: as the program says.
+        unsafe { expected.write(now) };
+    }
+    done.is_ok()
+}
+
+/// Hook of the compiler's instrumentation. The failure order and the return
+/// address go on the stack, since the registers are taken.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __tsan_atomic128_compare_exchange_val() {
+    naked_asm!(
+        "mov rax, [rsp]",
+        "mov r10, [rsp + 8]",
+        "sub rsp, 8",
+        "push rax",
+        "push r10",
+        "call {}",
+        "add rsp, 24",
+        "ret",
+        sym compare_exchange_val::<u128>
+    )
+}
+
+/// As [`__tsan_atomic128_compare_exchange_val`], with the return address alone
+/// on the stack.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __tsan_atomic128_compare_exchange_strong() {
+    naked_asm!("mov rax, [rsp]", "push rax", "call {}", "add rsp, 8", "ret", sym compare_exchange::<u128>)
+}
+
+/// As [`__tsan_atomic128_compare_exchange_strong`]: ours never fails spuriously.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __tsan_atomic128_compare_exchange_weak() {
+    naked_asm!("jmp {}", sym __tsan_atomic128_compare_exchange_strong)
+}
+
+/// Stubs that pass the return address in the first register left.
+macro_rules! stubs {
+    ($($register:literal: $($name:ident => $target:expr;)*)*) => {$($(
+        /// Hook of the compiler's instrumentation.
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(concat!("mov ", $register, ", [rsp]"), "jmp {}", sym $target)
+        }
+    )*)*};
+}
+
+stubs! {
+    "rdx":
+    __tsan_atomic8_load => load::<u8>;
+    __tsan_atomic16_load => load::<u16>;
+    __tsan_atomic32_load => load::<u32>;
+    __tsan_atomic64_load => load::<u64>;
+    __tsan_atomic128_load => load::<u128>;
+    "rcx":
+    __tsan_atomic8_store => store::<u8>;
+    __tsan_atomic16_store => store::<u16>;
+    __tsan_atomic32_store => store::<u32>;
+    __tsan_atomic64_store => store::<u64>;
+    __tsan_atomic8_exchange => exchange::<u8>;
+    __tsan_atomic16_exchange => exchange::<u16>;
+    __tsan_atomic32_exchange => exchange::<u32>;
+    __tsan_atomic64_exchange => exchange::<u64>;
+    __tsan_atomic8_fetch_add => fetch_add::<u8>;
+    __tsan_atomic16_fetch_add => fetch_add::<u16>;
+    __tsan_atomic32_fetch_add => fetch_add::<u32>;
+    __tsan_atomic64_fetch_add => fetch_add::<u64>;
+    __tsan_atomic8_fetch_sub => fetch_sub::<u8>;
+    __tsan_atomic16_fetch_sub => fetch_sub::<u16>;
+    __tsan_atomic32_fetch_sub => fetch_sub::<u32>;
+    __tsan_atomic64_fetch_sub => fetch_sub::<u64>;
+    __tsan_atomic8_fetch_and => fetch_and::<u8>;
+    __tsan_atomic16_fetch_and => fetch_and::<u16>;
+    __tsan_atomic32_fetch_and => fetch_and::<u32>;
+    __tsan_atomic64_fetch_and => fetch_and::<u64>;
+    __tsan_atomic8_fetch_or => fetch_or::<u8>;
+    __tsan_atomic16_fetch_or => fetch_or::<u16>;
+    __tsan_atomic32_fetch_or => fetch_or::<u32>;
+    __tsan_atomic64_fetch_or => fetch_or::<u64>;
+    __tsan_atomic8_fetch_xor => fetch_xor::<u8>;
+    __tsan_atomic16_fetch_xor => fetch_xor::<u16>;
+    __tsan_atomic32_fetch_xor => fetch_xor::<u32>;
+    __tsan_atomic64_fetch_xor => fetch_xor::<u64>;
+    __tsan_atomic8_fetch_nand => fetch_nand::<u8>;
+    __tsan_atomic16_fetch_nand => fetch_nand::<u16>;
+    __tsan_atomic32_fetch_nand => fetch_nand::<u32>;
+    __tsan_atomic64_fetch_nand => fetch_nand::<u64>;
+    "r8":
+    __tsan_atomic128_store => store::<u128>;
+    __tsan_atomic128_exchange => exchange::<u128>;
+    __tsan_atomic128_fetch_add => fetch_add::<u128>;
+    __tsan_atomic128_fetch_sub => fetch_sub::<u128>;
+    __tsan_atomic128_fetch_and => fetch_and::<u128>;
+    __tsan_atomic128_fetch_or => fetch_or::<u128>;
+    __tsan_atomic128_fetch_xor => fetch_xor::<u128>;
+    __tsan_atomic128_fetch_nand => fetch_nand::<u128>;
+    "r9":
+    __tsan_atomic8_compare_exchange_val => compare_exchange_val::<u8>;
+    __tsan_atomic16_compare_exchange_val => compare_exchange_val::<u16>;
+    __tsan_atomic32_compare_exchange_val => compare_exchange_val::<u32>;
+    __tsan_atomic64_compare_exchange_val => compare_exchange_val::<u64>;
+    __tsan_atomic8_compare_exchange_strong => compare_exchange::<u8>;
+    __tsan_atomic16_compare_exchange_strong => compare_exchange::<u16>;
+    __tsan_atomic32_compare_exchange_strong => compare_exchange::<u32>;
+    __tsan_atomic64_compare_exchange_strong => compare_exchange::<u64>;
+    __tsan_atomic8_compare_exchange_weak => compare_exchange::<u8>;
+    __tsan_atomic16_compare_exchange_weak => compare_exchange::<u16>;
+    __tsan_atomic32_compare_exchange_weak => compare_exchange::<u32>;
+    __tsan_atomic64_compare_exchange_weak => compare_exchange::<u64>;
+}
+
+/// Hook of the compiler's instrumentation.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __tsan_atomic_thread_fence(order: i32) {
+    fence(Ordering::SeqCst);
+    // SAFETY: the record belongs to this thread.
+    let Some(thread) = (unsafe { current().as_mut() }) else {
+        return;
+    };
+    if order & 0x7fff != order::RELAXED && thread.clocks.fence(order_of(order)) {
+        session::tick(thread);
+    }
+}
+
+/// Hook of the compiler's instrumentation: orders nothing between threads.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __tsan_atomic_signal_fence(_order: i32) {
+    compiler_fence(Ordering::SeqCst);
+}

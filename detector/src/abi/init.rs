@@ -1,0 +1,114 @@
+//! The start of the process: before the first constructor, before std.
+
+use std::ops::Range;
+
+use super::thread as threads;
+use crate::registry::{self, Entry};
+use crate::report::wire::ThreadId;
+use crate::rt::sys;
+use crate::rt::thread::set_current;
+use crate::session;
+use crate::shadow::map;
+use crate::sync::ReleaseClock;
+use crate::wire;
+
+/// Run by the loader before any constructor of the program.
+#[used]
+#[unsafe(link_section = ".preinit_array")]
+static START: unsafe extern "C" fn() = start;
+
+/// Where things are at the start, from `/proc/self/maps`.
+struct Maps {
+    exe: usize,
+    lowest_high: usize,
+    stack: Range<usize>,
+}
+
+fn read_maps() -> Option<Maps> {
+    let text = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let exe = start as *const () as usize;
+    let mut maps = Maps {
+        exe: usize::MAX,
+        lowest_high: usize::MAX,
+        stack: 0..0,
+    };
+    let mut ranges = Vec::new();
+    for line in text.lines() {
+        let (range, rest) = line.split_once(' ')?;
+        let (from, to) = range.split_once('-')?;
+        let from = usize::from_str_radix(from, 16).ok()?;
+        let to = usize::from_str_radix(to, 16).ok()?;
+        if rest.ends_with("[stack]") {
+            maps.stack = from..to;
+        }
+        ranges.push(from..to);
+    }
+    // The executable is the run of mappings, near each other, that holds this
+    // function; what is far above it is the kernel's choice for all else.
+    const NEAR: usize = 1 << 39;
+    maps.exe = ranges
+        .iter()
+        .map(|r| r.start)
+        .filter(|at| at.abs_diff(exe) < NEAR)
+        .min()?;
+    maps.lowest_high = ranges
+        .iter()
+        .map(|r| r.start)
+        .filter(|at| *at > exe + NEAR)
+        .min()?;
+    Some(maps)
+}
+
+/// The stack of the main thread as far as it may grow.
+fn main_stack(now: &Range<usize>) -> Range<usize> {
+    const UNLIMITED: usize = 1 << 30;
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is writable.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) } == 0;
+    let size = match limit.rlim_cur {
+        size if known && size != libc::RLIM_INFINITY => size as usize,
+        _ => UNLIMITED,
+    };
+    now.end - size.min(UNLIMITED)..now.end
+}
+
+unsafe extern "C" fn start() {
+    let Some(maps) = read_maps() else {
+        sys::fatal("failed to read /proc/self/maps: is /proc mounted?");
+    };
+    if !map::init(maps.exe, maps.lowest_high) {
+        sys::fatal(
+            "failed to reserve shadow memory: the address space is limited (ulimit -v, \
+             vm.overcommit_memory=2) or laid out in an unknown way; lift the limit, or run \
+             under `setarch -R`",
+        );
+    }
+    wire::init();
+    let stack = main_stack(&maps.stack);
+    let id = registry::next_id();
+    registry::add(
+        id,
+        Entry {
+            name: Some("main".to_owned()),
+            parent: None,
+            spawned_at: Vec::new(),
+            slot: crate::ids::Slot::new(0),
+            finished: false,
+            end: ReleaseClock::new(),
+        },
+    );
+    debug_assert_eq!(id, ThreadId(0));
+    let record = session::new_thread(id, &[], stack.len());
+    // SAFETY: the record is this thread's from here on.
+    let thread = unsafe { &mut *record };
+    thread.stack = stack;
+    thread.locals = threads::locals();
+    set_current(record);
+}
+
+/// Hook of the compiler's instrumentation: each module's constructor calls it.
+#[unsafe(no_mangle)]
+extern "C" fn __tsan_init() {}

@@ -1,0 +1,239 @@
+//! Plain and volatile accesses, function entry and exit: the hot hooks.
+//!
+//! Each hook is a two-instruction stub that passes its return address on; the
+//! rest is inlined behind it and ends in a tail call where the access is not
+//! recorded yet.
+
+use std::arch::naked_asm;
+
+use crate::check::{self, Seen};
+use crate::report::wire::AccessOp;
+use crate::rt::thread::{Thread, current};
+use crate::shadow::map;
+use crate::shadow::word::{Access, Cell, Class, GRANULE};
+
+const READ: u64 = Access::read(Class::Plain).bits();
+const WRITE: u64 = Access::write(Class::Plain).bits();
+const VOLATILE_READ: u64 = Access::read(Class::Volatile).bits();
+const VOLATILE_WRITE: u64 = Access::write(Class::Volatile).bits();
+
+const fn access_of<const ACCESS: u64>() -> Access {
+    Cell::from_bits(ACCESS).access()
+}
+
+const fn op_of(access: Access) -> AccessOp {
+    if access.is_read() {
+        AccessOp::Read
+    } else {
+        AccessOp::Write
+    }
+}
+
+/// True if one of the granule's cells says already what `new` says.
+///
+/// # Safety
+/// `addr` is covered.
+#[inline(always)]
+unsafe fn recorded(addr: usize, new: Cell) -> bool {
+    // SAFETY: as the caller says. If it is not, the shadow's address is not
+    // mapped, and the fault is the program's own.
+    let words = unsafe { map::words(addr) };
+    let read = if new.access().is_read() { READ } else { 0 };
+    let care = (!0xff | u64::from(new.mask())) & !read;
+    words
+        .iter()
+        .any(|word| (word.load(std::sync::atomic::Ordering::Relaxed) ^ new.bits()) & care == 0)
+}
+
+/// An access of at most 8 bytes that does not cross a granule.
+unsafe extern "C" fn aligned<const SIZE: usize, const ACCESS: u64>(addr: usize, pc: u64) {
+    // SAFETY: the record belongs to this thread.
+    let Some(thread) = (unsafe { current().as_mut() }) else {
+        return;
+    };
+    let mask = (((1u32 << SIZE) - 1) << (addr % GRANULE)) as u8;
+    let new = Cell::from_bits(thread.stamp() | ACCESS | u64::from(mask));
+    // SAFETY: the program accesses the address next.
+    if !unsafe { recorded(addr, new) } {
+        record::<SIZE, ACCESS>(thread, addr, pc);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn record<const SIZE: usize, const ACCESS: u64>(thread: &mut Thread, addr: usize, pc: u64) {
+    let access = const { access_of::<ACCESS>() };
+    let mask = (((1u32 << SIZE) - 1) << (addr % GRANULE)) as u8;
+    check::small(
+        thread,
+        Seen {
+            addr,
+            size: SIZE,
+            access,
+            op: op_of(access),
+            pc,
+        },
+        mask,
+    );
+}
+
+/// An access of 16 bytes, or one that may cross a granule.
+unsafe extern "C" fn any<const SIZE: usize, const ACCESS: u64>(addr: usize, pc: u64) {
+    // SAFETY: the record belongs to this thread.
+    let Some(thread) = (unsafe { current().as_mut() }) else {
+        return;
+    };
+    let access = const { access_of::<ACCESS>() };
+    check::access(
+        thread,
+        Seen {
+            addr,
+            size: SIZE,
+            access,
+            op: op_of(access),
+            pc,
+        },
+    );
+}
+
+/// An access to a range.
+unsafe extern "C" fn range<const ACCESS: u64>(addr: usize, size: usize, pc: u64) {
+    // SAFETY: the record belongs to this thread.
+    let Some(thread) = (unsafe { current().as_mut() }) else {
+        return;
+    };
+    let access = const { access_of::<ACCESS>() };
+    check::access(
+        thread,
+        Seen {
+            addr,
+            size,
+            access,
+            op: op_of(access),
+            pc,
+        },
+    );
+}
+
+/// Stubs that add the return address as the last argument.
+macro_rules! stubs {
+    ($($name:ident => $target:expr;)*) => {$(
+        /// Hook of the compiler's instrumentation.
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(addr: usize) {
+            naked_asm!("mov rsi, [rsp]", "jmp {}", sym $target)
+        }
+    )*};
+}
+
+stubs! {
+    __tsan_read1 => aligned::<1, READ>;
+    __tsan_read2 => aligned::<2, READ>;
+    __tsan_read4 => aligned::<4, READ>;
+    __tsan_read8 => aligned::<8, READ>;
+    __tsan_read16 => any::<16, READ>;
+    __tsan_write1 => aligned::<1, WRITE>;
+    __tsan_write2 => aligned::<2, WRITE>;
+    __tsan_write4 => aligned::<4, WRITE>;
+    __tsan_write8 => aligned::<8, WRITE>;
+    __tsan_write16 => any::<16, WRITE>;
+    __tsan_read_write1 => aligned::<1, WRITE>;
+    __tsan_read_write2 => aligned::<2, WRITE>;
+    __tsan_read_write4 => aligned::<4, WRITE>;
+    __tsan_read_write8 => aligned::<8, WRITE>;
+    __tsan_read_write16 => any::<16, WRITE>;
+    __tsan_unaligned_read2 => any::<2, READ>;
+    __tsan_unaligned_read4 => any::<4, READ>;
+    __tsan_unaligned_read8 => any::<8, READ>;
+    __tsan_unaligned_read16 => any::<16, READ>;
+    __tsan_unaligned_write2 => any::<2, WRITE>;
+    __tsan_unaligned_write4 => any::<4, WRITE>;
+    __tsan_unaligned_write8 => any::<8, WRITE>;
+    __tsan_unaligned_write16 => any::<16, WRITE>;
+    __tsan_unaligned_read_write2 => any::<2, WRITE>;
+    __tsan_unaligned_read_write4 => any::<4, WRITE>;
+    __tsan_unaligned_read_write8 => any::<8, WRITE>;
+    __tsan_unaligned_read_write16 => any::<16, WRITE>;
+    __tsan_volatile_read1 => aligned::<1, VOLATILE_READ>;
+    __tsan_volatile_read2 => aligned::<2, VOLATILE_READ>;
+    __tsan_volatile_read4 => aligned::<4, VOLATILE_READ>;
+    __tsan_volatile_read8 => aligned::<8, VOLATILE_READ>;
+    __tsan_volatile_read16 => any::<16, VOLATILE_READ>;
+    __tsan_volatile_write1 => aligned::<1, VOLATILE_WRITE>;
+    __tsan_volatile_write2 => aligned::<2, VOLATILE_WRITE>;
+    __tsan_volatile_write4 => aligned::<4, VOLATILE_WRITE>;
+    __tsan_volatile_write8 => aligned::<8, VOLATILE_WRITE>;
+    __tsan_volatile_write16 => any::<16, VOLATILE_WRITE>;
+    __tsan_unaligned_volatile_read2 => any::<2, VOLATILE_READ>;
+    __tsan_unaligned_volatile_read4 => any::<4, VOLATILE_READ>;
+    __tsan_unaligned_volatile_read8 => any::<8, VOLATILE_READ>;
+    __tsan_unaligned_volatile_read16 => any::<16, VOLATILE_READ>;
+    __tsan_unaligned_volatile_write2 => any::<2, VOLATILE_WRITE>;
+    __tsan_unaligned_volatile_write4 => any::<4, VOLATILE_WRITE>;
+    __tsan_unaligned_volatile_write8 => any::<8, VOLATILE_WRITE>;
+    __tsan_unaligned_volatile_write16 => any::<16, VOLATILE_WRITE>;
+    __tsan_vptr_read => aligned::<8, READ>;
+    __tsan_vptr_update => aligned::<8, WRITE>;
+}
+
+/// Hook: reads a range.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __tsan_read_range(addr: usize, size: usize) {
+    naked_asm!("mov rdx, [rsp]", "jmp {}", sym range::<READ>)
+}
+
+/// Hook: writes a range.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __tsan_write_range(addr: usize, size: usize) {
+    naked_asm!("mov rdx, [rsp]", "jmp {}", sym range::<WRITE>)
+}
+
+/// Hook: a function begins that was called at `pc`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __tsan_func_entry(pc: u64) {
+    // SAFETY: the record belongs to this thread.
+    if let Some(thread) = unsafe { current().as_mut() } {
+        thread.enter(pc);
+    }
+}
+
+/// Hook: the innermost function ends. Its frame pointer says where its frame
+/// begins.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __tsan_func_exit() {
+    naked_asm!("mov rdi, rbp", "mov rsi, [rsp]", "jmp {}", sym exit)
+}
+
+unsafe extern "C" fn exit(frame: usize, pc: u64) {
+    // SAFETY: the record belongs to this thread.
+    let Some(thread) = (unsafe { current().as_mut() }) else {
+        return;
+    };
+    if thread.touched_below(frame) {
+        frame_ends(thread, frame, pc);
+    }
+    if thread.has_frames() {
+        thread.leave();
+    }
+}
+
+/// Another thread touched the stack below `frame`: if that is really the frame
+/// of the function that ends, what lies below it ends with it.
+#[cold]
+#[inline(never)]
+fn frame_ends(thread: &mut Thread, frame: usize, pc: u64) {
+    const WORD: usize = size_of::<u64>();
+    let inside = thread.stack.contains(&frame) && thread.stack.contains(&(frame + WORD));
+    let Some(&called_at) = thread.frames().last() else {
+        return;
+    };
+    // SAFETY: the address lies in this thread's own stack, above its frame.
+    let own_frame = inside && unsafe { ((frame + WORD) as *const u64).read() } == called_at;
+    if own_frame {
+        check::frame_ends(thread, frame, pc);
+    }
+}

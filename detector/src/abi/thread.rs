@@ -1,0 +1,263 @@
+//! Threads: creation, end, join, detach.
+//!
+//! The spawner's clock goes to the new thread, the ended thread's clock to
+//! who joins it; nothing else orders them. A thread's record ends in the last
+//! round of pthread's key destructors, after those of its thread-local
+//! variables.
+
+use std::arch::asm;
+use std::ffi::c_void;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use dashmap::DashMap;
+
+use super::real;
+use crate::check;
+use crate::objects;
+use crate::registry::{self, Entry};
+use crate::report::wire::ThreadId;
+use crate::rt::thread::{Thread, current, set_current};
+use crate::session;
+use crate::sync::ReleaseClock;
+
+type Start = extern "C" fn(*mut c_void) -> *mut c_void;
+
+real::forward! {
+    /// The C library's.
+    fn pthread_create(
+        thread: *mut libc::pthread_t,
+        attributes: *const libc::pthread_attr_t,
+        start: Start,
+        argument: *mut c_void,
+    ) -> i32
+}
+real::forward! {
+    /// The C library's.
+    fn pthread_join(thread: libc::pthread_t, result: *mut *mut c_void) -> i32
+}
+real::forward! {
+    /// The C library's.
+    fn pthread_detach(thread: libc::pthread_t) -> i32
+}
+
+/// Live or joinable threads by their handle.
+static HANDLES: OnceLock<DashMap<libc::pthread_t, ThreadId>> = OnceLock::new();
+static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
+
+fn handles() -> &'static DashMap<libc::pthread_t, ThreadId> {
+    HANDLES.get_or_init(DashMap::new)
+}
+
+/// What a new thread is started with.
+struct Child {
+    record: *mut Thread,
+    start: Start,
+    argument: *mut c_void,
+}
+
+/// The thread-local variables of the calling thread: on x86-64 they end at the
+/// thread pointer.
+pub fn locals() -> Range<usize> {
+    /// More than any program's static thread-local variables.
+    const MOST: usize = 64 << 10;
+    let pointer: usize;
+    // SAFETY: on Linux x86-64 the first word of the thread block is its own
+    // address.
+    unsafe { asm!("mov {}, fs:[0]", out(reg) pointer, options(nostack, readonly)) };
+    pointer - MOST.min(static_locals())..pointer
+}
+
+/// Bytes of thread-local variables of the modules loaded at the start.
+fn static_locals() -> usize {
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        let mut size = 0usize;
+        // SAFETY: the callback gets the number it expects.
+        unsafe { libc::dl_iterate_phdr(Some(add_locals), (&raw mut size).cast()) };
+        size
+    })
+}
+
+unsafe extern "C" fn add_locals(
+    info: *mut libc::dl_phdr_info,
+    _size: usize,
+    sum: *mut c_void,
+) -> i32 {
+    // SAFETY: the loader passes a valid record and headers, and the data is
+    // the number that `static_locals` passed.
+    let (headers, sum) = unsafe {
+        let info = &*info;
+        let headers = std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into());
+        (headers, &mut *sum.cast::<usize>())
+    };
+    for header in headers
+        .iter()
+        .filter(|header| header.p_type == libc::PT_TLS)
+    {
+        *sum += (header.p_memsz as usize).next_multiple_of(header.p_align.max(1) as usize);
+    }
+    0
+}
+
+/// The mapped stack of the calling thread.
+fn stack_range() -> Range<usize> {
+    // SAFETY: a zeroed attribute object is overwritten by pthread_getattr_np,
+    // and destroyed after use.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        let (mut base, mut size) = (std::ptr::null_mut(), 0);
+        if libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes) != 0 {
+            return 0..0;
+        }
+        libc::pthread_attr_getstack(&raw const attributes, &raw mut base, &raw mut size);
+        libc::pthread_attr_destroy(&raw mut attributes);
+        base as usize..base as usize + size
+    }
+}
+
+fn stack_size(attributes: *const libc::pthread_attr_t) -> usize {
+    const DEFAULT: usize = 8 << 20;
+    let mut size = DEFAULT;
+    if !attributes.is_null() {
+        // SAFETY: the program passes valid attributes.
+        unsafe { libc::pthread_attr_getstacksize(attributes, &raw mut size) };
+    }
+    size.max(64 << 10)
+}
+
+/// Interposed function of the C library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __lc_interpose_pthread_create(
+    handle: *mut libc::pthread_t,
+    attributes: *const libc::pthread_attr_t,
+    start: Start,
+    argument: *mut c_void,
+) -> i32 {
+    // SAFETY: the record belongs to this thread.
+    let Some(parent) = (unsafe { current().as_mut() }) else {
+        // SAFETY: as the program says.
+        return unsafe { pthread_create(handle, attributes, start, argument) };
+    };
+    parent.busy += 1;
+    let id = registry::next_id();
+    let record = session::new_thread(id, parent.clocks.now(), stack_size(attributes));
+    // SAFETY: the record is not yet its thread's.
+    let slot = unsafe { (*record).stamp_value().slot() };
+    let frames = parent.frames();
+    let spawned_at = frames.iter().rev().map(|pc| pc - 1).collect();
+    registry::add(
+        id,
+        Entry {
+            name: None,
+            parent: Some(parent.id),
+            spawned_at,
+            slot,
+            finished: false,
+            end: ReleaseClock::new(),
+        },
+    );
+    session::tick(parent);
+    let child = Box::into_raw(Box::new(Child {
+        record,
+        start,
+        argument,
+    }));
+    // SAFETY: as the program says; `run` takes the box.
+    let failed = unsafe { pthread_create(handle, attributes, run, child.cast()) };
+    if failed == 0 {
+        // SAFETY: the C library has set the handle.
+        handles().insert(unsafe { *handle }, id);
+    } else {
+        // SAFETY: no thread has taken the box or the record.
+        unsafe {
+            drop(Box::from_raw(child));
+            session::end_thread(record);
+        }
+    }
+    parent.busy -= 1;
+    failed
+}
+
+extern "C" fn run(child: *mut c_void) -> *mut c_void {
+    // SAFETY: the creator made the box for this thread.
+    let child = unsafe { Box::from_raw(child.cast::<Child>()) };
+    let Child {
+        record,
+        start,
+        argument,
+    } = *child;
+    // SAFETY: the record is this thread's from here on.
+    let thread = unsafe { &mut *record };
+    thread.stack = stack_range();
+    thread.locals = locals();
+    let key = *KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the key is writable; the destructor takes a round number.
+        unsafe { libc::pthread_key_create(&raw mut key, Some(end)) };
+        key
+    });
+    // SAFETY: the key exists; the value is a number of rounds, no pointer.
+    unsafe { libc::pthread_setspecific(key, ROUNDS as *const c_void) };
+    // The stack was perhaps another thread's before.
+    objects::drop_range(thread, thread.stack.clone());
+    check::fresh(thread.stack.clone());
+    set_current(record);
+    start(argument)
+}
+
+/// Rounds of destructors that the C library makes.
+const ROUNDS: usize = 4;
+
+/// The key's destructor: waits for the last round, so that the program's own
+/// destructors are followed.
+unsafe extern "C" fn end(rounds_left: *mut c_void) {
+    let rounds_left = rounds_left as usize;
+    if rounds_left > 1 {
+        if let Some(&key) = KEY.get() {
+            // SAFETY: as in `run`.
+            unsafe { libc::pthread_setspecific(key, (rounds_left - 1) as *const c_void) };
+        }
+        return;
+    }
+    let record = current();
+    set_current(std::ptr::null_mut());
+    // SAFETY: the record belongs to this thread, which no longer uses it.
+    unsafe {
+        let thread = &mut *record;
+        registry::with(thread.id, |entry| {
+            thread.clocks.release(&mut entry.end);
+            entry.finished = true;
+        });
+        session::end_thread(record);
+    }
+}
+
+/// Interposed function of the C library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __lc_interpose_pthread_join(
+    handle: libc::pthread_t,
+    result: *mut *mut c_void,
+) -> i32 {
+    let id = handles().get(&handle).map(|id| *id);
+    // SAFETY: as the program says.
+    let failed = unsafe { pthread_join(handle, result) };
+    if failed == 0
+        && let Some(id) = id
+    {
+        handles().remove_if(&handle, |_, now| *now == id);
+        // SAFETY: the record belongs to this thread.
+        if let Some(thread) = unsafe { current().as_mut() } {
+            registry::with(id, |entry| thread.clocks.acquire(&entry.end));
+        }
+    }
+    failed
+}
+
+/// Interposed function of the C library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __lc_interpose_pthread_detach(handle: libc::pthread_t) -> i32 {
+    handles().remove(&handle);
+    // SAFETY: as the program says.
+    unsafe { pthread_detach(handle) }
+}

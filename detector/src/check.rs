@@ -1,0 +1,280 @@
+//! An access, against shadow memory: the slow path of every check.
+//!
+//! The hooks find by themselves whether an access is recorded already; what is
+//! not comes here. Words change by compare-and-swap, one at a time. After a
+//! store the other word is read again: two threads that record at once into
+//! different words cannot both miss each other (the swap is a full barrier).
+//! While one thread is alone, plain stores do.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::findings;
+use crate::history;
+use crate::race::{self, Update};
+use crate::report::wire::AccessOp;
+use crate::rt::thread::Thread;
+use crate::session;
+use crate::shadow::map;
+use crate::shadow::overflow;
+use crate::shadow::word::{Access, Cell, Class, GRANULE, Mask};
+
+/// An access that a hook reports.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// First byte.
+    pub addr: usize,
+    /// Bytes.
+    pub size: usize,
+    /// Read or write, and its class.
+    pub access: Access,
+    /// What it does.
+    pub op: AccessOp,
+    /// Return address of the hook.
+    pub pc: u64,
+}
+
+/// Above this many bytes, a freed or fresh range is handled by page.
+const LARGE: usize = 64 << 10;
+
+/// The mask of the bytes of granule `at` in `range`.
+#[inline]
+fn mask_of(at: usize, range: &Range<usize>) -> Mask {
+    let first = range.start.max(at) - at;
+    let end = range.end.min(at + GRANULE) - at;
+    (((1u16 << (end - first)) - 1) << first) as Mask
+}
+
+/// Checks and records an access of any size and alignment.
+#[inline(never)]
+pub fn access(thread: &mut Thread, seen: Seen) {
+    if !map::covers(seen.addr, seen.size) {
+        findings::unshadowed();
+        return;
+    }
+    let range = seen.addr..seen.addr + seen.size;
+    let mut at = seen.addr & !(GRANULE - 1);
+    let mut logged = false;
+    while at < range.end {
+        logged |= granule(thread, at, mask_of(at, &range), &seen, logged);
+        at += GRANULE;
+    }
+}
+
+/// Checks and records an access that lies in one granule.
+#[inline(never)]
+pub fn small(thread: &mut Thread, seen: Seen, mask: Mask) {
+    if !map::covers(seen.addr, GRANULE) {
+        findings::unshadowed();
+        return;
+    }
+    granule(thread, seen.addr & !(GRANULE - 1), mask, &seen, false);
+}
+
+/// Checks and records the part of an access in the granule at `at`. True if
+/// shadow memory changed, and the access is therefore in the history.
+#[inline(always)]
+fn granule(thread: &mut Thread, at: usize, mask: Mask, seen: &Seen, logged: bool) -> bool {
+    // SAFETY: the callers have checked that the access is covered.
+    let words = unsafe { map::words(at) };
+    let new = Cell::from_bits(thread.stamp() | seen.access.bits() | u64::from(mask));
+    let mut logged = logged;
+    loop {
+        let cells = load(words);
+        if let Some(list) = cells[0].as_overflow() {
+            let Some(outcome) = overflow::access(list, words, new, &thread.clocks) else {
+                continue;
+            };
+            if outcome.changed && !logged {
+                thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+            }
+            after(thread, at, cells[1], new);
+            if let Some(earlier) = outcome.race {
+                findings::race(thread, seen, at, earlier);
+            }
+            return outcome.changed || logged;
+        }
+        let step = race::step(
+            &cells,
+            new,
+            |cell| thread.clocks.ordered(cell),
+            session::dead,
+        );
+        let stored = match step.update {
+            Update::Nothing => return logged,
+            Update::Store(index, cell) => {
+                if !logged {
+                    thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+                    logged = true;
+                }
+                store(words, index, cells[index], cell)
+            }
+            Update::Overflow => {
+                if !thread.tried_floor() {
+                    overflow::begin(words, cells[0]);
+                }
+                continue;
+            }
+        };
+        if !stored {
+            continue;
+        }
+        if cells[0].bits() | cells[1].bits() != 0 {
+            after(thread, at, cells[0], new);
+            after(thread, at, cells[1], new);
+        }
+        let race = step.race.or_else(|| missed(thread, words, cells, new));
+        if let Some(earlier) = race {
+            findings::race(thread, seen, at, earlier);
+        }
+        return true;
+    }
+}
+
+#[inline(always)]
+fn load(words: &[AtomicU64; 2]) -> [Cell; 2] {
+    [
+        Cell::from_bits(words[0].load(Ordering::Acquire)),
+        Cell::from_bits(words[1].load(Ordering::Acquire)),
+    ]
+}
+
+#[inline(always)]
+fn store(words: &[AtomicU64; 2], index: usize, old: Cell, new: Cell) -> bool {
+    let word = &words[index & 1];
+    if session::alone() {
+        word.store(new.bits(), Ordering::Relaxed);
+        return true;
+    }
+    word.compare_exchange(old.bits(), new.bits(), Ordering::SeqCst, Ordering::Relaxed)
+        .is_ok()
+}
+
+/// A race with a cell that came into the other word while this one was stored.
+#[inline(always)]
+fn missed(thread: &Thread, words: &[AtomicU64; 2], old: [Cell; 2], new: Cell) -> Option<Cell> {
+    load(words)
+        .into_iter()
+        .zip(old)
+        .map(|(now, _)| now)
+        .find(|&now| {
+            !old.contains(&now)
+                && now.as_overflow().is_none()
+                && now.slot() != new.slot()
+                && now.conflicts(new)
+                && !thread.clocks.ordered(now)
+        })
+}
+
+/// If the granule lies in the stack of the thread of `cell`, another one, that
+/// thread must look at it when the function returns.
+#[inline(always)]
+fn after(thread: &Thread, at: usize, cell: Cell, new: Cell) {
+    if cell.is_empty() || cell.slot() == new.slot() || thread.stack.contains(&at) {
+        return;
+    }
+    if let Some(owner) = session::owner_of_stack(cell.slot(), at) {
+        owner.touched_by_another(at);
+    }
+}
+
+/// The bytes stop being what they were: a block is freed, a stack slot's
+/// function returns. An unordered access by another thread is a race. With
+/// `keep`, the end itself stays recorded, for accesses that come too late.
+pub fn end_of_life(thread: &mut Thread, range: Range<usize>, op: AccessOp, pc: u64, keep: bool) {
+    if range.is_empty() || !map::covers(range.start, range.len()) {
+        return;
+    }
+    let access = Access::write(Class::Plain);
+    let size = range.len();
+    let seen = Seen {
+        addr: range.start,
+        size,
+        access,
+        op,
+        pc,
+    };
+    let large = size > LARGE;
+    let mut logged = false;
+    let mut at = range.start & !(GRANULE - 1);
+    while at < range.end {
+        let mask = mask_of(at, &range);
+        // SAFETY: covered, as checked above.
+        let words = unsafe { map::words(at) };
+        let cells = load(words);
+        if cells[0].is_empty() && cells[1].is_empty() && (large || !keep) {
+            at += GRANULE;
+            continue;
+        }
+        let new = Cell::from_bits(thread.stamp() | access.bits() | u64::from(mask));
+        let racy = |cell: &Cell| {
+            cell.slot() != new.slot() && cell.conflicts(new) && !thread.clocks.ordered(*cell)
+        };
+        let race = match cells[0].as_overflow() {
+            Some(list) => overflow::cells(list)
+                .into_iter()
+                .chain([cells[1]])
+                .find(racy),
+            None => cells.into_iter().find(racy),
+        };
+        if !logged && (keep || race.is_some()) {
+            thread.log(pc, access, op, seen.addr, size);
+            logged = true;
+        }
+        if let Some(earlier) = race {
+            findings::race(thread, &seen, at, earlier);
+        }
+        clear(words);
+        if keep {
+            words[0].store(new.bits(), Ordering::Relaxed);
+        }
+        at += GRANULE;
+    }
+}
+
+#[inline(always)]
+fn clear(words: &[AtomicU64; 2]) {
+    let first = Cell::from_bits(words[0].load(Ordering::Relaxed));
+    if !first.is_empty() {
+        words[0].store(0, Ordering::Relaxed);
+        if let Some(list) = first.as_overflow() {
+            overflow::free(list);
+        }
+    }
+    if words[1].load(Ordering::Relaxed) != 0 {
+        words[1].store(0, Ordering::Relaxed);
+    }
+}
+
+/// Fresh memory: nothing is known of it.
+pub fn fresh(range: Range<usize>) {
+    if range.is_empty() || !map::covers(range.start, range.len()) {
+        return;
+    }
+    let whole = if range.len() > LARGE {
+        map::drop_pages(range.clone())
+    } else {
+        range.start..range.start
+    };
+    for part in [range.start..whole.start, whole.end..range.end] {
+        let mut at = part.start & !(GRANULE - 1);
+        while at < part.end {
+            // SAFETY: covered, as checked above.
+            clear(unsafe { map::words(at) });
+            at += GRANULE;
+        }
+    }
+}
+
+/// A thread's stack frame ends below `frame`: looks at what others touched.
+#[cold]
+pub fn frame_ends(thread: &mut Thread, frame: usize, pc: u64) {
+    if let Some(range) = thread.take_touched(frame) {
+        end_of_life(thread, range, AccessOp::Return, pc, false);
+    }
+}
+
+/// The events of `slot`'s history that a cell stands for.
+pub fn restore(cell: Cell, at: usize) -> Option<history::Restored> {
+    history::restore(&session::history(cell.slot()), cell, at)
+}

@@ -1,0 +1,249 @@
+//! From a detected race to a finding on the wire: the cold half of the engine.
+//!
+//! A race is written once for each pair of places; the same later access that
+//! races again and again is looked into a few times only.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::check::{self, Seen};
+use crate::history::Restored;
+use crate::objects;
+use crate::registry;
+use crate::report::kind::{Certainty, Kind};
+use crate::report::wire::{
+    Access as WireAccess, AccessOp, Finding, Gap, GapKind, Leg, Lock, Memory, Record, ThreadId,
+};
+use crate::rt::lock::Spin;
+use crate::rt::thread::Thread;
+use crate::session;
+use crate::shadow::word::{Access, Cell, Class};
+use crate::stack;
+use crate::wire;
+
+/// Findings that one process writes at most.
+const LIMIT: usize = 200;
+/// Races of one later access that are looked into.
+const PER_PLACE: u32 = 16;
+
+#[derive(Default)]
+struct Seens {
+    /// Races looked into, by the pc of the later access.
+    places: HashMap<u64, u32>,
+    /// Pairs of places written.
+    pairs: HashMap<(u64, u64, Kind), ()>,
+}
+
+static SEEN: Spin<Option<Seens>> = Spin::new(None);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+static HISTORY_LOST: AtomicU64 = AtomicU64::new(0);
+static UNSHADOWED: AtomicU64 = AtomicU64::new(0);
+
+/// An access to memory that has no shadow.
+#[cold]
+pub fn unshadowed() {
+    UNSHADOWED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Reports that `seen` races with `earlier`, found in the granule at `at`.
+#[cold]
+#[inline(never)]
+pub fn race(thread: &mut Thread, seen: &Seen, at: usize, earlier: Cell) {
+    thread.busy += 1;
+    report(thread, seen, at, earlier);
+    thread.busy -= 1;
+}
+
+fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
+    {
+        let mut seens = SEEN.lock();
+        let times = seens
+            .get_or_insert_default()
+            .places
+            .entry(seen.pc)
+            .or_default();
+        if *times >= PER_PLACE {
+            return;
+        }
+        *times += 1;
+    }
+    let before = check::restore(earlier, at);
+    let kind = kind_of(seen, before.as_ref(), earlier);
+    let earlier_pc = before
+        .as_ref()
+        .and_then(|b| b.stack.first().copied())
+        .unwrap_or(0);
+    {
+        let mut seens = SEEN.lock();
+        let pairs = &mut seens.get_or_insert_default().pairs;
+        if pairs.len() >= LIMIT {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let pair = (seen.pc.min(earlier_pc), seen.pc.max(earlier_pc), kind);
+        match pairs.entry(pair) {
+            Entry::Occupied(_) => return,
+            Entry::Vacant(place) => {
+                place.insert(());
+            }
+        }
+    }
+    if before.is_none() {
+        HISTORY_LOST.fetch_add(1, Ordering::Relaxed);
+    }
+    let now = Leg {
+        thread: thread.id,
+        stack: thread.stack_at(seen.pc),
+        access: Some(WireAccess {
+            op: seen.op,
+            atomic: seen.access.class().is_atomic(),
+            addr: seen.addr as u64,
+            size: seen.size as u64,
+        }),
+        locks: thread
+            .locks()
+            .iter()
+            .map(|held| Lock {
+                addr: held.addr as u64,
+                stack: held.stack(),
+                shared: held.shared,
+            })
+            .collect(),
+        wait: None,
+    };
+    let then = earlier_leg(before, earlier, at);
+    let conflict = at + (earlier.mask().trailing_zeros() as usize);
+    let finding = Finding {
+        kind,
+        certainty: Certainty::Observed,
+        memory: Some(memory(conflict.max(seen.addr))),
+        legs: vec![now, then],
+        fatal: false,
+    };
+    emit(&finding);
+}
+
+/// Writes a finding, the threads that it mentions first.
+pub fn emit(finding: &Finding) {
+    let mut threads: Vec<ThreadId> = finding.legs.iter().map(|leg| leg.thread).collect();
+    threads.extend(
+        finding
+            .legs
+            .iter()
+            .filter_map(|leg| leg.wait.as_ref()?.owner),
+    );
+    match finding.memory {
+        Some(
+            Memory::Heap { thread, .. }
+            | Memory::Stack { thread, .. }
+            | Memory::ThreadLocal { thread, .. },
+        ) => threads.push(thread),
+        Some(Memory::Static { .. } | Memory::Mapped { .. } | Memory::Unknown { .. }) | None => {}
+    }
+    let mut next = 0;
+    while let Some(&id) = threads.get(next) {
+        if let Some(parent) = registry::describe(id).and_then(|thread| thread.parent)
+            && !threads.contains(&parent)
+        {
+            threads.push(parent);
+        }
+        next += 1;
+    }
+    for thread in threads.into_iter().filter_map(registry::describe) {
+        wire::write(&Record::Thread(thread));
+    }
+    wire::write(&Record::Finding(finding.clone()));
+}
+
+fn kind_of(seen: &Seen, before: Option<&Restored>, earlier: Cell) -> Kind {
+    let ops = [Some(seen.op), before.map(|b| b.op)];
+    let volatile_read = |access: Access| access.is_read() && access.class() == Class::Volatile;
+    if volatile_read(seen.access) || volatile_read(earlier.access()) {
+        Kind::VolatileRace
+    } else if ops.contains(&Some(AccessOp::Free)) {
+        Kind::RaceWithFree
+    } else if ops.contains(&Some(AccessOp::Return)) {
+        Kind::RaceWithReturn
+    } else {
+        Kind::DataRace
+    }
+}
+
+fn earlier_leg(before: Option<Restored>, earlier: Cell, at: usize) -> Leg {
+    let access = earlier.access();
+    let fallback = if access.is_read() {
+        AccessOp::Read
+    } else {
+        AccessOp::Write
+    };
+    let first = earlier.mask().trailing_zeros() as usize;
+    Leg {
+        thread: match &before {
+            Some(before) => before.thread,
+            None => registry::by_slot(earlier.slot()).unwrap_or(ThreadId(0)),
+        },
+        access: Some(WireAccess {
+            op: before.as_ref().map_or(fallback, |b| b.op),
+            atomic: access.class().is_atomic(),
+            addr: before.as_ref().map_or((at + first) as u64, |b| b.addr),
+            size: before
+                .as_ref()
+                .map_or(u64::from(earlier.mask().count_ones()), |b| b.size),
+        }),
+        stack: before.map(|b| b.stack).unwrap_or_default(),
+        locks: Vec::new(),
+        wait: None,
+    }
+}
+
+/// What the memory at `addr` is.
+pub fn memory(addr: usize) -> Memory {
+    let wire_addr = addr as u64;
+    if let Some(block) = objects::find_block(addr) {
+        return Memory::Heap {
+            addr: wire_addr,
+            start: block.start as u64,
+            size: block.size as u64,
+            thread: block.thread,
+            stack: stack::get(block.stack),
+        };
+    }
+    if let Some(thread) = session::find_locals(addr) {
+        return Memory::ThreadLocal {
+            addr: wire_addr,
+            thread,
+        };
+    }
+    if let Some(thread) = session::find_stack(addr) {
+        return Memory::Stack {
+            addr: wire_addr,
+            thread: thread.id,
+        };
+    }
+    if wire::in_module(addr) {
+        return Memory::Static { addr: wire_addr };
+    }
+    Memory::Unknown { addr: wire_addr }
+}
+
+/// What was not seen, at the end of the process.
+pub fn write_gaps() {
+    let gaps = [
+        (GapKind::FindingsDropped, DROPPED.load(Ordering::Relaxed)),
+        (GapKind::HistoryLost, HISTORY_LOST.load(Ordering::Relaxed)),
+        (
+            GapKind::UnshadowedMemory,
+            UNSHADOWED.load(Ordering::Relaxed),
+        ),
+        (GapKind::ForgottenThreads, session::forgotten()),
+        (GapKind::WireWriteFailed, wire::failures()),
+    ];
+    for (gap, count) in gaps.into_iter().filter(|(_, count)| *count > 0) {
+        wire::write(&Record::Gap(Gap {
+            gap,
+            count,
+            detail: None,
+        }));
+    }
+}

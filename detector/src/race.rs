@@ -1,0 +1,88 @@
+//! The race check: one access against the cells of its granule.
+//!
+//! A data race is two conflicting accesses, not ordered by happens-before in
+//! this execution (C11 5.1.2.4 p25). [`step`] decides, for one access, whether
+//! it races with a recorded one and how the granule's words change. It is
+//! pure: the caller loads the words, stores the one that changes with a
+//! compare-and-swap, and calls again if it lost.
+//!
+//! A cell leaves the words only when no race can be missed by that:
+//! - it is *superseded*: ordered before the new access, its bytes all covered
+//!   by it, of an access no stronger;
+//! - it is *dead*: known to every live thread, so that nothing can race with
+//!   it any more.
+//!
+//! Otherwise the granule overflows into a list. Nothing is evicted.
+
+use crate::shadow::word::Cell;
+
+/// What to do with the words of a granule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    /// Nothing: it is already recorded.
+    Nothing,
+    /// Replace the word with this index.
+    Store(usize, Cell),
+    /// Neither word can go: move to an overflow list.
+    Overflow,
+}
+
+/// The outcome of [`step`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Step {
+    /// A recorded access that the new one races with.
+    pub race: Option<Cell>,
+    /// How the words change.
+    pub update: Update,
+}
+
+/// Checks `new` against `words` and decides where it goes.
+///
+/// `ordered` tells whether a cell of another slot happens before the new
+/// access; `dead` whether every live thread knows it.
+#[inline]
+pub fn step(
+    words: &[Cell],
+    new: Cell,
+    ordered: impl Fn(Cell) -> bool,
+    dead: impl Fn(Cell) -> bool,
+) -> Step {
+    let mut race = None;
+    let mut empty = None;
+    let mut merge = None;
+    let mut superseded = None;
+    for (index, &cell) in words.iter().enumerate() {
+        if cell.is_empty() {
+            empty = Some(index);
+            continue;
+        }
+        if cell.says(new) {
+            return Step {
+                race: None,
+                update: Update::Nothing,
+            };
+        }
+        let before = cell.slot() == new.slot() || ordered(cell);
+        if !before && cell.conflicts(new) {
+            race = Some(cell);
+        }
+        // A race is told once: from then on the cell counts as ordered.
+        let gone = before || race == Some(cell);
+        if cell.stamp() == new.stamp() && cell.access() == new.access() {
+            merge = Some((index, cell.with_mask(new.mask())));
+        } else if gone && cell.superseded_by(new) {
+            superseded = Some(index);
+        }
+    }
+    let update = if let Some((index, merged)) = merge {
+        Update::Store(index, merged)
+    } else if let Some(index) = superseded.or(empty) {
+        Update::Store(index, new)
+    } else if let Some(index) = words.iter().position(|&cell| dead(cell)) {
+        Update::Store(index, new)
+    } else {
+        Update::Overflow
+    };
+    Step { race, update }
+}

@@ -1,0 +1,14 @@
+//! The runtime's own ground, below the engine: memory, system calls, the
+//! thread at hand.
+//!
+//! - [`alloc`]: the runtime's heap; [`pool`]: numbered objects; [`lock`]: a
+//!   spin lock.
+//! - [`sys`]: system calls without the C library.
+//! - [`thread`]: what the runtime keeps for a running thread, and the pointer
+//!   to it in thread-local storage.
+
+pub mod alloc;
+pub mod lock;
+pub mod pool;
+pub mod sys;
+pub mod thread;

@@ -1,0 +1,145 @@
+//! System calls made directly, so that neither `errno` nor an interposed
+//! function of the C library is in the way.
+
+use std::arch::asm;
+
+/// A system call; errors come back as `-errno`.
+///
+/// # Safety
+/// As the system call requires.
+#[inline]
+pub unsafe fn call(number: i64, args: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the kernel's calling convention: it clobbers rcx, r11 and what
+    // the caller vouches for.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") args[0],
+            in("rsi") args[1],
+            in("rdx") args[2],
+            in("r10") args[3],
+            in("r8") args[4],
+            in("r9") args[5],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// Fresh zeroed memory, or null.
+pub fn map(size: usize) -> *mut u8 {
+    // SAFETY: a private anonymous mapping at an address the kernel chooses.
+    let addr = unsafe {
+        call(
+            libc::SYS_mmap,
+            [
+                0,
+                size,
+                (libc::PROT_READ | libc::PROT_WRITE) as usize,
+                (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize,
+                usize::MAX,
+                0,
+            ],
+        )
+    };
+    if addr < 0 {
+        std::ptr::null_mut()
+    } else {
+        addr as *mut u8
+    }
+}
+
+/// Maps zeroed memory exactly there; false if something is mapped there or
+/// the kernel refuses.
+pub fn map_at(addr: usize, size: usize) -> bool {
+    // SAFETY: MAP_FIXED_NOREPLACE never replaces a mapping.
+    let got = unsafe {
+        call(
+            libc::SYS_mmap,
+            [
+                addr,
+                size,
+                (libc::PROT_READ | libc::PROT_WRITE) as usize,
+                (libc::MAP_PRIVATE
+                    | libc::MAP_ANONYMOUS
+                    | libc::MAP_NORESERVE
+                    | libc::MAP_FIXED_NOREPLACE) as usize,
+                usize::MAX,
+                0,
+            ],
+        )
+    };
+    got == addr as isize
+}
+
+/// Gives a mapping back. The caller owns it.
+pub fn unmap(addr: usize, size: usize) {
+    // SAFETY: only the runtime's own mappings are passed here.
+    unsafe { call(libc::SYS_munmap, [addr, size, 0, 0, 0, 0]) };
+}
+
+/// Advice on a mapping of the runtime.
+pub fn advise(addr: usize, size: usize, advice: i32) {
+    // SAFETY: only the runtime's own mappings are passed here; DONTNEED zeroes
+    // them, which their users expect.
+    unsafe { call(libc::SYS_madvise, [addr, size, advice as usize, 0, 0, 0]) };
+}
+
+/// Lets other threads run.
+pub fn yield_now() {
+    // SAFETY: takes no argument and touches no memory.
+    unsafe { call(libc::SYS_sched_yield, [0; 6]) };
+}
+
+/// Writes all of `bytes`; false if the descriptor does not take them.
+pub fn write_all(fd: i32, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        // SAFETY: `bytes` is readable.
+        let n = unsafe {
+            call(
+                libc::SYS_write,
+                [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0],
+            )
+        };
+        match n {
+            n if n > 0 => bytes = &bytes[n as usize..],
+            n if n == -(libc::EINTR as isize) => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The kernel's number of the calling thread.
+pub fn thread_id() -> i32 {
+    // SAFETY: takes no argument and touches no memory.
+    unsafe { call(libc::SYS_gettid, [0; 6]) as i32 }
+}
+
+/// The process.
+pub fn process_id() -> u32 {
+    // SAFETY: takes no argument and touches no memory.
+    unsafe { call(libc::SYS_getpid, [0; 6]) as u32 }
+}
+
+/// Ends the process at once.
+pub fn exit_now(status: i32) -> ! {
+    loop {
+        // SAFETY: does not return.
+        unsafe { call(libc::SYS_exit_group, [status as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// Prints to standard error and ends the process: for what the runtime cannot
+/// work with.
+#[cold]
+pub fn fatal(message: &str) -> ! {
+    write_all(2, b"leakcheck: ");
+    write_all(2, message.as_bytes());
+    write_all(2, b"\n");
+    exit_now(70)
+}

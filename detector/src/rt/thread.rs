@@ -1,0 +1,433 @@
+//! What the runtime keeps for a running thread, found through thread-local
+//! storage.
+//!
+//! The hot fields come first: every instrumented access and function touches
+//! them. A [`Thread`] is owned by its thread; what others read of it (the
+//! clock's components, the lowest foreign access to its stack) is read word by
+//! word and may be old.
+
+use std::cell::Cell as StdCell;
+use std::ops::Range;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::sys;
+use crate::history::{self, PART_WORDS, SNAPSHOT_FRAMES};
+use crate::report::wire::{AccessOp, Stack, ThreadId};
+use crate::shadow::word::{Access, Stamp};
+use crate::sync::Clocks;
+
+/// Parts of a slot's history ring.
+const PARTS: usize = 32;
+/// Frames kept of the place where a lock was taken.
+pub const LOCK_FRAMES: usize = 12;
+/// Locks that a thread can hold and still have them named.
+const LOCKS: usize = 16;
+
+/// The history ring of a slot. It outlives the threads that have the slot.
+#[repr(C)]
+pub struct Ring {
+    words: [[u64; PART_WORDS]; PARTS],
+    /// Which part is being written; parts written so far, in all.
+    turn: AtomicUsize,
+}
+
+impl Ring {
+    /// A new ring, or null.
+    pub fn map() -> *mut Self {
+        sys::map(size_of::<Self>()).cast()
+    }
+
+    /// A copy of all whole parts and of the one being written, oldest first.
+    /// Another thread may be writing: what it overwrites meanwhile is left out.
+    pub fn copy(ring: *const Self) -> Vec<u64> {
+        // SAFETY: rings stay mapped for good; the words are read one by one.
+        let turn = unsafe { &(*ring).turn };
+        let last = turn.load(Ordering::Acquire);
+        let first = last.saturating_sub(PARTS - 2);
+        let mut copies = Vec::new();
+        for part in first..=last {
+            let at = unsafe_part(ring, part);
+            // SAFETY: `at` is a part of the ring; volatile, since it may change.
+            let words = (0..PART_WORDS).map(|i| unsafe { at.add(i).read_volatile() });
+            copies.push((part, words.collect::<Vec<_>>()));
+        }
+        let oldest = turn.load(Ordering::Acquire).saturating_sub(PARTS - 2);
+        copies
+            .into_iter()
+            .filter(|(part, _)| *part >= oldest)
+            .flat_map(|(_, w)| w)
+            .collect()
+    }
+}
+
+/// The first word of a part.
+fn unsafe_part(ring: *const Ring, part: usize) -> *mut u64 {
+    // SAFETY: the index is in range; no reference is made.
+    unsafe {
+        (&raw const (*ring).words)
+            .cast::<u64>()
+            .add(part % PARTS * PART_WORDS)
+            .cast_mut()
+    }
+}
+
+/// A lock that the thread holds, and where it took it.
+#[derive(Clone, Copy)]
+pub struct Held {
+    /// Address of the lock word.
+    pub addr: usize,
+    /// Read lock.
+    pub shared: bool,
+    frames: usize,
+    pcs: [u64; LOCK_FRAMES],
+}
+
+impl Held {
+    /// Where it was taken.
+    pub fn stack(&self) -> Stack {
+        self.pcs[..self.frames].to_vec()
+    }
+}
+
+/// The runtime's record of a thread.
+#[repr(C)]
+pub struct Thread {
+    /// Slot and epoch, as they go into cells.
+    stamp: u64,
+    /// Next free entry of the shadow stack.
+    top: *mut u64,
+    /// Lowest `top` since the history last knew the stack.
+    low_water: *mut u64,
+    /// The history knows the stack up to here.
+    logged_top: *mut u64,
+    log_next: *mut u64,
+    log_end: *mut u64,
+    logged_stamp: u64,
+    /// Lowest address of this thread's stack that another thread touched.
+    foreign: AtomicUsize,
+    /// Its clocks.
+    pub clocks: Clocks,
+    /// Its number.
+    pub id: ThreadId,
+    ring: *mut Ring,
+    frames: *mut u64,
+    frames_size: usize,
+    /// Its stack, as mapped.
+    pub stack: Range<usize>,
+    /// More than zero inside a synchronisation operation of the runtime: what
+    /// a signal handler does there is not followed.
+    pub busy: u32,
+    held: [Held; LOCKS],
+    held_len: usize,
+    /// Numbers of sync objects and of blocks at hand.
+    pub objects: Vec<u32>,
+    /// See `objects`.
+    pub blocks: Vec<u32>,
+    /// Granules that overflowed.
+    overflows: u32,
+    /// Its thread-local variables.
+    pub locals: Range<usize>,
+}
+
+thread_local! {
+    static CURRENT: StdCell<*mut Thread> = const { StdCell::new(null_mut()) };
+}
+
+/// The record of the calling thread; null before it has one and after its end.
+#[inline(always)]
+pub fn current() -> *mut Thread {
+    CURRENT.with(StdCell::get)
+}
+
+/// Sets the record of the calling thread.
+pub fn set_current(thread: *mut Thread) {
+    CURRENT.with(|current| current.set(thread));
+}
+
+impl Thread {
+    /// A record whose shadow stack has room for every frame that fits in a
+    /// stack of `stack_size` bytes (a frame takes at least 16).
+    pub fn new(stack_size: usize) -> Box<Self> {
+        let frames_size = (stack_size / 16 * size_of::<u64>()).next_multiple_of(4096) + 4096;
+        let frames: *mut u64 = sys::map(frames_size).cast();
+        if frames.is_null() {
+            sys::fatal("out of memory for the shadow stack of a new thread");
+        }
+        Box::new(Self {
+            stamp: 0,
+            top: frames,
+            low_water: frames,
+            logged_top: frames,
+            log_next: null_mut(),
+            log_end: null_mut(),
+            logged_stamp: 0,
+            foreign: AtomicUsize::new(usize::MAX),
+            clocks: Clocks::new(),
+            id: ThreadId(0),
+            ring: null_mut(),
+            frames,
+            frames_size,
+            stack: 0..0,
+            busy: 0,
+            held: [Held {
+                addr: 0,
+                shared: false,
+                frames: 0,
+                pcs: [0; LOCK_FRAMES],
+            }; LOCKS],
+            held_len: 0,
+            objects: Vec::new(),
+            blocks: Vec::new(),
+            overflows: 0,
+            locals: 0..0,
+        })
+    }
+
+    /// Bytes of its shadow stack.
+    pub fn frames_size(&self) -> usize {
+        self.frames_size
+    }
+
+    /// Begins a new thread in this record, its clocks already started.
+    pub fn start(&mut self, id: ThreadId, ring: *mut Ring) {
+        self.id = id;
+        self.ring = ring;
+        self.stamp = self.clocks.stamp().bits();
+        self.top = self.frames;
+        self.foreign.store(usize::MAX, Ordering::Relaxed);
+        self.held_len = 0;
+        self.busy = 0;
+        self.new_part();
+    }
+
+    /// Who and when, for cells.
+    #[inline(always)]
+    pub fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    /// After the clocks' own component changed.
+    #[inline]
+    pub fn stamp_changed(&mut self) {
+        self.stamp = self.clocks.stamp().bits();
+    }
+
+    /// Continues in the ring of another slot.
+    pub fn change_ring(&mut self, ring: *mut Ring) {
+        self.ring = ring;
+        self.stamp_changed();
+        self.new_part();
+    }
+
+    /// A function begins that was called at `pc`.
+    #[inline(always)]
+    pub fn enter(&mut self, pc: u64) {
+        // SAFETY: the shadow stack has room for as many frames as the stack.
+        unsafe {
+            self.top.write(pc);
+            self.top = self.top.add(1);
+        }
+    }
+
+    /// The innermost function ends.
+    #[inline(always)]
+    pub fn leave(&mut self) {
+        // SAFETY: every leave follows its enter; below the first entry there
+        // is none (see `underflow` in the callers' test).
+        self.top = unsafe { self.top.sub(1) };
+        if self.top < self.low_water {
+            self.low_water = self.top;
+        }
+    }
+
+    /// True if there is a function to leave.
+    #[inline(always)]
+    pub fn has_frames(&self) -> bool {
+        self.top > self.frames
+    }
+
+    /// The stack of calls, innermost first, with `pc` inside the innermost
+    /// function. `pc` and the entries are return addresses; the result is not.
+    pub fn stack_at(&self, pc: u64) -> Stack {
+        std::iter::once(pc)
+            .chain(self.frames().iter().rev().copied())
+            .map(|pc| pc - 1)
+            .collect()
+    }
+
+    /// The return addresses of the calls, outermost first.
+    pub fn frames(&self) -> &[u64] {
+        let depth = (self.top as usize - self.frames as usize) / size_of::<u64>();
+        // SAFETY: the entries below `top` are initialised.
+        unsafe { std::slice::from_raw_parts(self.frames, depth) }
+    }
+
+    /// Logs an access in the history.
+    #[inline]
+    pub fn log(&mut self, pc: u64, access: Access, op: AccessOp, addr: usize, size: usize) {
+        let calm = self.top == self.logged_top && self.low_water == self.logged_top;
+        if !calm || self.logged_stamp != self.stamp {
+            self.catch_up();
+        }
+        // SAFETY: `log_end` leaves room for two words in the part.
+        unsafe {
+            if self.log_next >= self.log_end {
+                self.new_part();
+            }
+            let [a, b] = history::access(pc, access, op, addr, size);
+            self.log_next.write(a);
+            self.log_next.add(1).write(b);
+            self.log_next = self.log_next.add(2);
+        }
+    }
+
+    /// Brings the history up to the epoch and the shadow stack of now.
+    fn catch_up(&mut self) {
+        let room = (self.log_end as usize).saturating_sub(self.log_next as usize) / 8;
+        let pushes = (self.top as usize - self.low_water as usize) / 8;
+        if pushes + 2 > room {
+            self.new_part();
+            return;
+        }
+        // SAFETY: there is room for the words, and the shadow stack is
+        // initialised below `top`.
+        unsafe {
+            if self.logged_stamp != self.stamp {
+                self.logged_stamp = self.stamp;
+                self.put(history::epoch(self.clocks.stamp().epoch()));
+            }
+            if self.low_water < self.logged_top {
+                let pops = (self.logged_top as usize - self.low_water as usize) / 8;
+                self.put(history::pop(pops));
+            }
+            while self.low_water < self.top {
+                self.put(history::push(self.low_water.read()));
+                self.low_water = self.low_water.add(1);
+            }
+        }
+        self.logged_top = self.top;
+    }
+
+    /// Writes a word.
+    ///
+    /// # Safety
+    /// The part has room for it.
+    #[inline]
+    unsafe fn put(&mut self, word: u64) {
+        // SAFETY: as the caller says.
+        unsafe {
+            self.log_next.write(word);
+            self.log_next = self.log_next.add(1);
+        }
+    }
+
+    /// Begins the next part of the ring.
+    #[cold]
+    fn new_part(&mut self) {
+        // SAFETY: the ring is mapped; only the thread that has the slot writes
+        // it.
+        let turn = unsafe { &(*self.ring).turn };
+        let next = turn.load(Ordering::Relaxed) + 1;
+        turn.store(next, Ordering::Release);
+        let part = unsafe_part(self.ring, next);
+        // SAFETY: the part is `PART_WORDS` long.
+        unsafe {
+            part.write_bytes(0, PART_WORDS);
+            self.log_next = part;
+            self.log_end = part.add(PART_WORDS - 2);
+        }
+        let frames = self.frames();
+        let kept: Vec<u64> = frames[frames.len().saturating_sub(SNAPSHOT_FRAMES)..].to_vec();
+        // SAFETY: a part has room for the two words and the snapshot.
+        unsafe {
+            self.put(history::thread(self.id));
+            self.put(history::epoch(self.clocks.stamp().epoch()));
+            for pc in kept {
+                self.put(history::push(pc));
+            }
+        }
+        self.logged_stamp = self.stamp;
+        self.logged_top = self.top;
+        self.low_water = self.top;
+    }
+
+    /// Remembers that another thread touched this thread's stack at `addr`.
+    pub fn touched_by_another(&self, addr: usize) {
+        self.foreign.fetch_min(addr, Ordering::Relaxed);
+    }
+
+    /// True if another thread touched this thread's stack below `frame`.
+    #[inline(always)]
+    pub fn touched_below(&self, frame: usize) -> bool {
+        self.foreign.load(Ordering::Relaxed) < frame
+    }
+
+    /// The part of the stack below `frame` that others touched; from now on
+    /// only what is touched later or above counts.
+    pub fn take_touched(&self, frame: usize) -> Option<Range<usize>> {
+        let low = self.foreign.swap(usize::MAX, Ordering::Relaxed);
+        if low == usize::MAX {
+            return None;
+        }
+        self.foreign.fetch_min(low.max(frame), Ordering::Relaxed);
+        (self.stack.contains(&frame) && low < frame).then_some(low..frame)
+    }
+
+    /// The thread took a lock.
+    #[inline]
+    pub fn lock_taken(&mut self, addr: usize, shared: bool, pc: u64) {
+        if !shared {
+            // Taken again without being given back: it was no lock.
+            self.lock_released(addr);
+        }
+        if self.held_len == LOCKS {
+            self.held.copy_within(1.., 0);
+            self.held_len -= 1;
+        }
+        let depth = (self.top as usize - self.frames as usize) / size_of::<u64>();
+        let held = &mut self.held[self.held_len];
+        held.addr = addr;
+        held.shared = shared;
+        held.pcs[0] = pc - 1;
+        held.frames = 1 + depth.min(LOCK_FRAMES - 1);
+        for i in 1..held.frames {
+            // SAFETY: at most `depth` entries below `top`.
+            held.pcs[i] = unsafe { self.top.sub(i).read() } - 1;
+        }
+        self.held_len += 1;
+    }
+
+    /// The thread gave a lock back.
+    #[inline]
+    pub fn lock_released(&mut self, addr: usize) {
+        if let Some(at) = self.held[..self.held_len]
+            .iter()
+            .rposition(|held| held.addr == addr)
+        {
+            self.held.copy_within(at + 1..self.held_len, at);
+            self.held_len -= 1;
+        }
+    }
+
+    /// The locks that it holds, in the order in which it took them.
+    pub fn locks(&self) -> &[Held] {
+        &self.held[..self.held_len]
+    }
+
+    /// Before a granule overflows: every 64th time, looks first whether cells
+    /// have died meanwhile. True if it did, and the granule is worth a look.
+    pub fn tried_floor(&mut self) -> bool {
+        self.overflows = self.overflows.wrapping_add(1);
+        let due = self.overflows.is_multiple_of(64);
+        if due {
+            crate::session::raise_floor();
+        }
+        due
+    }
+
+    /// Its current stamp, as a value.
+    pub fn stamp_value(&self) -> Stamp {
+        self.clocks.stamp()
+    }
+}

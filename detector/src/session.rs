@@ -1,0 +1,261 @@
+//! The one engine of a process: its slots, its live threads, its findings.
+//!
+//! A slot is reused only by a thread that knows its last epoch: everything the
+//! earlier thread did then happens before all that the new one does, and
+//! neither it nor a third thread can be misled. Threads that end unseen (never
+//! joined, nothing acquired after their end) keep their slots, up to
+//! [`FORGET_ABOVE`]; beyond it the oldest is forgotten, which hides races with
+//! it, and is counted as a gap.
+
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use crate::ids::{Epoch, Slot};
+use crate::report::wire::ThreadId;
+use crate::rt::lock::Spin;
+use crate::rt::sys;
+use crate::rt::thread::{Ring, Thread};
+use crate::shadow::word::Cell;
+
+/// Ended threads whose slot is kept though nobody saw their end.
+const FORGET_ABOVE: usize = 1024;
+
+struct SlotEntry {
+    /// The live thread that has it, or null.
+    thread: AtomicPtr<Thread>,
+    ring: AtomicPtr<Ring>,
+    /// Every live thread, and every one to come, knows this epoch: an access
+    /// up to it can race with nothing any more.
+    floor: AtomicU64,
+}
+
+static SLOTS: [SlotEntry; Slot::COUNT] = [const {
+    SlotEntry {
+        thread: AtomicPtr::new(std::ptr::null_mut()),
+        ring: AtomicPtr::new(std::ptr::null_mut()),
+        floor: AtomicU64::new(0),
+    }
+}; Slot::COUNT];
+
+/// Live threads, for the hot path's question whether there is only one.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+/// Threads forgotten to reuse their slots.
+static FORGOTTEN: AtomicU64 = AtomicU64::new(0);
+
+static THREADS: Spin<Threads> = Spin::new(Threads {
+    live: Vec::new(),
+    ended: Vec::new(),
+    spare: Vec::new(),
+    next_slot: 0,
+});
+
+struct Threads {
+    live: Vec<ThreadPtr>,
+    /// Slots of ended threads and their last epochs, oldest first.
+    ended: Vec<(Slot, Epoch)>,
+    /// Records to use again.
+    spare: Vec<ThreadPtr>,
+    next_slot: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ThreadPtr(*mut Thread);
+
+// SAFETY: the pointer is followed only as `Thread` allows to others.
+unsafe impl Send for ThreadPtr {}
+
+impl Threads {
+    /// A slot for a thread that knows `clock`, and its first epoch.
+    fn take_slot(&mut self, clock: &[u64]) -> (Slot, Epoch) {
+        let known = |&(slot, last): &(Slot, Epoch)| crate::clock::covers(clock, slot, last);
+        let reuse = match self.ended.iter().rposition(known) {
+            Some(at) => Some(self.ended.remove(at)),
+            None if self.ended.len() > FORGET_ABOVE || self.next_slot == Slot::COUNT => {
+                FORGOTTEN.fetch_add(1, Ordering::Relaxed);
+                (!self.ended.is_empty()).then(|| self.ended.remove(0))
+            }
+            None => None,
+        };
+        if let Some((slot, last)) = reuse {
+            return (slot, Epoch::new(last.get() + 1));
+        }
+        if self.next_slot == Slot::COUNT {
+            sys::fatal("more than 16384 threads alive at once: run fewer, or test them apart");
+        }
+        let slot = Slot::new(self.next_slot);
+        self.next_slot += 1;
+        let ring = Ring::map();
+        if ring.is_null() {
+            sys::fatal("out of memory for the history of a new thread");
+        }
+        SLOTS[slot.index()].ring.store(ring, Ordering::Release);
+        (slot, Epoch::new(1))
+    }
+
+    /// Recomputes what every live thread knows.
+    fn raise_floor(&self) {
+        for (index, entry) in SLOTS[..self.next_slot].iter().enumerate() {
+            let known = self.live.iter().map(|thread| {
+                // SAFETY: records stay mapped; a component may be old, which
+                // only lowers the floor.
+                unsafe { (*thread.0).clocks.base().add(index).read_volatile() }
+            });
+            if let Some(least) = known.min() {
+                entry.floor.fetch_max(least, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Prepares a record for a new thread that knows `clock`: its slot, its
+/// clocks. It counts as live from here on.
+pub fn new_thread(id: ThreadId, clock: &[u64], stack_size: usize) -> *mut Thread {
+    let mut threads = THREADS.lock();
+    let fit = threads.spare.iter().rposition(|t| {
+        // SAFETY: spare records are owned by the list.
+        let size = unsafe { (*t.0).frames_size() };
+        size >= stack_size / 2 && size <= stack_size.max(1 << 16) * 4
+    });
+    let record = match fit {
+        Some(at) => threads.spare.swap_remove(at).0,
+        None => {
+            drop(threads);
+            let record = Box::into_raw(Thread::new(stack_size));
+            threads = THREADS.lock();
+            record
+        }
+    };
+    let (slot, epoch) = threads.take_slot(clock);
+    let entry = &SLOTS[slot.index()];
+    // SAFETY: the record is not shared yet.
+    let thread = unsafe { &mut *record };
+    thread.clocks.start(slot, epoch, clock);
+    thread.start(id, entry.ring.load(Ordering::Relaxed));
+    entry.thread.store(record, Ordering::Release);
+    threads.live.push(ThreadPtr(record));
+    LIVE.store(threads.live.len(), Ordering::Relaxed);
+    threads.raise_floor();
+    record
+}
+
+/// Ends a thread: its slot and its record may be used again. The caller has
+/// published its clock to whoever joins it.
+///
+/// # Safety
+/// `record` is live, and its thread does not use it any more.
+pub unsafe fn end_thread(record: *mut Thread) {
+    // SAFETY: as the caller says.
+    let thread = unsafe { &mut *record };
+    let stamp = thread.stamp_value();
+    let mut threads = THREADS.lock();
+    SLOTS[stamp.slot().index()]
+        .thread
+        .store(std::ptr::null_mut(), Ordering::Release);
+    threads.live.retain(|&live| live != ThreadPtr(record));
+    LIVE.store(threads.live.len(), Ordering::Relaxed);
+    if stamp.epoch().get() + 1 < Epoch::MAX.get() {
+        threads.ended.push((stamp.slot(), stamp.epoch()));
+    }
+    threads.spare.push(ThreadPtr(record));
+    threads.raise_floor();
+}
+
+/// Ends the epoch of a thread, after it released.
+#[inline]
+pub fn tick(thread: &mut Thread) {
+    if thread.clocks.tick() {
+        retire_slot(thread);
+    } else {
+        thread.stamp_changed();
+    }
+}
+
+/// The slot has no epoch left: goes on in another.
+#[cold]
+fn retire_slot(thread: &mut Thread) {
+    let old = thread.stamp_value().slot();
+    let (slot, epoch) = THREADS.lock().take_slot(thread.clocks.now());
+    SLOTS[old.index()]
+        .thread
+        .store(std::ptr::null_mut(), Ordering::Release);
+    thread.clocks.change_slot(slot, epoch);
+    let entry = &SLOTS[slot.index()];
+    thread.change_ring(entry.ring.load(Ordering::Relaxed));
+    entry.thread.store(thread, Ordering::Release);
+}
+
+/// True while one thread only is live: nobody else touches shadow memory.
+#[inline]
+pub fn alone() -> bool {
+    LIVE.load(Ordering::Relaxed) <= 1
+}
+
+/// True if every live thread knows the access of `cell`.
+#[inline]
+pub fn dead(cell: Cell) -> bool {
+    SLOTS[cell.slot().index()].floor.load(Ordering::Relaxed) >= cell.epoch().get()
+}
+
+/// Brings [`dead`] up to now.
+#[cold]
+pub fn raise_floor() {
+    THREADS.lock().raise_floor();
+}
+
+/// The live thread in whose stack `addr` lies, if it has this slot.
+#[inline]
+pub fn owner_of_stack(slot: Slot, addr: usize) -> Option<&'static Thread> {
+    let thread = SLOTS[slot.index()].thread.load(Ordering::Acquire);
+    // SAFETY: records stay mapped; what is read of another's is old at worst.
+    let thread = unsafe { thread.as_ref() }?;
+    thread.stack.contains(&addr).then_some(thread)
+}
+
+/// The live thread whose stack holds `addr`.
+pub fn find_stack(addr: usize) -> Option<&'static Thread> {
+    let threads = THREADS.lock();
+    // SAFETY: records stay mapped.
+    threads
+        .live
+        .iter()
+        .map(|t| unsafe { &*t.0 })
+        .find(|t| t.stack.contains(&addr))
+}
+
+/// The live thread whose thread-local variables hold `addr`.
+pub fn find_locals(addr: usize) -> Option<ThreadId> {
+    let threads = THREADS.lock();
+    // SAFETY: records stay mapped.
+    let mut live = threads.live.iter().map(|t| unsafe { &*t.0 });
+    live.find(|t| t.locals.contains(&addr)).map(|t| t.id)
+}
+
+/// A copy of the history of a slot, oldest first.
+pub fn history(slot: Slot) -> Vec<u64> {
+    let ring = SLOTS[slot.index()].ring.load(Ordering::Acquire);
+    if ring.is_null() {
+        Vec::new()
+    } else {
+        Ring::copy(ring)
+    }
+}
+
+/// Live threads, in the order of their start.
+pub fn live() -> Vec<*mut Thread> {
+    THREADS.lock().live.iter().map(|t| t.0).collect()
+}
+
+/// Threads forgotten so far to reuse their slots.
+pub fn forgotten() -> u64 {
+    FORGOTTEN.load(Ordering::Relaxed)
+}
+
+/// In the child of a fork: only `thread` is left.
+///
+/// # Safety
+/// No other thread exists.
+pub unsafe fn only(thread: *mut Thread) {
+    THREADS.reset();
+    let mut threads = THREADS.lock();
+    threads.live.retain(|&live| live == ThreadPtr(thread));
+    LIVE.store(threads.live.len(), Ordering::Relaxed);
+}
