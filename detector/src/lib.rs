@@ -17,6 +17,7 @@ pub mod race;
 pub mod report;
 pub mod shadow;
 pub mod sync;
+pub mod waits;
 
 #[cfg(feature = "abi")]
 pub mod abi;

@@ -10,11 +10,11 @@ use crate::rt::thread::current;
 
 real::forward! {
     /// The C library's.
-    fn mmap(at: *mut c_void, size: usize, protection: i32, flags: i32, fd: i32, offset: i64) -> *mut c_void
+    pub fn mmap(at: *mut c_void, size: usize, protection: i32, flags: i32, fd: i32, offset: i64) -> *mut c_void
 }
 real::forward! {
     /// The C library's.
-    fn munmap(at: *mut c_void, size: usize) -> i32
+    pub fn munmap(at: *mut c_void, size: usize) -> i32
 }
 real::forward! {
     /// The C library's.

@@ -151,3 +151,54 @@ pub unsafe extern "C" fn strlen(text: *const u8) -> usize {
     }
     len
 }
+
+/// Names under which std itself calls interposed functions of the heap and of
+/// the address space: forwarded to the C library's own.
+mod own {
+    use std::ffi::c_void;
+
+    use crate::abi::map;
+
+    unsafe extern "C" {
+        fn __libc_malloc(size: usize) -> *mut c_void;
+        fn __libc_realloc(block: *mut c_void, size: usize) -> *mut c_void;
+        fn __libc_free(block: *mut c_void);
+    }
+
+    #[unsafe(export_name = "__lc_real_malloc")]
+    unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+        // SAFETY: as the caller says.
+        unsafe { __libc_malloc(size) }
+    }
+
+    #[unsafe(export_name = "__lc_real_realloc")]
+    unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+        // SAFETY: as the caller says.
+        unsafe { __libc_realloc(block, size) }
+    }
+
+    #[unsafe(export_name = "__lc_real_free")]
+    unsafe extern "C" fn free(block: *mut c_void) {
+        // SAFETY: as the caller says.
+        unsafe { __libc_free(block) }
+    }
+
+    #[unsafe(export_name = "__lc_real_mmap64")]
+    unsafe extern "C" fn mmap64(
+        at: *mut c_void,
+        size: usize,
+        protection: i32,
+        flags: i32,
+        fd: i32,
+        offset: i64,
+    ) -> *mut c_void {
+        // SAFETY: as the caller says.
+        unsafe { map::mmap(at, size, protection, flags, fd, offset) }
+    }
+
+    #[unsafe(export_name = "__lc_real_munmap")]
+    unsafe extern "C" fn munmap(at: *mut c_void, size: usize) -> i32 {
+        // SAFETY: as the caller says.
+        unsafe { map::munmap(at, size) }
+    }
+}
