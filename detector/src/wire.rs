@@ -5,10 +5,9 @@
 //! line each on standard error and the exit status tells of them.
 
 use std::ffi::{CStr, CString};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-use crate::report::wire::{Module, Record, Start, WIRE_DIR_ENV, WIRE_SCHEMA};
+use crate::report::wire::{Module, Record, Start, WIRE_SCHEMA};
 use crate::rt::lock::Spin;
 use crate::rt::sys;
 
@@ -26,10 +25,9 @@ static WRITING: Spin<()> = Spin::new(());
 /// environment.
 static DIR: Spin<Option<CString>> = Spin::new(None);
 
-/// Reads the environment. Called once, at the start.
-pub fn init() {
-    let dir = std::env::var_os(WIRE_DIR_ENV);
-    *DIR.lock() = dir.and_then(|dir| CString::new(dir.as_bytes()).ok());
+/// Sets the directory of the wire file. Called once, at the start.
+pub fn init(dir: Option<CString>) {
+    *DIR.lock() = dir;
 }
 
 /// Findings written so far.

@@ -1,10 +1,11 @@
 //! The start of the process: before the first constructor, before std.
 
+use std::ffi::{CStr, CString, c_char};
 use std::ops::Range;
 
 use super::thread as threads;
 use crate::registry::{self, Entry};
-use crate::report::wire::ThreadId;
+use crate::report::wire::{ThreadId, WIRE_DIR_ENV};
 use crate::rt::sys;
 use crate::rt::thread::set_current;
 use crate::session;
@@ -15,7 +16,7 @@ use crate::wire;
 /// Run by the loader before any constructor of the program.
 #[used]
 #[unsafe(link_section = ".preinit_array")]
-static START: unsafe extern "C" fn() = start;
+static START: unsafe extern "C" fn(i32, *const *const c_char, *const *const c_char) = start;
 
 /// Where things are at the start, from `/proc/self/maps`.
 struct Maps {
@@ -75,7 +76,11 @@ fn main_stack(now: &Range<usize>) -> Range<usize> {
     now.end - size.min(UNLIMITED)..now.end
 }
 
-unsafe extern "C" fn start() {
+unsafe extern "C" fn start(
+    _count: i32,
+    _arguments: *const *const c_char,
+    environment: *const *const c_char,
+) {
     let Some(maps) = read_maps() else {
         sys::fatal("failed to read /proc/self/maps: is /proc mounted?");
     };
@@ -86,7 +91,9 @@ unsafe extern "C" fn start() {
              under `setarch -R`",
         );
     }
-    wire::init();
+    // SAFETY: the loader passes the environment; std's view of it is not there
+    // yet.
+    wire::init(unsafe { variable(environment, WIRE_DIR_ENV) });
     let stack = main_stack(&maps.stack);
     let id = registry::next_id();
     registry::add(
@@ -107,6 +114,29 @@ unsafe extern "C" fn start() {
     thread.stack = stack;
     thread.locals = threads::locals();
     set_current(record);
+}
+
+/// The value of a variable in an environment block.
+///
+/// # Safety
+/// `environment` is a null-terminated array of C strings.
+unsafe fn variable(environment: *const *const c_char, name: &str) -> Option<CString> {
+    let mut at = environment;
+    loop {
+        // SAFETY: not past the null, as the loop ends there.
+        let entry = unsafe { at.read() };
+        if entry.is_null() {
+            return None;
+        }
+        // SAFETY: a C string, as the caller says.
+        let text = unsafe { CStr::from_ptr(entry) }.to_bytes();
+        let value = text.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+        if let Some(value) = value {
+            return CString::new(value).ok();
+        }
+        // SAFETY: the entry was not the null.
+        at = unsafe { at.add(1) };
+    }
 }
 
 /// Hook of the compiler's instrumentation: each module's constructor calls it.
