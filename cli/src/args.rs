@@ -1,0 +1,330 @@
+//! The command line as it is typed.
+//!
+//! Selection and build options are those of `cargo test` and `cargo run`,
+//! under the same names, and go to cargo as they are. What an option means is
+//! resolved in [`plan`](crate::plan).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+mod cargo_options;
+
+pub use cargo_options::{BuildOptions, TestSelection};
+
+/// Finds data races, leaked threads and deadlocks in a cargo project.
+#[derive(Debug, Parser)]
+#[command(name = "leakcheck", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    nothing was found, every test passed
+  2    the command line asks for what there is not
+  4    no test matched
+  66   findings, and every test passed
+  70   leakcheck itself failed
+  100  tests failed (there may be findings as well)
+  101  cargo did not build the project
+  124  the run took longer than --run-timeout
+  130  the run was interrupted";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the tests with instrumentation and run each in its own process
+    #[command(after_help = EXIT_CODES)]
+    Test(TestArgs),
+    /// Build a program with instrumentation and run it
+    #[command(after_help = EXIT_CODES)]
+    Run(RunArgs),
+    /// Print the environment that makes plain cargo commands instrument
+    ///
+    /// With `eval "$(leakcheck show-env --sh)"`, `cargo test`, `cargo run`
+    /// and other runners such as cargo-nextest build instrumented programs,
+    /// and what is found in a process is printed when it ends.
+    ShowEnv(ShowEnvArgs),
+    /// Explain a code such as LC0001
+    Explain(ExplainArgs),
+    /// Remove what leakcheck has built in the project's target directory
+    Clean(CleanArgs),
+}
+
+/// `leakcheck test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// If specified, only run tests containing this string in their names
+    #[arg(value_name = "TESTNAME")]
+    pub filter: Option<String>,
+    /// Arguments for the test binary
+    #[arg(last = true, value_name = "ARGS")]
+    pub binary_args: Vec<OsString>,
+
+    /// Build, but do not run the tests
+    #[arg(long)]
+    pub no_run: bool,
+    /// Accepted for cargo's sake: all tests are always run
+    #[arg(long)]
+    pub no_fail_fast: bool,
+
+    /// Options of ours.
+    #[command(flatten)]
+    pub detection: DetectionOptions,
+    /// Options for the runner.
+    #[command(flatten)]
+    pub runner: RunnerOptions,
+    /// What to test.
+    #[command(flatten)]
+    pub selection: TestSelection,
+    /// How to build.
+    #[command(flatten)]
+    pub build: BuildOptions,
+}
+
+/// `leakcheck run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Arguments for the program
+    #[arg(trailing_var_arg = true, value_name = "ARGS")]
+    pub program_args: Vec<OsString>,
+
+    /// Package with the target to run
+    #[arg(short, long, value_name = "SPEC", help_heading = "Package Selection")]
+    pub package: Vec<String>,
+    /// Name of the bin target to run
+    #[arg(long, value_name = "NAME", help_heading = "Target Selection")]
+    pub bin: Vec<String>,
+    /// Name of the example target to run
+    #[arg(long, value_name = "NAME", help_heading = "Target Selection")]
+    pub example: Vec<String>,
+
+    /// Options of ours.
+    #[command(flatten)]
+    pub detection: DetectionOptions,
+    /// How to build.
+    #[command(flatten)]
+    pub build: BuildOptions,
+}
+
+/// `leakcheck show-env`.
+#[derive(Debug, Args)]
+pub struct ShowEnvArgs {
+    /// Print `export` lines for a POSIX shell (otherwise NAME=value lines)
+    #[arg(long)]
+    pub sh: bool,
+    /// How to build.
+    #[command(flatten)]
+    pub build: BuildOptions,
+}
+
+/// `leakcheck explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The code, as a report shows it in brackets
+    pub code: String,
+}
+
+/// `leakcheck clean`.
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    /// How to find the project.
+    #[command(flatten)]
+    pub build: BuildOptions,
+}
+
+/// What is found and how it is shown.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Detection and Report Options")]
+pub struct DetectionOptions {
+    /// Which frames of a stack to show
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Backtrace::Short)]
+    pub backtrace: Backtrace,
+    /// Milliseconds that threads may take to end after a test where no event
+    /// tells sooner [default: 1000]
+    #[arg(long, value_name = "MS")]
+    pub grace: Option<u64>,
+    /// How results are told: `json` writes one JSON object a line to standard
+    /// output, and the text for people to standard error as always
+    #[arg(long, value_enum, value_name = "FMT", default_value_t = MessageFormat::Human)]
+    pub message_format: MessageFormat,
+}
+
+/// How tests are run.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Runner Options")]
+pub struct RunnerOptions {
+    /// Run one test at a time and let its output through as it is written
+    #[arg(long, alias = "nocapture")]
+    pub no_capture: bool,
+    /// Number of tests to run at a time [default: number of CPUs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub test_threads: Option<u32>,
+    /// Seconds that one test may take; 0 is without limit
+    #[arg(long, value_name = "SECS", default_value = "180", value_parser = seconds)]
+    pub timeout: Limit,
+    /// Seconds that all tests together may take; 0 is without limit
+    #[arg(long, value_name = "SECS", default_value = "0", value_parser = seconds)]
+    pub run_timeout: Limit,
+}
+
+/// A time limit; none for 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub Option<Duration>);
+
+fn seconds(text: &str) -> Result<Limit, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    if number == 0.0 {
+        return Ok(Limit(None));
+    }
+    Duration::try_from_secs_f64(number)
+        .map(|d| Limit(Some(d)))
+        .map_err(|e| e.to_string())
+}
+
+/// Which frames are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Backtrace {
+    /// Those of the project
+    Short,
+    /// All
+    Full,
+}
+
+/// How results are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// Text for people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// When output is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Verbosity, as cargo has it.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Verbosity {
+    /// Use verbose output (-vv very verbose)
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Do not print cargo's log messages, nor a line for each passed test
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// The command line of a process, with the extra word dropped that cargo puts
+/// in when it calls `cargo-leakcheck leakcheck ARGS…`.
+#[must_use]
+pub fn without_cargo_word(mut args: Vec<OsString>) -> Vec<OsString> {
+    let as_cargo = args
+        .first()
+        .and_then(|exe| {
+            PathBuf::from(exe)
+                .file_stem()
+                .map(|stem| stem == "cargo-leakcheck")
+        })
+        .unwrap_or(false);
+    if as_cargo && args.get(1).is_some_and(|word| word == "leakcheck") {
+        args.remove(1);
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::time::Duration;
+
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Command, Limit, TestArgs, without_cargo_word};
+
+    pub(super) fn test_args(line: &str) -> TestArgs {
+        let words = ["leakcheck", "test"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::Test(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn cargos_extra_word_is_dropped_only_there() {
+        let dropped = |args: &[&str]| {
+            without_cargo_word(args.iter().map(OsString::from).collect())
+                .into_iter()
+                .map(|a| a.into_string().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            dropped(&["/b/cargo-leakcheck", "leakcheck", "test"]),
+            ["/b/cargo-leakcheck", "test"]
+        );
+        assert_eq!(
+            dropped(&["cargo-leakcheck", "test"]),
+            ["cargo-leakcheck", "test"]
+        );
+        assert_eq!(
+            dropped(&["leakcheck", "leakcheck"]),
+            ["leakcheck", "leakcheck"]
+        );
+    }
+
+    #[test]
+    fn filter_and_binary_args_are_kept_apart() {
+        let args = test_args("--lib some_name -- --skip slow --exact");
+        assert_eq!(args.filter.as_deref(), Some("some_name"));
+        assert_eq!(args.binary_args, ["--skip", "slow", "--exact"]);
+    }
+
+    #[test]
+    fn limits() {
+        let args = test_args("--timeout 1.5");
+        assert_eq!(
+            args.runner.timeout,
+            Limit(Some(Duration::from_millis(1500)))
+        );
+        assert_eq!(args.runner.run_timeout, Limit(None));
+        assert!(Cli::try_parse_from(["leakcheck", "test", "--timeout", "-1"]).is_err());
+        assert!(Cli::try_parse_from(["leakcheck", "test", "--timeout", "soon"]).is_err());
+    }
+
+    #[test]
+    fn unknown_options_are_refused() {
+        assert!(Cli::try_parse_from(["leakcheck", "test", "--no-such-option"]).is_err());
+    }
+
+    #[test]
+    fn a_programs_arguments_reach_it() {
+        let cli =
+            Cli::try_parse_from(["leakcheck", "run", "--release", "--", "--help", "x"]).unwrap();
+        let Command::Run(args) = cli.command else {
+            panic!()
+        };
+        assert_eq!(args.program_args, ["--help", "x"]);
+        assert!(args.build.release);
+    }
+}

@@ -1,0 +1,194 @@
+//! The calls of cargo: first build everything, then let cargo say how it
+//! would call each test ([`record`](super::record)).
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use cargo_metadata::{Artifact, Message, TargetKind};
+
+use super::env;
+use super::record::{self, Call};
+use crate::args::{RunArgs, TestArgs};
+use crate::error::Error;
+use crate::plan::Plan;
+
+/// Which target an executable was built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Name of the package.
+    pub package: String,
+    /// Name of the target, as in a test's id.
+    pub binary: String,
+}
+
+/// The executables of a build, by path.
+pub type Origins = HashMap<PathBuf, Origin>;
+
+/// Builds the tests. cargo's own output goes to standard error.
+///
+/// # Errors
+/// If cargo cannot be started, or does not build them.
+pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Origins, Error> {
+    // `cargo test --doc --no-run` is an error: rustdoc builds while it tests.
+    if args.selection.doc {
+        return Ok(Origins::new());
+    }
+    let mut command = test_command(plan, args);
+    command.args(["--no-run", "--message-format=json-render-diagnostics"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut cargo = spawn(&mut command)?;
+    let mut origins = Origins::new();
+    if let Some(stdout) = cargo.stdout.take() {
+        for message in Message::parse_stream(BufReader::new(stdout)) {
+            // Others are what cargo, build scripts or proc-macros print besides.
+            if let Message::CompilerArtifact(artifact) = message.map_err(Error::Wait)? {
+                origins.extend(origin(&artifact));
+            }
+        }
+    }
+    let status = cargo.wait().map_err(Error::Wait)?;
+    if status.success() {
+        Ok(origins)
+    } else {
+        Err(Error::Build { status })
+    }
+}
+
+/// Lets cargo say how it would call the tests that [`build_tests`] built.
+///
+/// # Errors
+/// If cargo cannot be started, or fails, which it then has told.
+pub fn record_tests(plan: &Plan, args: &TestArgs, notes: &Path) -> Result<Vec<Call>, Error> {
+    let mut command = test_command(plan, args);
+    command.arg("--no-fail-fast");
+    if !args.binary_args.is_empty() {
+        command.arg("--").args(&args.binary_args);
+    }
+    command
+        .env(env::RECORD_DIR, notes)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    if args.selection.doc {
+        // The first pass: there is something to see.
+        let status = spawn(&mut command)?.wait().map_err(Error::Wait)?;
+        if !status.success() {
+            return Err(Error::Build { status });
+        }
+    } else {
+        let output = command
+            .output()
+            .map_err(|source| spawn_error(&command, source))?;
+        if !output.status.success() {
+            anstream::eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            return Err(Error::Build {
+                status: output.status,
+            });
+        }
+    }
+    record::read(notes)
+}
+
+/// Builds the program of `leakcheck run` and lets cargo say how it would call
+/// it.
+///
+/// # Errors
+/// If cargo cannot be started, or does not build it.
+pub fn record_program(plan: &Plan, args: &RunArgs, notes: &Path) -> Result<Vec<Call>, Error> {
+    let mut command = plan.cargo();
+    command.arg("run");
+    command.args(args.package.iter().map(|name| format!("--package={name}")));
+    command.args(args.bin.iter().map(|name| format!("--bin={name}")));
+    command.args(args.example.iter().map(|name| format!("--example={name}")));
+    command.args(args.build.to_cargo()).args(plan.target_args());
+    command.arg("--").args(&args.program_args);
+    command
+        .env(env::RECORD_DIR, notes)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let status = spawn(&mut command)?.wait().map_err(Error::Wait)?;
+    if status.success() {
+        record::read(notes)
+    } else {
+        Err(Error::Build { status })
+    }
+}
+
+fn test_command(plan: &Plan, args: &TestArgs) -> Command {
+    let mut command = plan.cargo();
+    command
+        .arg("test")
+        .args(args.selection.to_cargo())
+        .args(args.build.to_cargo());
+    command.args(plan.target_args());
+    command.args(args.filter.iter().map(OsString::from));
+    command
+}
+
+fn origin(artifact: &Artifact) -> Option<(PathBuf, Origin)> {
+    let executable = artifact.executable.as_ref()?;
+    let name = &artifact.target.name;
+    let binary = match artifact.target.kind.first() {
+        Some(TargetKind::Bin) => format!("bin/{name}"),
+        Some(TargetKind::Example) => format!("example/{name}"),
+        Some(TargetKind::Bench) => format!("bench/{name}"),
+        Some(_) | None => name.clone(),
+    };
+    let package = package_name(&artifact.package_id.repr, &artifact.manifest_path);
+    Some((
+        executable.clone().into_std_path_buf(),
+        Origin { package, binary },
+    ))
+}
+
+/// `path+file:///dir/name#0.1.0`, `path+file:///dir#name@0.1.0`,
+/// `registry+https://…#name@1.2.3`, and before cargo 1.77 `name 0.1.0 (…)`.
+fn package_name(id: &str, manifest: &cargo_metadata::camino::Utf8Path) -> String {
+    let fragment = id.rsplit_once('#').map(|(_, fragment)| fragment);
+    if let Some((name, _)) = fragment.and_then(|f| f.split_once('@')) {
+        return name.to_owned();
+    }
+    if let Some((name, _)) = id.split_once(' ') {
+        return name.to_owned();
+    }
+    manifest
+        .parent()
+        .and_then(|dir| dir.file_name())
+        .unwrap_or(id)
+        .to_owned()
+}
+
+fn spawn(command: &mut Command) -> Result<std::process::Child, Error> {
+    command
+        .spawn()
+        .map_err(|source| spawn_error(command, source))
+}
+
+fn spawn_error(command: &Command, source: std::io::Error) -> Error {
+    Error::Spawn {
+        program: command.get_program().into(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::package_name;
+
+    #[test]
+    fn names_of_package_ids() {
+        let name = |id: &str| package_name(id, "/home/me/dir-name/Cargo.toml".into());
+        assert_eq!(name("path+file:///home/me/dir-name#0.1.0"), "dir-name");
+        assert_eq!(name("path+file:///home/me/dir-name#other@0.1.0"), "other");
+        assert_eq!(
+            name("registry+https://github.com/rust-lang/crates.io-index#a@1.2.3"),
+            "a"
+        );
+        assert_eq!(
+            name("old-style 0.1.0 (path+file:///home/me/dir-name)"),
+            "old-style"
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! The subcommands, each from its arguments to its outcome.
+
+mod clean;
+mod explain;
+mod run;
+mod show_env;
+mod test;
+
+use crate::args::{BuildOptions, Cli, Color, Command};
+use crate::driver::reporter::say;
+use crate::driver::status;
+use crate::error::Error;
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+
+/// Does what was asked for.
+///
+/// # Errors
+/// Whatever keeps it from being done.
+pub fn dispatch(cli: Cli) -> Result<Outcome, Error> {
+    match cli.command {
+        Command::Test(args) => test::test(&args),
+        Command::Run(args) => run::run(&args),
+        Command::ShowEnv(args) => show_env::show_env(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Clean(args) => clean::clean(&args),
+    }
+}
+
+fn plan(build: &BuildOptions) -> Result<Plan, Error> {
+    set_color(build.color);
+    Plan::resolve(build, &mut |text| {
+        // The work goes on where nobody reads of it.
+        let _ = say(&format!(
+            "{} {text}",
+            status::label("Preparing", status::good())
+        ));
+    })
+}
+
+fn set_color(color: Option<Color>) {
+    let choice = match color.unwrap_or(Color::Auto) {
+        Color::Auto => anstream::ColorChoice::Auto,
+        Color::Always => anstream::ColorChoice::Always,
+        Color::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}

@@ -1,0 +1,139 @@
+//! `leakcheck test`.
+
+use std::num::NonZero;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::args::{MessageFormat, TestArgs};
+use crate::driver::execute::{Conditions, OutputMode, command};
+use crate::driver::libtest::BinaryArgs;
+use crate::driver::process::Stop;
+use crate::driver::record::What;
+use crate::driver::reporter::{Reporter, Telling};
+use crate::driver::signals::Handler;
+use crate::driver::suite::Suite;
+use crate::driver::{cargo, doctest, runner, scratch};
+use crate::error::Error;
+use crate::model::{Gap, GapReason};
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+
+pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
+    let plan = super::plan(&args.build)?;
+    let origins = cargo::build_tests(&plan, args)?;
+    if args.no_run {
+        return Ok(Outcome::Clean);
+    }
+    let scratch = scratch::create(&plan.target_dir)?;
+    let notes = scratch.path().join("notes");
+    std::fs::create_dir(&notes).map_err(|source| Error::Write {
+        path: notes.clone(),
+        source,
+    })?;
+    let calls = cargo::record_tests(&plan, args, &notes)?;
+
+    let binary_args = BinaryArgs::parse(args.filter.as_deref(), &args.binary_args);
+    if binary_args.question {
+        return ask(&plan, &calls);
+    }
+    let no_capture = args.runner.no_capture || binary_args.no_capture;
+    let deadline = args
+        .runner
+        .run_timeout
+        .0
+        .map(|limit| Instant::now() + limit);
+    let stop = Arc::new(Stop::new(deadline)?);
+    let handler = Handler::install(&stop)?;
+    let mut conditions = Conditions {
+        runner: &plan.runner,
+        grace: args.detection.grace,
+        limit: args.runner.timeout.0,
+        stop: &stop,
+        output: OutputMode::Captured,
+    };
+
+    let suite = Suite::list(calls, &origins, &binary_args, scratch.path(), &conditions)?;
+    let telling = Telling::new(&args.detection, args.build.verbosity.quiet);
+    let mut reporter = Reporter::new(telling, &plan.project);
+    for binary in suite
+        .binaries()
+        .iter()
+        .filter(|binary| !binary.traits.instrumented)
+    {
+        reporter.gap(Gap {
+            reason: GapReason::UninstrumentedProgram,
+            detail: Some(format!("{}::{}", binary.package, binary.name)),
+            count: 1,
+        });
+    }
+    reporter.starting(&suite)?;
+
+    let mut threads = args.runner.test_threads.or(binary_args.threads);
+    if no_capture {
+        conditions.output = match args.detection.message_format {
+            MessageFormat::Human => OutputMode::Live,
+            MessageFormat::Json => OutputMode::LiveOnStderr,
+        };
+        threads = threads.or(Some(1));
+    }
+    let threads = match threads {
+        Some(threads) => usize::try_from(threads).unwrap_or(usize::MAX),
+        None => std::thread::available_parallelism().map_or(1, NonZero::get),
+    };
+    runner::run(
+        &suite,
+        &binary_args,
+        threads,
+        scratch.path(),
+        &conditions,
+        |finished| {
+            reporter.finished(&suite, &finished, conditions.limit)?;
+            remove(&finished.dir)
+        },
+    )?;
+
+    for (number, call) in suite.doctests.iter().enumerate() {
+        if stop.reason().is_some() {
+            break;
+        }
+        let own = scratch.path().join(format!("doctests-{number}"));
+        let doctests = doctest::run(call, &own, &conditions, plan.environment())?;
+        let package = call
+            .environment
+            .get("CARGO_PKG_NAME")
+            .map(|name| name.to_string_lossy());
+        reporter.doctests(&package.unwrap_or_default(), &doctests)?;
+        remove(&own)?;
+    }
+    drop(handler);
+    reporter.finish(suite.cases.len(), stop.reason())
+}
+
+/// Lets the binaries answer `--list` or `--help` themselves.
+fn ask(plan: &Plan, calls: &[crate::driver::record::Call]) -> Result<Outcome, Error> {
+    for call in calls.iter().filter(|call| call.what == What::Binary) {
+        let mut command = command(call, &call.args, &plan.runner);
+        command.stdin(Stdio::null());
+        let status = command.status().map_err(|source| Error::Spawn {
+            program: call.program.clone(),
+            source,
+        })?;
+        if !status.success() {
+            return Err(Error::List {
+                binary: call.program.clone(),
+                status,
+                said: String::new(),
+            });
+        }
+    }
+    Ok(Outcome::Clean)
+}
+
+fn remove(dir: &Path) -> Result<(), Error> {
+    std::fs::remove_dir_all(dir).map_err(|source| Error::Write {
+        path: dir.to_owned(),
+        source,
+    })
+}

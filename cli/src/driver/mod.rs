@@ -1,0 +1,27 @@
+//! The driver: cargo builds and names the tests, we run them one process each.
+//!
+//! Who calls whom:
+//!
+//! 1. `leakcheck test` calls `cargo test --no-run` ([`cargo`]);
+//! 2. cargo calls us as `leakcheck-rustc` and `leakcheck-rustdoc`
+//!    ([`wrapper`]), which append the flags of instrumentation ([`flags`]);
+//! 3. `leakcheck test` calls `cargo test` once more, and cargo calls us as
+//!    `leakcheck-runner` , which notes how each test binary
+//!    is to be called ([`record`]);
+//! 4. the binaries are asked for their tests ([`libtest`]), and
+//!    each test runs in a process of its own ([`execute`], [`process`]);
+//! 5. rustdoc runs the doctests with us as their runner ([`doctest`]).
+//!
+//! What one process tells the next goes through the environment ([`env`]).
+
+pub mod cargo;
+pub mod doctest;
+pub mod env;
+pub mod execute;
+pub mod flags;
+pub mod libtest;
+pub mod process;
+pub mod record;
+pub mod scratch;
+pub mod signals;
+pub mod wrapper;

@@ -1,0 +1,301 @@
+//! Tells the run: text for people on standard error, and for machines one JSON
+//! object a line on standard output.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::doctest::{DoctestResult, Doctests};
+use super::process::StopReason;
+use super::runner::Finished;
+use super::status::{self, Tally};
+use super::suite::Suite;
+use super::verdict::{Verdict, Word, errors};
+use crate::args::{Backtrace, DetectionOptions, MessageFormat};
+use crate::collect::{CollectOptions, Collector};
+use crate::error::Error;
+use crate::model::{Gap, RunReport, TestId, TestReport};
+use crate::outcome::Outcome;
+use crate::plan::Project;
+use crate::render::human::{self, HumanOptions};
+
+/// What the reporter is told about how to tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling {
+    /// For people or for machines too.
+    pub format: MessageFormat,
+    /// Which frames.
+    pub backtrace: Backtrace,
+    /// Leave out lines of tests that passed.
+    pub quiet: bool,
+}
+
+impl Telling {
+    /// From the command line.
+    #[must_use]
+    pub const fn new(detection: &DetectionOptions, quiet: bool) -> Self {
+        Self {
+            format: detection.message_format,
+            backtrace: detection.backtrace,
+            quiet,
+        }
+    }
+}
+
+/// The reporter of one run.
+pub struct Reporter {
+    telling: Telling,
+    collector: Collector,
+    tally: Tally,
+    failing: Vec<String>,
+    gaps: Vec<Gap>,
+    start: Instant,
+}
+
+impl Reporter {
+    /// A reporter for the project.
+    #[must_use]
+    pub fn new(telling: Telling, project: &Project) -> Self {
+        Self {
+            telling,
+            collector: Collector::new(CollectOptions {
+                workspace_root: project.workspace_root.clone(),
+                package_dirs: project.package_dirs.clone(),
+            }),
+            tally: Tally::default(),
+            failing: Vec::new(),
+            gaps: Vec::new(),
+            start: Instant::now(),
+        }
+    }
+
+    /// What will be run.
+    ///
+    /// # Errors
+    /// If the output is closed.
+    pub fn starting(&mut self, suite: &Suite) -> Result<(), Error> {
+        let mut text = format!(
+            "{} {} across {}",
+            status::label("Starting", status::good()),
+            status::plural(suite.cases.len() as u64, "test"),
+            status::plural(suite.binaries().len() as u64, "binary"),
+        );
+        if !suite.ignored.is_empty() {
+            text.push_str(&format!(" ({} ignored)", suite.ignored.len()));
+        }
+        say(&text)?;
+        for id in &suite.ignored {
+            self.tally.count(Word::Ignored);
+        }
+        Ok(())
+    }
+
+    /// Something that was not seen, as the driver knows.
+    pub fn gap(&mut self, gap: Gap) {
+        self.gaps.push(gap);
+    }
+
+    /// A test that has ended. Its directory may be removed then.
+    ///
+    /// # Errors
+    /// If what it found cannot be read, or the output is closed.
+    pub fn finished(
+        &mut self,
+        suite: &Suite,
+        finished: &Finished<'_>,
+        limit: Option<Duration>,
+    ) -> Result<(), Error> {
+        let id = suite.id(finished.case);
+        let executed = &finished.executed;
+        let report = self.collect(&id, &executed.wire_dir)?;
+        let last_word = finished
+            .case
+            .test
+            .as_ref()
+            .map(|_| executed.reached_its_end);
+        let verdict = Verdict::new(&executed.ended, limit, last_word, report.stuck);
+        let word = Word::of(verdict, Some(&report));
+        self.tally.count(word);
+
+        let mut remarks: Vec<String> = verdict.reason().into_iter().collect();
+        match errors(&report.findings).count() {
+            0 => {}
+            number => remarks.push(status::plural(number as u64, "finding")),
+        }
+        let line = status::line(word, Some(executed.ended.elapsed), &id);
+        self.tell_line(word, &line, &remarks)?;
+        if let Some(crash) = &report.crash {
+            say(&human::render_crash(crash, &self.human_options()))?;
+        }
+        if verdict != Verdict::Passed && !executed.output.trim().is_empty() {
+            say(&status::output(&id, &executed.output))?;
+        }
+        Ok(())
+    }
+
+    /// The doctests of a package.
+    ///
+    /// # Errors
+    /// If what they found cannot be read, or the output is closed.
+    pub fn doctests(&mut self, package: &str, doctests: &Doctests) -> Result<(), Error> {
+        let id = |name: &str| TestId {
+            package: package.to_owned(),
+            binary: "doctest".to_owned(),
+            name: name.to_owned(),
+        };
+        let mut reports: Vec<(&str, TestReport)> = Vec::new();
+        for process in &doctests.processes {
+            let name = doctests.name_of(process);
+            let report = self.collect(&id(name), &process.wire_dir)?;
+            reports.push((name, report));
+        }
+        for (name, result) in &doctests.results {
+            let found = reports.iter().position(|(of, _)| of == name);
+            let report = found.map(|found| reports.swap_remove(found).1);
+            let word = match result {
+                DoctestResult::Passed => Word::of(Verdict::Passed, report.as_ref()),
+                DoctestResult::Failed => Word::Fail,
+                DoctestResult::Ignored => Word::Ignored,
+            };
+            self.tell_doctest(&id(name), word, report.as_ref())?;
+        }
+        for (name, report) in &reports {
+            let word = Word::of(Verdict::Passed, Some(report));
+            if word != Word::Pass {
+                self.tell_doctest(&id(name), word, Some(report))?;
+            }
+        }
+        let failed = !doctests.ended.status.success();
+        if failed {
+            if doctests
+                .results
+                .iter()
+                .all(|(_, result)| *result != DoctestResult::Failed)
+            {
+                // rustdoc itself failed, or was stopped.
+                self.tell_doctest(&id(""), Word::Fail, None)?;
+            }
+            say(&status::output(&id(""), &doctests.output))?;
+        }
+        Ok(())
+    }
+
+    /// The end: all findings, merged, and the summary.
+    ///
+    /// # Errors
+    /// If the output is closed.
+    pub fn finish(mut self, planned: usize, stopped: Option<StopReason>) -> Result<Outcome, Error> {
+        let started = self.tally.run() as usize;
+        self.tally.not_run = planned.saturating_sub(started) as u64;
+        let options = self.human_options();
+        let mut report = self.collector.finish();
+        report.gaps.append(&mut self.gaps);
+        for finding in &report.findings {
+            say(&format!("\n{}", human::render(finding, &options)))?;
+        }
+        let text = status::summary(
+            &self.tally,
+            self.start.elapsed(),
+            &report,
+            stopped,
+            &self.failing,
+        );
+        say(text.trim_end())?;
+        let outcome = outcome(&self.tally, &report, stopped);
+        Ok(outcome)
+    }
+
+    /// One program: what was found in it, and the outcome if it succeeded.
+    ///
+    /// # Errors
+    /// If what it found cannot be read, or the output is closed.
+    pub fn program(mut self, id: &TestId, wire_dir: &Path) -> Result<Outcome, Error> {
+        let report = self.collect(id, wire_dir)?;
+        let options = self.human_options();
+        if let Some(crash) = &report.crash {
+            say(&human::render_crash(crash, &options))?;
+        }
+        let run = self.collector.finish();
+        for finding in &run.findings {
+            say(&format!("\n{}", human::render(finding, &options)))?;
+        }
+        if !run.findings.is_empty() {
+            say(&format!(
+                "{} {}",
+                status::label("Findings", status::bad()),
+                status::findings(&run.findings)
+            ))?;
+        }
+        Ok(match errors(&run.findings).next() {
+            Some(_) => Outcome::Findings,
+            None => Outcome::Clean,
+        })
+    }
+
+    fn human_options(&self) -> HumanOptions {
+        HumanOptions {
+            color: anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
+            width: 100,
+            backtrace_full: self.telling.backtrace == Backtrace::Full,
+        }
+    }
+
+    fn collect(&mut self, id: &TestId, wire_dir: &Path) -> Result<TestReport, Error> {
+        self.collector
+            .add_test(id, wire_dir)
+            .map_err(|source| Error::Wire {
+                path: wire_dir.to_owned(),
+                reason: source.to_string(),
+            })
+    }
+
+    fn tell_doctest(
+        &mut self,
+        id: &TestId,
+        word: Word,
+        report: Option<&TestReport>,
+    ) -> Result<(), Error> {
+        self.tally.count(word);
+        self.tell_line(word, &status::line(word, None, id), &[])
+    }
+
+    fn tell_line(&mut self, word: Word, line: &str, remarks: &[String]) -> Result<(), Error> {
+        match word {
+            Word::Pass | Word::Ignored if self.telling.quiet => return Ok(()),
+            Word::Pass | Word::Ignored | Word::Stopped => {}
+            Word::Race
+            | Word::Leak
+            | Word::Deadlock
+            | Word::Fail
+            | Word::Crash
+            | Word::Exit
+            | Word::Timeout => self.failing.push(line.to_owned()),
+        }
+        say(line)?;
+        if remarks.is_empty() {
+            Ok(())
+        } else {
+            say(&status::remark(&remarks.join("; ")))
+        }
+    }
+}
+
+/// Codes of a whole run, worst first.
+fn outcome(tally: &Tally, report: &RunReport, stopped: Option<StopReason>) -> Outcome {
+    match stopped {
+        Some(StopReason::RunTimeout) => Outcome::RunTimeout,
+        Some(StopReason::Signal) => Outcome::Interrupted,
+        None if tally.failed() > 0 => Outcome::TestsFailed,
+        None if errors(&report.findings).next().is_some() => Outcome::Findings,
+        None if tally.run() == 0 => Outcome::NoTests,
+        None => Outcome::Clean,
+    }
+}
+
+/// A line for people.
+///
+/// # Errors
+/// If standard error is closed.
+pub fn say(text: &str) -> Result<(), Error> {
+    writeln!(anstream::stderr(), "{text}").map_err(Error::Output)
+}

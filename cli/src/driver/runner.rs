@@ -1,0 +1,84 @@
+//! Runs the cases of a suite, several at a time, and tells each end to the one
+//! thread that reports.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
+
+use super::execute::{Conditions, Executed, execute};
+use super::libtest::BinaryArgs;
+use super::suite::{Case, Suite};
+use crate::error::Error;
+
+/// A case that was run.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// Which.
+    pub case: &'a Case,
+    /// How it went.
+    pub executed: Executed,
+    /// What it left; to be removed when it was read.
+    pub dir: PathBuf,
+}
+
+/// Runs all cases with `threads` processes at a time, and calls `report` for
+/// each, on this thread, in the order in which they end. After a stop, those
+/// not yet started are left out.
+///
+/// # Errors
+/// The first error of an execution or of `report`; what runs then is still
+/// waited for.
+pub fn run<'a>(
+    suite: &'a Suite,
+    args: &BinaryArgs,
+    threads: usize,
+    scratch: &Path,
+    conditions: &Conditions<'_>,
+    mut report: impl FnMut(Finished<'a>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let queue = Mutex::new(suite.cases.iter().enumerate());
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(suite.cases.len()) {
+            let (sender, queue) = (sender.clone(), &queue);
+            scope.spawn(move || {
+                while conditions.stop.reason().is_none() {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((number, case)) = next else { break };
+                    let dir = scratch.join(format!("test-{number}"));
+                    let finished =
+                        execute_case(suite, case, args, &dir, conditions).map(|executed| {
+                            Finished {
+                                case,
+                                executed,
+                                dir,
+                            }
+                        });
+                    // An error elsewhere has ended the run.
+                    if sender.send(finished).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        // Consumed, so that after an error the workers find nobody to tell.
+        receiver
+            .into_iter()
+            .try_for_each(|finished| report(finished?))
+    })
+}
+
+fn execute_case(
+    suite: &Suite,
+    case: &Case,
+    args: &BinaryArgs,
+    dir: &Path,
+    conditions: &Conditions<'_>,
+) -> Result<Executed, Error> {
+    let call = &suite.binary(case.binary).call;
+    match &case.test {
+        Some(name) => execute(call, &args.run_command(name), dir, conditions),
+        None => execute(call, &call.args, dir, conditions),
+    }
+}

@@ -1,0 +1,184 @@
+//! Us in the place of cargo's target runner: `leakcheck-runner PROGRAM ARGS…`.
+//!
+//! Three things are wanted of it, and the environment says which:
+//!
+//! - note the call for the driver ([`record`](super::record));
+//! - run one doctest for rustdoc, and keep what the driver will need
+//!   ([`doctest`](super::doctest));
+//! - otherwise (`show-env`): run the program, and say at its end what was
+//!   found in it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::time::Duration;
+
+use leakcheck::report::wire::WIRE_DIR_ENV;
+
+use super::process::{Cause, Group, Stop, supervise};
+use super::{doctest, env, execute, record, watch};
+use crate::error::Error;
+use crate::outcome::Outcome;
+use crate::plan::Project;
+
+/// Runs, or notes, the program. Returns the exit code.
+#[must_use]
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    match dispatch(args) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("error: leakcheck: {error}");
+            error.outcome().into()
+        }
+    }
+}
+
+fn dispatch(args: Vec<OsString>) -> Result<Outcome, Error> {
+    let Some((program, args)) = args.split_first() else {
+        return Err(Error::WrapperWithoutCompiler);
+    };
+    if let Some(dir) = std::env::var_os(env::RECORD_DIR) {
+        record::note(Path::new(&dir), record::What::Binary, program, args)?;
+        return Ok(Outcome::Clean);
+    }
+    let runner: Vec<String> = read_json(env::CHAINED_RUNNER)?;
+    if let Some(dir) = std::env::var_os(env::DOCTEST_DIR) {
+        return doctest(program, args, &runner, Path::new(&dir));
+    }
+    let project: Vec<PathBuf> = read_json(env::PROJECT)?;
+    let (root, packages) = project.split_first().map_or_else(
+        || (PathBuf::new(), Vec::new()),
+        |(root, packages)| (root.clone(), packages.to_vec()),
+    );
+    let project = Project {
+        workspace_root: root,
+        package_dirs: packages,
+        target_dir: PathBuf::new(),
+        build_dir: None,
+    };
+    let mut command = command(program, args, &runner);
+    watch::watch(
+        &mut command,
+        Path::new(program),
+        &project,
+        &watch::Settings::default(),
+    )
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(name: &'static str) -> Result<T, Error> {
+    let text = std::env::var_os(name).ok_or(Error::WrapperOutsideRun { name })?;
+    serde_json::from_slice(text.as_encoded_bytes())
+        .map_err(|source| Error::BadVariable { name, source })
+}
+
+fn command(program: &OsStr, args: &[OsString], runner: &[String]) -> Command {
+    let mut command = match runner.split_first() {
+        Some((runner, runner_args)) => {
+            let mut command = Command::new(runner);
+            command.args(runner_args).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    command.args(args);
+    command
+}
+
+/// Runs a copy of the doctest's program, which rustdoc is about to delete, and
+/// keeps the copy if something was found in it.
+fn doctest(
+    program: &OsStr,
+    args: &[OsString],
+    runner: &[String],
+    processes: &Path,
+) -> Result<Outcome, Error> {
+    let dir = processes.join(std::process::id().to_string());
+    let wire_dir = dir.join("wire");
+    std::fs::create_dir_all(&wire_dir).map_err(|source| Error::Write {
+        path: wire_dir.clone(),
+        source,
+    })?;
+    let executable = dir.join(doctest::EXECUTABLE);
+    std::fs::copy(program, &executable).map_err(|source| Error::Write {
+        path: executable.clone(),
+        source,
+    })?;
+
+    let mut command = command(executable.as_os_str(), args, runner);
+    command.env(WIRE_DIR_ENV, &wire_dir);
+    // Merged doctests then run in a process each.
+    command.env(doctest::MERGED_BINARY, &executable);
+    let limit = std::env::var(env::TIMEOUT_MS)
+        .ok()
+        .and_then(|ms| ms.parse().ok());
+    let limit = limit.map(Duration::from_millis);
+    let stop = Arc::new(Stop::new(None)?);
+    let child = execute::spawn(&mut command)?;
+    let ended = supervise(child, Group::Ours, limit, &stop)?;
+    if ended.cause == Cause::TimeLimit {
+        eprintln!(
+            "leakcheck: ended after {} s, see --timeout",
+            ended.elapsed.as_secs()
+        );
+    }
+    if !has_something_to_look_up(&wire_dir) {
+        std::fs::remove_file(&executable).map_err(|source| Error::Write {
+            path: executable,
+            source,
+        })?;
+    }
+    Ok(Outcome::Program(exit_code(ended.status)))
+}
+
+/// A finding or a crash has addresses that need the executable.
+fn has_something_to_look_up(wire_dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(wire_dir) else {
+        return true;
+    };
+    entries.flatten().any(|entry| {
+        std::fs::read_to_string(entry.path()).map_or(true, |records| {
+            records.lines().any(|record| {
+                record.contains("\"type\":\"finding\"") || record.contains("\"type\":\"crash\"")
+            })
+        })
+    })
+}
+
+/// A process's code, or 128 and the signal, as a shell has it.
+#[must_use]
+pub fn exit_code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    u8::try_from(code & 0xff).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use super::{exit_code, has_something_to_look_up};
+
+    #[test]
+    fn codes_are_those_of_a_shell() {
+        assert_eq!(exit_code(ExitStatus::from_raw(7 << 8)), 7);
+        assert_eq!(exit_code(ExitStatus::from_raw(11)), 139);
+    }
+
+    #[test]
+    fn executables_are_kept_for_findings() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!has_something_to_look_up(dir.path()));
+        std::fs::write(
+            dir.path().join("1"),
+            "{\"type\":\"start\"}\n{\"type\":\"end\"}\n",
+        )
+        .unwrap();
+        assert!(!has_something_to_look_up(dir.path()));
+        std::fs::write(dir.path().join("2"), "{\"type\":\"finding\",\"kind\"").unwrap();
+        assert!(has_something_to_look_up(dir.path()));
+    }
+}

@@ -1,0 +1,88 @@
+//! One program under watch, with our own terminal: `leakcheck run`, and any
+//! program that another runner starts in the environment of `show-env`.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use leakcheck::report::wire::{GRACE_ENV, WIRE_DIR_ENV};
+
+use super::execute::spawn;
+use super::process::{Group, Stop, supervise};
+use super::reporter::{Reporter, Telling};
+use super::scratch;
+use super::signals::Handler;
+use super::target_runner::exit_code;
+use crate::args::{Backtrace, MessageFormat};
+use crate::error::Error;
+use crate::model::TestId;
+use crate::outcome::Outcome;
+use crate::plan::Project;
+
+/// How to watch.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How to tell.
+    pub telling: Telling,
+    /// For `--grace`.
+    pub grace: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let telling = Telling {
+            format: MessageFormat::Human,
+            backtrace: Backtrace::Short,
+            quiet: true,
+        };
+        Self {
+            telling,
+            grace: None,
+        }
+    }
+}
+
+/// Runs `command` and reports what was found in it. The program's own failure
+/// counts more than a finding.
+///
+/// # Errors
+/// If it cannot be run, or what was found cannot be read.
+pub fn watch(
+    command: &mut Command,
+    program: &Path,
+    project: &Project,
+    settings: &Settings,
+) -> Result<Outcome, Error> {
+    let scratch = scratch::create(&std::env::temp_dir())?;
+    let wire_dir = scratch.path().join("wire");
+    std::fs::create_dir(&wire_dir).map_err(|source| Error::Write {
+        path: wire_dir.clone(),
+        source,
+    })?;
+    command.env(WIRE_DIR_ENV, &wire_dir);
+    if let Some(grace) = settings.grace {
+        command.env(GRACE_ENV, grace.to_string());
+    }
+    let stop = Arc::new(Stop::new(None)?);
+    let handler = Handler::install(&stop)?;
+    let child = spawn(command)?;
+    let ended = supervise(child, Group::Ours, None, &stop)?;
+    drop(handler);
+
+    let name = program
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let id = TestId {
+        package: name.clone(),
+        binary: name,
+        name: String::new(),
+    };
+    let mut reporter = Reporter::new(settings.telling, project);
+    let outcome = reporter.program(&id, &wire_dir)?;
+    match (exit_code(ended.status), outcome) {
+        (0, outcome) => Ok(outcome),
+        (code, _) => Ok(Outcome::Program(code)),
+    }
+}

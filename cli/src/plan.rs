@@ -1,0 +1,407 @@
+//! The command line resolved: which project, which toolchain, which
+//! directories, and what of the user's own configuration is chained.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cargo_config2::{Config, ResolveOptions};
+use cargo_metadata::{Metadata, MetadataCommand};
+use sha2::{Digest as _, Sha256};
+
+use crate::args::BuildOptions;
+use crate::driver::env::{self, Environment};
+use crate::driver::flags::{FLAGS_VERSION, Instrumentation};
+use crate::error::Error;
+use crate::sysroot::{self, Cache, PASS_FLAGS, Toolchain};
+
+mod config_arguments;
+
+use config_arguments::ConfigArguments;
+
+/// The one platform whose runtime there is.
+pub const SUPPORTED_HOST: &str = "x86_64-unknown-linux-gnu";
+
+/// Where the project is.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Root of the workspace.
+    pub workspace_root: PathBuf,
+    /// Directories of its packages.
+    pub package_dirs: Vec<PathBuf>,
+    /// cargo's target directory, with leakcheck's directory inside.
+    pub target_dir: PathBuf,
+    /// cargo's directory for intermediate artifacts, where it is another.
+    pub build_dir: Option<PathBuf>,
+}
+
+impl Project {
+    /// Asks cargo.
+    ///
+    /// # Errors
+    /// If there is no project, or cargo cannot read it.
+    pub fn find(build: &BuildOptions, user: &Environment) -> Result<Self, Error> {
+        let cargo = cargo(user);
+        let mut command = Command::new(&cargo);
+        user.apply(&mut command);
+        command.args(["metadata", "--format-version=1", "--no-deps"]);
+        command.args(build.manifest_options());
+        let output = command.output().map_err(|source| Error::Spawn {
+            program: cargo.into(),
+            source,
+        })?;
+        if !output.status.success() {
+            return Err(Error::Metadata {
+                said: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        let metadata = MetadataCommand::parse(String::from_utf8_lossy(&output.stdout))
+            .map_err(Error::MetadataAnswer)?;
+        Self::of_metadata(&metadata, build)
+    }
+
+    fn of_metadata(metadata: &Metadata, build: &BuildOptions) -> Result<Self, Error> {
+        let here = std::env::current_dir().map_err(Error::CurrentDir)?;
+        let target_dir = match &build.target_dir {
+            Some(dir) => here.join(dir),
+            None => metadata.target_directory.clone().into_std_path_buf(),
+        };
+        let build_dir = metadata
+            .build_directory
+            .as_ref()
+            .filter(|dir| **dir != metadata.target_directory)
+            .map(|dir| dir.clone().into_std_path_buf());
+        let package_dirs = metadata
+            .workspace_packages()
+            .iter()
+            .filter_map(|package| package.manifest_path.parent())
+            .map(|dir| dir.to_owned().into_std_path_buf())
+            .collect();
+        Ok(Self {
+            workspace_root: metadata.workspace_root.clone().into_std_path_buf(),
+            package_dirs,
+            target_dir,
+            build_dir,
+        })
+    }
+
+    /// All that leakcheck builds for the project.
+    #[must_use]
+    pub fn leakcheck_dir(&self) -> PathBuf {
+        self.target_dir.join("leakcheck")
+    }
+}
+
+/// Everything that is decided before cargo is called.
+#[derive(Debug)]
+pub struct Plan {
+    /// The user's environment.
+    pub user: Environment,
+    /// The project.
+    pub project: Project,
+    /// Target triple.
+    pub host: String,
+    /// Our own target directory for this toolchain and these flags.
+    pub target_dir: PathBuf,
+    /// The user's own target runner: a program and its arguments.
+    pub runner: Vec<String>,
+    cargo: OsString,
+    environment: Environment,
+}
+
+impl Plan {
+    /// Resolves the options; prepares the instrumented std if need be, and
+    /// tells so through `progress`.
+    ///
+    /// # Errors
+    /// If there is no project, the platform or target is not supported, or
+    /// std or runtime cannot be prepared.
+    pub fn resolve(build: &BuildOptions, progress: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+        let user = Environment::of_user()?;
+        let project = Project::find(build, &user)?;
+
+        let here = std::env::current_dir().map_err(Error::CurrentDir)?;
+        let variables: Vec<(OsString, OsString)> = user
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let config = Config::load_with_options(&here, ResolveOptions::default().env(variables))
+            .map_err(Error::Config)?;
+        let arguments = ConfigArguments::parse(&build.config)?;
+
+        let rustc = config
+            .build
+            .rustc
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("rustc"));
+        let toolchain = Toolchain::detect(&rustc)?;
+        if toolchain.host != SUPPORTED_HOST {
+            return Err(Error::UnsupportedHost {
+                host: toolchain.host,
+            });
+        }
+        check_targets(build, &config, &arguments, &toolchain.host)?;
+
+        let cache = Cache::locate()?;
+        let instrumentation = Instrumentation {
+            sysroot: sysroot::ensure(&toolchain, &cache, progress)?,
+            runtime: crate::runtime::ensure(&cache)?,
+        };
+        let target_dir = project.leakcheck_dir().join(key(&instrumentation));
+
+        let runner = match arguments.runner(&toolchain.host) {
+            Some(runner) => runner,
+            None => match config
+                .runner(toolchain.host.as_str())
+                .map_err(Error::Config)?
+            {
+                None => Vec::new(),
+                Some(runner) => std::iter::once(runner.path.into_os_string())
+                    .chain(runner.args)
+                    .map(|word| word.to_string_lossy().into_owned())
+                    .collect(),
+            },
+        };
+        let wrapper = arguments
+            .wrapper()
+            .map(PathBuf::from)
+            .or(config.build.rustc_wrapper.clone());
+        let wrapper = wrapper.filter(|wrapper| !wrapper.as_os_str().is_empty());
+        let rustdoc = match &config.build.rustdoc {
+            Some(rustdoc) => rustdoc.clone(),
+            None => Some(toolchain.sysroot.join("bin/rustdoc"))
+                .filter(|rustdoc| rustdoc.exists())
+                .unwrap_or_else(|| PathBuf::from("rustdoc")),
+        };
+
+        let mut environment = user.clone();
+        environment.overlay(&variables_for_cargo(&Wiring {
+            user: &user,
+            instrumentation: &instrumentation,
+            project: &project,
+            host: &toolchain.host,
+            target_dir: &target_dir,
+            wrapper: wrapper.as_deref(),
+            rustdoc: &rustdoc,
+            runner: &runner,
+        })?)?;
+        Ok(Self {
+            cargo: cargo(&user),
+            user,
+            project,
+            host: toolchain.host,
+            target_dir,
+            runner,
+            environment,
+        })
+    }
+
+    /// A call of cargo with everything wired, but without arguments.
+    #[must_use]
+    pub fn cargo(&self) -> Command {
+        let mut command = Command::new(&self.cargo);
+        self.environment.apply(&mut command);
+        command
+    }
+
+    /// The arguments that say for which target and where to build.
+    #[must_use]
+    pub fn target_args(&self) -> [OsString; 2] {
+        let mut dir = OsString::from("--target-dir=");
+        dir.push(&self.target_dir);
+        [format!("--target={}", self.host).into(), dir]
+    }
+
+    /// The environment for a shell in which plain cargo commands instrument.
+    ///
+    /// # Errors
+    /// If a variable of the user's cannot be noted.
+    pub fn shell_environment(&self) -> Result<Environment, Error> {
+        let mut environment = self.environment.clone();
+        environment.overlay(&[
+            ("CARGO_BUILD_TARGET".to_owned(), self.host.clone().into()),
+            (
+                "CARGO_TARGET_DIR".to_owned(),
+                self.target_dir.clone().into(),
+            ),
+        ])?;
+        Ok(environment)
+    }
+
+    /// The whole environment for cargo.
+    #[must_use]
+    pub const fn environment(&self) -> &Environment {
+        &self.environment
+    }
+}
+
+fn cargo(user: &Environment) -> OsString {
+    user.get("CARGO")
+        .map_or_else(|| OsString::from("cargo"), OsStr::to_owned)
+}
+
+fn check_targets(
+    build: &BuildOptions,
+    config: &Config,
+    arguments: &ConfigArguments,
+    host: &str,
+) -> Result<(), Error> {
+    let from_command_line = !build.target.is_empty();
+    let targets = match arguments.targets() {
+        Some(targets) if !from_command_line => targets,
+        Some(_) | None => config
+            .build_target_for_cli(&build.target)
+            .map_err(Error::Config)?,
+    };
+    match targets
+        .into_iter()
+        .find(|target| target != host && target != "host-tuple")
+    {
+        None => Ok(()),
+        Some(target) => Err(Error::UnsupportedTarget {
+            target,
+            host: host.to_owned(),
+            from_command_line,
+        }),
+    }
+}
+
+/// Artifacts made with other flags, another std or another runtime must not
+/// mix, and cargo's fingerprints do not see what a wrapper adds.
+fn key(instrumentation: &Instrumentation) -> String {
+    let mut hash = Sha256::new();
+    hash.update(FLAGS_VERSION.to_le_bytes());
+    for flag in PASS_FLAGS {
+        hash.update(flag.as_bytes());
+        hash.update([0]);
+    }
+    hash.update(instrumentation.sysroot.as_os_str().as_encoded_bytes());
+    hash.update([0]);
+    hash.update(instrumentation.runtime.as_os_str().as_encoded_bytes());
+    hash.finalize()[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+struct Wiring<'a> {
+    user: &'a Environment,
+    instrumentation: &'a Instrumentation,
+    project: &'a Project,
+    host: &'a str,
+    target_dir: &'a Path,
+    wrapper: Option<&'a Path>,
+    rustdoc: &'a Path,
+    runner: &'a [String],
+}
+
+fn variables_for_cargo(wiring: &Wiring<'_>) -> Result<Vec<(String, OsString)>, Error> {
+    let own = std::env::current_exe().map_err(Error::OwnExecutable)?;
+    let bin = wiring.target_dir.join("bin");
+    std::fs::create_dir_all(&bin).map_err(|source| Error::Write {
+        path: bin.clone(),
+        source,
+    })?;
+    let rustc = link(&own, &bin.join(env::RUSTC_ROLE))?;
+    let rustdoc = link(&own, &bin.join(env::RUSTDOC_ROLE))?;
+    let runner = link(&own, &bin.join(env::RUNNER_ROLE))?;
+    let project: Vec<&Path> = std::iter::once(&wiring.project.workspace_root)
+        .chain(&wiring.project.package_dirs)
+        .map(PathBuf::as_path)
+        .collect();
+
+    let mut variables: Vec<(&str, OsString)> = vec![
+        (env::ACTIVE, "1".into()),
+        ("RUSTC_WRAPPER", rustc.into()),
+        ("RUSTDOC", rustdoc.into()),
+        (env::SYSROOT, wiring.instrumentation.sysroot.clone().into()),
+        (env::RUNTIME, wiring.instrumentation.runtime.clone().into()),
+        (env::CHAINED_RUSTDOC, wiring.rustdoc.into()),
+        (
+            env::CHAINED_RUNNER,
+            serde_json::to_string(wiring.runner)
+                .map_err(Error::Encode)?
+                .into(),
+        ),
+        (
+            env::PROJECT,
+            serde_json::to_string(&project)
+                .map_err(Error::Encode)?
+                .into(),
+        ),
+    ];
+    if let Some(wrapper) = wiring.wrapper {
+        variables.push((env::CHAINED_WRAPPER, wrapper.into()));
+    }
+    if wiring.project.build_dir.is_some() {
+        variables.push(("CARGO_BUILD_BUILD_DIR", wiring.target_dir.into()));
+    }
+    let mut variables: Vec<(String, OsString)> = variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    // cargo splits the variable at spaces: where the path has one, the name is
+    // looked up in PATH.
+    let runner = if runner.to_string_lossy().contains(char::is_whitespace) {
+        let mut path = bin.into_os_string();
+        if let Some(old) = wiring.user.get("PATH") {
+            path.push(":");
+            path.push(old);
+        }
+        variables.push(("PATH".to_owned(), path));
+        env::RUNNER_ROLE.into()
+    } else {
+        runner.into_os_string()
+    };
+    variables.push((env::runner_variable(wiring.host), runner));
+    Ok(variables)
+}
+
+/// Makes `path` a symbolic link to `own`, at no time missing or half-made.
+fn link(own: &Path, path: &Path) -> Result<PathBuf, Error> {
+    if std::fs::read_link(path).is_ok_and(|target| target == own) {
+        return Ok(path.to_owned());
+    }
+    let temporary = path.with_extension(std::process::id().to_string());
+    symlink(own, &temporary)
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .map_err(|source| Error::Write {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Instrumentation, key, link};
+
+    #[test]
+    fn the_key_depends_on_sysroot_and_runtime() {
+        let of = |sysroot: &str, runtime: &str| {
+            key(&Instrumentation {
+                sysroot: sysroot.into(),
+                runtime: runtime.into(),
+            })
+        };
+        assert_eq!(of("/a", "/b"), of("/a", "/b"));
+        assert_ne!(of("/a", "/b"), of("/a", "/c"));
+        assert_ne!(of("/a", "/b"), of("/c", "/b"));
+        assert_ne!(of("/a", "/b"), of("/a/b", ""));
+    }
+
+    #[test]
+    fn links_are_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leakcheck-rustc");
+        for own in ["/first", "/second", "/second"] {
+            link(own.as_ref(), &path).unwrap();
+            assert_eq!(
+                std::fs::read_link(&path).unwrap(),
+                std::path::Path::new(own)
+            );
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
