@@ -1,0 +1,159 @@
+//! The benchmark: what the runtime costs, beside the runtime that the
+//! compiler ships and the uninstrumented program.
+//!
+//! Each program is compiled once with the instrumentation and once without.
+//! The instrumented objects are linked with our runtime and with LLVM's, both
+//! with reports and stack history on. The variants then run in turn, A B C A B
+//! C, so that a slow moment of the machine hits all of them, and the table
+//! shows medians of user and system time, peak memory, and their ratios.
+//!
+//! `cargo run --release -p leakcheck-tests --bin bench -- --help`
+//!
+//! What it misses: time that threads spend waiting, and contention of more
+//! threads than the machine has cores.
+
+mod compile;
+mod measure;
+mod programs;
+mod table;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use leakcheck_cli::runtime;
+use leakcheck_cli::sysroot::{self, Cache, Toolchain};
+
+use compile::{Kit, Variant};
+
+/// Measures the runtime against LLVM's and against no instrumentation.
+#[derive(Parser)]
+struct Arguments {
+    /// Programs to run; all if none is named
+    programs: Vec<String>,
+    /// How often each variant runs
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Threads in each program
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+    threads: u64,
+    /// Multiplies the work of each program
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    scale: u64,
+    /// One round of little work, to see that everything runs
+    #[arg(long)]
+    quick: bool,
+    /// Measure this runtime object instead of the embedded one; may be given
+    /// several times, the ratios are those of the first
+    #[arg(long, value_name = "OBJECT")]
+    runtime: Vec<PathBuf>,
+    /// Leave LLVM's runtime out
+    #[arg(long)]
+    no_llvm: bool,
+    /// Keep the binaries in this directory, for a profiler
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Also measure setting a toolchain up, in a fresh cache
+    #[arg(long)]
+    setup: bool,
+}
+
+fn main() -> ExitCode {
+    match bench(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    if arguments.quick {
+        arguments.rounds = 1;
+        arguments.scale = 1;
+    }
+    let chosen = choose(&arguments.programs)?;
+    let rustc = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
+    let toolchain = Toolchain::detect(&rustc)?;
+    let cache = Cache::locate()?;
+    let sysroot = sysroot::ensure(&toolchain, &cache, &mut |line| eprintln!("{line}"))?;
+    if arguments.setup {
+        report_setup(&toolchain)?;
+    }
+
+    let mut variants = vec![Variant::Plain];
+    if arguments.runtime.is_empty() {
+        arguments.runtime.push(runtime::ensure(&cache)?);
+    }
+    variants.extend(arguments.runtime.iter().cloned().map(Variant::Ours));
+    if !arguments.no_llvm {
+        variants.push(Variant::Llvm);
+    }
+
+    let scratch = tempfile::TempDir::new()?;
+    let directory = arguments.keep.as_deref().unwrap_or(scratch.path());
+    std::fs::create_dir_all(directory)?;
+    let kit = Kit {
+        toolchain: &toolchain,
+        sysroot: &sysroot,
+        directory,
+    };
+    let mut table = table::Table::new(&variants);
+    for &program in &chosen {
+        let built = kit.compile(program, &variants)?;
+        let measured = measure::in_turn(program, &built.binaries, &arguments.load())?;
+        table.add(program.0, &built, &measured);
+    }
+    table.finish();
+    Ok(())
+}
+
+impl Arguments {
+    fn load(&self) -> measure::Load {
+        measure::Load {
+            rounds: self.rounds,
+            threads: self.threads,
+            scale: self.scale,
+        }
+    }
+}
+
+/// The programs of the given names, or all.
+fn choose(names: &[String]) -> Result<Vec<programs::Program>, String> {
+    if names.is_empty() {
+        return Ok(programs::ALL.to_vec());
+    }
+    names
+        .iter()
+        .map(|wanted| {
+            programs::ALL
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .copied()
+                .ok_or_else(|| {
+                    let all: Vec<&str> = programs::ALL.iter().map(|(name, _)| *name).collect();
+                    format!("no program `{wanted}`; there are {}", all.join(", "))
+                })
+        })
+        .collect()
+}
+
+/// Sets the toolchain up once more, in a cache of its own.
+fn report_setup(toolchain: &Toolchain) -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::TempDir::new()?;
+    let begun = Instant::now();
+    sysroot::ensure(
+        toolchain,
+        &Cache::at(directory.path().to_owned()),
+        &mut |_| (),
+    )?;
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "set-up of rustc {} in a fresh cache: {seconds:.1} s\n",
+        toolchain.release
+    );
+    Ok(())
+}

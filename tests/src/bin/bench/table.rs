@@ -1,0 +1,180 @@
+//! The printed table.
+
+use crate::compile::{Built, Variant};
+use crate::measure::Cost;
+
+/// One kind of cost, that is one row of each program.
+#[derive(Clone, Copy)]
+enum Kind {
+    Cpu,
+    Peak,
+}
+
+impl Kind {
+    fn of(self, cost: &Cost) -> f64 {
+        match self {
+            Self::Cpu => cost.cpu,
+            Self::Peak => cost.peak / 1024.0,
+        }
+    }
+
+    fn unit(self) -> &'static str {
+        match self {
+            Self::Cpu => "s",
+            Self::Peak => "M",
+        }
+    }
+}
+
+/// The ratios of one variant, a value for each program.
+#[derive(Clone, Default)]
+struct Ratios {
+    cpu: Vec<f64>,
+    peak: Vec<f64>,
+}
+
+impl Ratios {
+    fn of(&mut self, kind: Kind) -> &mut Vec<f64> {
+        match kind {
+            Kind::Cpu => &mut self.cpu,
+            Kind::Peak => &mut self.peak,
+        }
+    }
+}
+
+/// Collects the rows and the means.
+pub struct Table {
+    /// For each variant, its ratios to plain.
+    to_plain: Vec<Ratios>,
+    /// For each of our runtimes, its ratios to LLVM's.
+    to_llvm: Vec<Ratios>,
+    names: Vec<String>,
+    ours: Vec<usize>,
+    llvm: Option<usize>,
+    compile: Vec<f64>,
+}
+
+impl Table {
+    /// Prints the head.
+    pub fn new(variants: &[Variant]) -> Self {
+        let name = |variant: &Variant| match variant {
+            Variant::Plain => "plain".to_owned(),
+            Variant::Ours(path) if variants.len() > 3 => path
+                .file_stem()
+                .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+            Variant::Ours(_) => "ours".to_owned(),
+            Variant::Llvm => "llvm".to_owned(),
+        };
+        let names: Vec<String> = variants.iter().map(name).collect();
+        let ours: Vec<usize> = (0..variants.len())
+            .filter(|&index| matches!(variants[index], Variant::Ours(_)))
+            .collect();
+        let llvm = variants
+            .iter()
+            .position(|variant| matches!(variant, Variant::Llvm));
+        let mut head = format!("{:12} {:>8}", "cpu, peak", "plain");
+        for name in &names[1..] {
+            head += &format!(" {name:>8}");
+        }
+        for &index in &ours {
+            if llvm.is_some() {
+                head += &format!(" {:>12}", format!("{}/llvm", names[index]));
+            }
+        }
+        println!("{head}");
+        Self {
+            to_plain: vec![Ratios::default(); variants.len()],
+            to_llvm: vec![Ratios::default(); variants.len()],
+            names,
+            ours,
+            llvm,
+            compile: Vec::new(),
+        }
+    }
+
+    /// Prints one program's rows: CPU time, then peak memory.
+    pub fn add(&mut self, program: &str, built: &Built, costs: &[Result<Cost, String>]) {
+        self.compile
+            .push(built.instrumented.as_secs_f64() / built.plain.as_secs_f64());
+        self.row(program, costs, Kind::Cpu);
+        self.row("", costs, Kind::Peak);
+        for (name, cost) in self.names.iter().zip(costs) {
+            if let Err(reason) = cost {
+                println!("  {name} failed: {reason}");
+            }
+        }
+    }
+
+    fn row(&mut self, title: &str, costs: &[Result<Cost, String>], kind: Kind) {
+        let unit = kind.unit();
+        let values: Vec<Option<f64>> = costs
+            .iter()
+            .map(|cost| cost.as_ref().ok().map(|cost| kind.of(cost)))
+            .collect();
+        let mut line = format!("{title:12}");
+        line += &match values[0] {
+            Some(plain) => format!(" {plain:>7.2}{unit}"),
+            None => format!(" {:>8}", "-"),
+        };
+        for (index, value) in values.iter().enumerate().skip(1) {
+            line += &match (value, values[0]) {
+                (Some(value), Some(plain)) => {
+                    self.to_plain[index].of(kind).push(value / plain);
+                    format!(" {:>7.2}x", value / plain)
+                }
+                _ => format!(" {:>8}", "-"),
+            };
+        }
+        if let Some(llvm) = self.llvm {
+            for &index in &self.ours {
+                line += &match (values[index], values[llvm]) {
+                    (Some(ours), Some(llvm)) => {
+                        self.to_llvm[index].of(kind).push(ours / llvm);
+                        format!(" {:>11.2}x", ours / llvm)
+                    }
+                    _ => format!(" {:>12}", "-"),
+                };
+            }
+        }
+        println!("{line}");
+    }
+
+    /// Prints the geometric means.
+    pub fn finish(mut self) {
+        for (title, kind) in [("mean cpu", Kind::Cpu), ("mean peak", Kind::Peak)] {
+            let mut line = format!("{title:12} {:>8}", "");
+            for ratios in &mut self.to_plain[1..] {
+                line += &format!(" {:>7.2}x", geometric_mean(ratios.of(kind)));
+            }
+            if self.llvm.is_some() {
+                for &index in &self.ours {
+                    let mean = geometric_mean(self.to_llvm[index].of(kind));
+                    line += &format!(" {mean:>11.2}x");
+                }
+            }
+            println!("{line}");
+        }
+        println!(
+            "\ncompile and link, cpu, instrumented to plain: {:.2}x",
+            geometric_mean(&self.compile)
+        );
+    }
+}
+
+fn geometric_mean(ratios: &[f64]) -> f64 {
+    if ratios.is_empty() {
+        return f64::NAN;
+    }
+    let logarithms: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
+    (logarithms / ratios.len() as f64).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::geometric_mean;
+
+    #[test]
+    fn the_geometric_mean_of_a_ratio_and_its_inverse_is_one() {
+        assert!((geometric_mean(&[4.0, 0.25]) - 1.0).abs() < 1e-9);
+    }
+}
