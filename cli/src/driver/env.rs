@@ -82,6 +82,11 @@ impl Environment {
         self.0.insert(name.into(), value.into());
     }
 
+    /// Unsets a variable.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(OsStr::new(name));
+    }
+
     /// Sets variables so that [`undo`](Self::undo) can restore the old values.
     ///
     /// # Errors
@@ -113,12 +118,10 @@ impl Environment {
         for (name, old) in self.read_undo()?.0 {
             match old {
                 Some(value) => self.set(name, value),
-                None => {
-                    self.0.remove(OsStr::new(&name));
-                }
+                None => self.remove(&name),
             }
         }
-        self.0.remove(OsStr::new(UNDO));
+        self.remove(UNDO);
         Ok(())
     }
 

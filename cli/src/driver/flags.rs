@@ -181,10 +181,13 @@ impl Seen<'_> {
         })
     }
 
+    /// `--test`, `--crate-type bin`, or no crate type at all: rustc's default
+    /// is `bin`, and cargo relies on it for tests without libtest.
     fn links_executable(&self) -> bool {
         if self.has_flag("--test") {
             return true;
         }
+        let mut some_kind = false;
         let mut texts = self.texts();
         while let Some(arg) = texts.next() {
             let kind = match arg.strip_prefix("--crate-type") {
@@ -192,11 +195,14 @@ impl Seen<'_> {
                 Some(rest) => rest.strip_prefix('='),
                 None => None,
             };
-            if kind.is_some_and(|kind| kind.split(',').any(|k| k == "bin")) {
-                return true;
+            if let Some(kind) = kind {
+                some_kind = true;
+                if kind.split(',').any(|kind| kind == "bin") {
+                    return true;
+                }
             }
         }
-        false
+        !some_kind
     }
 
     /// Codegen options in order: `-C k=v`, `-Ck=v`, `--codegen k=v`, and `-g`
@@ -305,6 +311,7 @@ mod tests {
             &["--crate-type", "bin"][..],
             &["--crate-type=bin"],
             &["--crate-type=lib,bin"],
+            &["--cfg", "test"],
             &["--crate-type", "lib", "--test"],
         ] {
             let mut args = kind.to_vec();

@@ -5,8 +5,6 @@
 //! that, the driver lets cargo call the tests with our target runner, which
 //! notes program, arguments, directory and environment in [`RECORD_DIR`] and
 //! ends at once. The driver then makes the calls itself, one process a test.
-//!
-//! [`RECORD_DIR`]: super::env::RECORD_DIR
 
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
@@ -15,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::env::Environment;
+use super::env::{Environment, RECORD_DIR};
 use crate::error::Error;
 
 /// What was to be called.
@@ -101,6 +99,7 @@ pub fn read(dir: &Path) -> Result<Vec<Call>, Error> {
             serde_json::from_slice(&text).map_err(|source| Error::BadRecord { path, source })?;
         let mut environment: Environment = note.environment.into_iter().collect();
         environment.undo()?;
+        environment.remove(RECORD_DIR);
         calls.push(Call {
             what: note.what,
             program: note.program.into(),
