@@ -1,0 +1,190 @@
+//! A finding of the wire as a person reads it.
+
+use std::collections::BTreeSet;
+
+use leakcheck::report::kind::{Kind, Level};
+use leakcheck::report::wire::{self, ThreadId};
+
+use super::by_design::by_design;
+use super::fingerprint::fingerprint;
+use super::memory::{memory, returning};
+use super::pools::{PoolRule, idle_pool};
+use super::resolve::Resolver;
+use super::waits::wait_for;
+use super::words;
+use crate::model::{Access, Finding, Leg, Memory, Role, Seen, Shape, Stack, Wait};
+
+/// Builds findings of one process.
+pub struct FindingBuilder<'r, 'a> {
+    resolver: &'r mut Resolver<'a>,
+}
+
+impl<'r, 'a> FindingBuilder<'r, 'a> {
+    /// With the names of that process.
+    pub fn new(resolver: &'r mut Resolver<'a>) -> Self {
+        Self { resolver }
+    }
+
+    /// Names everything in a finding and judges it.
+    pub fn build(mut self, found: &wire::Finding) -> Finding {
+        self.resolver.begin(&threads(found));
+        let legs: Vec<Leg> = found
+            .legs
+            .iter()
+            .map(|leg| self.leg(found.kind, leg))
+            .collect();
+        let memory = self.memory(found, &legs);
+        let pool = pool_rule(found.kind, &legs);
+        let design = by_design(found.kind, legs.iter().map(|leg| &leg.stack));
+        let kind = if design.is_some() {
+            Kind::VolatileRace
+        } else {
+            found.kind
+        };
+        let shape = shape(found);
+        let level = if pool.is_some() {
+            Level::Note
+        } else {
+            kind.info().level
+        };
+        let test = self.resolver.test();
+        let subject = words::Subject {
+            kind,
+            legs: &legs,
+            memory: memory.as_ref(),
+            shape,
+            pool,
+            in_test: !test.name.is_empty(),
+        };
+        let title = words::title(&subject);
+        let help = words::help(&subject);
+        let label = pool.map(|rule| rule.name);
+        let fingerprint = match pool {
+            // All workers of a pool are one finding.
+            Some(_) => fingerprint(kind, &[], None, label, test),
+            None => fingerprint(kind, &legs, memory.as_ref(), label, test),
+        };
+        Finding {
+            kind,
+            level,
+            certainty: found.certainty,
+            title,
+            shape,
+            memory,
+            by_design: pool
+                .map(|rule| rule.reason)
+                .or_else(|| design.map(|rule| rule.reason))
+                .map(str::to_owned),
+            help,
+            fingerprint,
+            seen: Seen {
+                count: 1,
+                tests: vec![test.clone()],
+            },
+            fatal: found.fatal,
+            legs,
+        }
+    }
+
+    fn leg(&mut self, kind: Kind, leg: &wire::Leg) -> Leg {
+        let stack = self.resolver.stack(&leg.stack);
+        let role = match (leg.access, kind) {
+            (Some(access), _) => Role::Access(Access {
+                op: access.op,
+                atomic: access.atomic,
+                size: access.size,
+            }),
+            (None, Kind::LeakedThread) => Role::Leaked,
+            (
+                None,
+                Kind::DataRace
+                | Kind::RaceWithFree
+                | Kind::RaceWithReturn
+                | Kind::VolatileRace
+                | Kind::Deadlock,
+            ) => Role::Stuck,
+        };
+        Leg {
+            role,
+            thread: self.resolver.thread(leg.thread),
+            wait: leg.wait.as_ref().map(|wait| self.wait(wait, &stack)),
+            locks: self.resolver.held(&leg.locks),
+            stack,
+        }
+    }
+
+    fn wait(&mut self, wait: &wire::Wait, stack: &Stack) -> Wait {
+        let what = wait_for(wait.on, stack);
+        Wait {
+            what,
+            for_ms: wait.for_ms,
+            timed: wait.timed,
+            lock: wait
+                .addr
+                .filter(|_| what.is_lock())
+                .map(|address| self.resolver.lock_name(address)),
+            owner: wait.owner.map(|owner| self.resolver.label(owner)),
+            acquired: self.resolver.stack(&wait.acquired_at),
+        }
+    }
+
+    fn memory(&mut self, found: &wire::Finding, legs: &[Leg]) -> Option<Memory> {
+        let accesses = found.legs.iter().map(|leg| leg.access);
+        let returning = returning(accesses.zip(legs.iter().map(|leg| &leg.stack)));
+        let access = found.legs.first().and_then(|leg| leg.access);
+        Some(memory(
+            self.resolver,
+            found.memory.as_ref()?,
+            access,
+            returning,
+        ))
+    }
+}
+
+/// The threads whose names appear together.
+fn threads(found: &wire::Finding) -> BTreeSet<ThreadId> {
+    let legs = found.legs.iter().map(|leg| leg.thread);
+    let owners = found.legs.iter().filter_map(|leg| leg.wait.as_ref()?.owner);
+    let memory = found.memory.as_ref().and_then(|memory| match memory {
+        wire::Memory::Heap { thread, .. }
+        | wire::Memory::Stack { thread, .. }
+        | wire::Memory::ThreadLocal { thread, .. } => Some(*thread),
+        wire::Memory::Static { .. }
+        | wire::Memory::Mapped { .. }
+        | wire::Memory::Unknown { .. } => None,
+    });
+    legs.chain(owners).chain(memory).collect()
+}
+
+fn pool_rule(kind: Kind, legs: &[Leg]) -> Option<&'static PoolRule> {
+    let leg = legs.first().filter(|_| kind == Kind::LeakedThread)?;
+    let nowhere = Stack::default();
+    let spawned = leg.thread.spawned.first().map_or(&nowhere, |step| &step.at);
+    idle_pool(&leg.stack, spawned)
+}
+
+/// How the threads of a deadlock wait.
+fn shape(found: &wire::Finding) -> Option<Shape> {
+    if found.kind != Kind::Deadlock {
+        return None;
+    }
+    let owner = |leg: &wire::Leg| leg.wait.as_ref().and_then(|wait| wait.owner);
+    if let [only] = &found.legs[..] {
+        return Some(if owner(only) == Some(only.thread) {
+            Shape::Own
+        } else {
+            Shape::Stuck
+        });
+    }
+    let next = found.legs.iter().cycle().skip(1);
+    let closed = found
+        .legs
+        .iter()
+        .zip(next)
+        .all(|(leg, next)| match owner(leg) {
+            Some(owner) => owner == next.thread,
+            // A channel has no owner; the runtime put the legs in order.
+            None => !found.fatal,
+        });
+    Some(if closed { Shape::Cycle } else { Shape::Stuck })
+}

@@ -1,0 +1,83 @@
+//! One finding for what was seen many times.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use crate::model::{Finding, Fingerprint, Gap, GapReason};
+
+/// Findings by fingerprint.
+#[derive(Debug, Default)]
+pub struct Findings(BTreeMap<Fingerprint, Finding>);
+
+impl Findings {
+    /// Adds a finding, or its count to an equal one.
+    pub fn add(&mut self, finding: Finding) {
+        match self.0.entry(finding.fingerprint.clone()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(finding);
+            }
+            Entry::Occupied(mut occupied) => {
+                let known = occupied.get_mut();
+                let count = known.seen.count + finding.seen.count;
+                let mut tests = std::mem::take(&mut known.seen.tests);
+                for test in &finding.seen.tests {
+                    if !tests.contains(test) {
+                        tests.push(test.clone());
+                    }
+                }
+                // The one with more of its stacks tells more.
+                if stacks(&finding) > stacks(known) {
+                    *known = finding;
+                }
+                known.seen.count = count;
+                known.seen.tests = tests;
+            }
+        }
+    }
+
+    /// Worst first, then by code and place.
+    pub fn sorted(self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self.0.into_values().collect();
+        findings.sort_by_cached_key(|finding| {
+            let place = finding.primary().and_then(|frame| frame.place.as_ref());
+            (
+                finding.level,
+                finding.code(),
+                place.map(|place| (place.shown.clone(), place.line)),
+                finding.fingerprint.clone(),
+            )
+        });
+        findings
+    }
+}
+
+fn stacks(finding: &Finding) -> usize {
+    finding
+        .legs
+        .iter()
+        .filter(|leg| !leg.stack.is_empty())
+        .count()
+}
+
+/// Gaps by reason and detail.
+#[derive(Debug, Default)]
+pub struct Gaps(BTreeMap<(GapReason, Option<String>), u64>);
+
+impl Gaps {
+    /// Adds a gap.
+    pub fn add(&mut self, gap: Gap) {
+        *self.0.entry((gap.reason, gap.detail)).or_default() += gap.count;
+    }
+
+    /// All, each once.
+    pub fn sorted(self) -> Vec<Gap> {
+        self.0
+            .into_iter()
+            .map(|((reason, detail), count)| Gap {
+                reason,
+                detail,
+                count,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,169 @@
+//! From wire files to findings: names for addresses, what a thread waits for,
+//! which rules apply, and one finding for what was seen many times.
+//!
+//! - [`read`]: the wire files of a test;
+//! - [`sources`]: whose code a frame is;
+//! - [`resolve`]: threads, stacks, locks of a process;
+//! - [`build`]: a finding of it;
+//! - [`memory`], [`waits`]: what is accessed, what is waited for;
+//! - [`pools`], [`by_design`]: rules that make a finding less than an error;
+//! - [`words`]: titles and help;
+//! - [`crash`]: the signal a process died of;
+//! - [`fingerprint`], [`merge`]: equal findings.
+
+pub mod build;
+pub mod by_design;
+pub mod crash;
+pub mod fingerprint;
+pub mod memory;
+pub mod merge;
+pub mod pools;
+pub mod read;
+pub mod resolve;
+pub mod sources;
+pub mod waits;
+pub mod words;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use leakcheck::report::wire::Start;
+
+pub use self::read::WireError;
+pub use self::sources::CollectOptions;
+
+use self::build::FindingBuilder;
+use self::merge::{Findings, Gaps};
+use self::read::Process;
+use self::resolve::Resolver;
+use crate::model::{Gap, GapReason, RunReport, TestId, TestReport};
+use crate::symbolize::{FileSymbols, Symbols};
+
+/// Collects the findings of a run, test by test.
+pub struct Collector<S = FileSymbols> {
+    options: CollectOptions,
+    symbols: S,
+    findings: Findings,
+    gaps: Gaps,
+}
+
+impl Collector {
+    /// A collector that reads the symbols of the modules themselves.
+    pub fn new(options: CollectOptions) -> Self {
+        Self::with_symbols(options, FileSymbols::default())
+    }
+}
+
+impl<S: Symbols> Collector<S> {
+    /// A collector with another source of symbols.
+    pub fn with_symbols(options: CollectOptions, symbols: S) -> Self {
+        Self {
+            options,
+            symbols,
+            findings: Findings::default(),
+            gaps: Gaps::default(),
+        }
+    }
+
+    /// Reads all wire files in `wire_dir`, those of one test, and merges what
+    /// was found into the whole.
+    pub fn add_test(&mut self, test: &TestId, wire_dir: &Path) -> Result<TestReport, WireError> {
+        Ok(self.add_processes(test, &read::read_dir(wire_dir)?))
+    }
+
+    /// The same for processes that are read already.
+    pub fn add_processes(&mut self, test: &TestId, processes: &[Process]) -> TestReport {
+        let roots = roots(processes);
+        let mut findings = Findings::default();
+        let mut gaps = Gaps::default();
+        let mut crash = None;
+        let mut missing_end = false;
+        let mut stuck = false;
+        for (at, process) in processes.iter().enumerate() {
+            let is_root = roots.contains(&at);
+            let mut resolver = Resolver::new(process, &self.options, &mut self.symbols, test);
+            for found in &process.findings {
+                stuck |= found.fatal && is_root;
+                findings.add(FindingBuilder::new(&mut resolver).build(found));
+            }
+            // A process that the test started may crash by intent.
+            if is_root && let Some(signal) = &process.crash {
+                crash = Some(crash::crash(signal, &mut resolver));
+            }
+            missing_end |= is_root && process.end.is_none();
+            add_gaps(&mut gaps, process);
+        }
+        for (path, _) in self.symbols.unreadable() {
+            gaps.add(Gap {
+                reason: GapReason::NoSymbols,
+                detail: Some(path.to_string_lossy().into_owned()),
+                count: 1,
+            });
+        }
+        let report = TestReport {
+            findings: findings.sorted(),
+            crash,
+            gaps: gaps.sorted(),
+            stuck,
+            missing_end,
+            processes: processes.len(),
+        };
+        report
+            .findings
+            .iter()
+            .for_each(|finding| self.findings.add(finding.clone()));
+        report
+            .gaps
+            .iter()
+            .for_each(|gap| self.gaps.add(gap.clone()));
+        report
+    }
+
+    /// Everything that was found, worst first.
+    pub fn finish(self) -> RunReport {
+        RunReport {
+            findings: self.findings.sorted(),
+            gaps: self.gaps.sorted(),
+        }
+    }
+}
+
+/// The processes that no other of them started: the test's own.
+fn roots(processes: &[Process]) -> BTreeSet<usize> {
+    let starts: Vec<Option<&Start>> = processes
+        .iter()
+        .map(|process| process.start.as_ref())
+        .collect();
+    let pids: BTreeSet<u32> = starts.iter().flatten().map(|start| start.pid).collect();
+    (0..processes.len())
+        .filter(|at| starts[*at].is_none_or(|start| !start.forked && !pids.contains(&start.ppid)))
+        .collect()
+}
+
+fn add_gaps(gaps: &mut Gaps, process: &Process) {
+    for gap in &process.gaps {
+        gaps.add(Gap {
+            reason: GapReason::Runtime(gap.gap),
+            detail: gap.detail.clone(),
+            count: gap.count,
+        });
+    }
+    let mut add = |reason, count| {
+        gaps.add(Gap {
+            reason,
+            detail: None,
+            count,
+        })
+    };
+    if process.unreadable > 0 {
+        add(GapReason::UnreadableRecord, process.unreadable);
+    }
+    // A forked child ends by exec or `_exit`; a crash is told by itself.
+    if !process.forked() && process.crash.is_none() {
+        match &process.end {
+            None => add(GapReason::MissingEnd, 1),
+            Some(end) if end.abrupt => add(GapReason::AbruptExit, 1),
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Idle pools: threads that libraries keep for the life of the process.
+//!
+//! Each rule is a function with its reason. A thread that a rule names is
+//! still told, as a note; while it runs code of the user it is not idle, and
+//! the rule does not apply.
+
+use crate::model::{FrameClass, Stack};
+
+/// A rule that names a pool.
+#[derive(Debug)]
+pub struct PoolRule {
+    /// The pool, after "worker of".
+    pub name: &'static str,
+    /// Why such a thread may stay.
+    pub reason: &'static str,
+    applies: fn(&Stack) -> bool,
+}
+
+/// All rules.
+const RULES: &[PoolRule] = &[
+    PoolRule {
+        name: "rayon's thread pool",
+        reason: "rayon keeps its global pool until the process ends",
+        applies: rayon,
+    },
+    PoolRule {
+        name: "tokio's runtime",
+        reason: "a runtime in a static, or one shut down in the background, keeps its workers",
+        applies: tokio,
+    },
+    PoolRule {
+        name: "async-io's reactor",
+        reason: "async-io runs one reactor thread until the process ends",
+        applies: async_io,
+    },
+    PoolRule {
+        name: "the blocking crate's pool",
+        reason: "blocking keeps idle threads for a while, to use them again",
+        applies: blocking,
+    },
+    PoolRule {
+        name: "smol's global executor",
+        reason: "smol and async-global-executor run their executor until the process ends",
+        applies: smol,
+    },
+    PoolRule {
+        name: "async-std's runtime",
+        reason: "async-std runs its executor until the process ends",
+        applies: async_std,
+    },
+    PoolRule {
+        name: "the futures thread pool",
+        reason: "a ThreadPool in a static keeps its workers",
+        applies: futures_pool,
+    },
+    PoolRule {
+        name: "the threadpool crate's pool",
+        reason: "a ThreadPool lets its workers end by themselves when it is dropped",
+        applies: threadpool,
+    },
+    PoolRule {
+        name: "crossbeam's timer or collector",
+        reason: "crossbeam keeps helper threads until the process ends",
+        applies: crossbeam,
+    },
+    PoolRule {
+        name: "reqwest's blocking client",
+        reason: "reqwest drives each blocking client by a thread of its own",
+        applies: reqwest,
+    },
+    PoolRule {
+        name: "the signal handler",
+        reason: "ctrlc and signal-hook wait for signals until the process ends",
+        applies: signals,
+    },
+    PoolRule {
+        name: "a log writer",
+        reason: "tracing-appender and slog-async write logs until their guard is dropped",
+        applies: log_writer,
+    },
+];
+
+/// The rule for a leaked thread, if it is idle in a pool.
+pub fn idle_pool(current: &Stack, spawned: &Stack) -> Option<&'static PoolRule> {
+    if current.has_user_frame() {
+        return None;
+    }
+    RULES
+        .iter()
+        .find(|rule| (rule.applies)(current) || (rule.applies)(spawned))
+}
+
+/// True if a frame is in one of these modules, inside of the user's innermost
+/// frame: what the user calls decides, not what calls the user.
+fn inside(stack: &Stack, modules: &[&str]) -> bool {
+    stack
+        .frames()
+        .iter()
+        .take_while(|frame| frame.class != FrameClass::User)
+        .any(|frame| {
+            modules
+                .iter()
+                .any(|module| frame.function.is_within(module))
+        })
+}
+
+/// rayon starts a registry of workers at the first use.
+fn rayon(stack: &Stack) -> bool {
+    inside(stack, &["rayon_core::registry"])
+}
+
+/// tokio's workers and its blocking pool, both started by the pool's spawner.
+fn tokio(stack: &Stack) -> bool {
+    inside(
+        stack,
+        &[
+            "tokio::runtime::blocking::pool",
+            "tokio::runtime::scheduler::multi_thread",
+        ],
+    )
+}
+
+/// async-io's `main_loop`.
+fn async_io(stack: &Stack) -> bool {
+    inside(stack, &["async_io::driver"])
+}
+
+/// The pool behind `blocking::unblock`.
+fn blocking(stack: &Stack) -> bool {
+    inside(stack, &["blocking::Executor"])
+}
+
+/// Threads of the executor behind `smol::spawn`.
+fn smol(stack: &Stack) -> bool {
+    inside(stack, &["smol::spawn", "async_global_executor"])
+}
+
+/// Threads of the executor behind `async_std::task::spawn`.
+fn async_std(stack: &Stack) -> bool {
+    inside(stack, &["async_std::rt"])
+}
+
+/// `futures::executor::ThreadPool`.
+fn futures_pool(stack: &Stack) -> bool {
+    inside(stack, &["futures_executor::thread_pool"])
+}
+
+/// `threadpool::ThreadPool`.
+fn threadpool(stack: &Stack) -> bool {
+    inside(stack, &["threadpool::spawn_in_pool"])
+}
+
+/// Helpers that crossbeam starts itself.
+fn crossbeam(stack: &Stack) -> bool {
+    inside(
+        stack,
+        &[
+            "crossbeam_channel::flavors::tick",
+            "crossbeam_epoch::collector",
+        ],
+    )
+}
+
+/// `reqwest::blocking::Client`.
+fn reqwest(stack: &Stack) -> bool {
+    inside(stack, &["reqwest::blocking::client"])
+}
+
+/// Threads that wait for a signal.
+fn signals(stack: &Stack) -> bool {
+    inside(stack, &["ctrlc", "signal_hook::iterator"])
+}
+
+/// Threads that write logs.
+fn log_writer(stack: &Stack) -> bool {
+    inside(
+        stack,
+        &[
+            "tracing_appender::worker",
+            "tracing_appender::non_blocking",
+            "slog_async",
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Frame;
+    use crate::symbolize::function::FunctionName;
+
+    fn stack(frames: &[(&str, FrameClass)]) -> Stack {
+        Stack(
+            frames
+                .iter()
+                .map(|&(name, class)| Frame {
+                    function: FunctionName::from_demangled(name),
+                    place: None,
+                    class,
+                    inlined: false,
+                })
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn an_idle_worker_is_named_by_either_stack() {
+        use FrameClass::{Dependency, Std, User};
+        let idle = stack(&[
+            ("std::sync::Condvar::wait", Std),
+            ("rayon_core::sleep::Sleep::sleep", Dependency),
+            (
+                "rayon_core::registry::WorkerThread::wait_until_cold",
+                Dependency,
+            ),
+        ]);
+        assert!(
+            idle_pool(&idle, &Stack::default()).is_some_and(|rule| rule.name.contains("rayon"))
+        );
+        let spawned = stack(&[
+            ("std::thread::Builder::spawn", Std),
+            ("rayon_core::registry::Registry::new", Dependency),
+            ("bank::sum", User),
+        ]);
+        assert!(idle_pool(&Stack::default(), &spawned).is_some());
+    }
+
+    #[test]
+    fn a_worker_in_user_code_is_not_idle() {
+        use FrameClass::{Dependency, User};
+        let busy = stack(&[
+            ("bank::job", User),
+            ("rayon_core::registry::WorkerThread::execute", Dependency),
+        ]);
+        assert!(idle_pool(&busy, &Stack::default()).is_none());
+    }
+
+    #[test]
+    fn a_thread_that_the_users_job_spawned_is_no_worker() {
+        use FrameClass::{Dependency, Std, User};
+        let spawned = stack(&[
+            ("std::thread::spawn", Std),
+            ("bank::job", User),
+            ("rayon_core::registry::WorkerThread::execute", Dependency),
+        ]);
+        let current = stack(&[("std::sync::mpsc::Receiver::recv", Std)]);
+        assert!(idle_pool(&current, &spawned).is_none());
+    }
+
+    #[test]
+    fn every_rule_tells_its_name_and_reason_once() {
+        for (at, rule) in RULES.iter().enumerate() {
+            assert!(!rule.reason.is_empty());
+            assert!(
+                RULES[at + 1..].iter().all(|other| other.name != rule.name),
+                "{}",
+                rule.name
+            );
+        }
+    }
+}

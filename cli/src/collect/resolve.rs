@@ -1,0 +1,238 @@
+//! Names for what a process wrote: stacks, threads, locks.
+
+use std::collections::BTreeSet;
+
+use leakcheck::report::wire::{self, Module, Pc, ThreadId};
+
+use super::read::Process;
+use super::sources::CollectOptions;
+use crate::model::{
+    Frame, FrameClass, HeldLock, LockName, SpawnStep, Stack, TestId, Thread, ThreadLabel,
+};
+use crate::symbolize::{Symbols, Variable};
+
+/// The main thread.
+const MAIN: ThreadId = ThreadId(0);
+
+/// The kernel keeps so many bytes of a thread's name.
+const KERNEL_NAME: usize = 15;
+
+/// Spawners shown at most.
+const MAX_SPAWN_CHAIN: usize = 16;
+
+/// Looks up what a process wrote.
+pub struct Resolver<'a> {
+    process: &'a Process,
+    options: &'a CollectOptions,
+    symbols: &'a mut dyn Symbols,
+    test: &'a TestId,
+    /// Names that two threads of the finding at hand have.
+    namesakes: BTreeSet<String>,
+    /// Locks of the finding at hand, by address.
+    locks: Vec<(u64, LockName)>,
+}
+
+impl<'a> Resolver<'a> {
+    /// For one process of one test.
+    pub fn new(
+        process: &'a Process,
+        options: &'a CollectOptions,
+        symbols: &'a mut dyn Symbols,
+        test: &'a TestId,
+    ) -> Self {
+        Self {
+            process,
+            options,
+            symbols,
+            test,
+            namesakes: BTreeSet::new(),
+            locks: Vec::new(),
+        }
+    }
+
+    /// The test.
+    pub fn test(&self) -> &'a TestId {
+        self.test
+    }
+
+    /// Starts a finding in which these threads appear.
+    pub fn begin(&mut self, threads: &BTreeSet<ThreadId>) {
+        let mut seen = BTreeSet::new();
+        self.locks.clear();
+        self.namesakes = threads
+            .iter()
+            .filter_map(|id| self.process.threads.get(id)?.name.clone())
+            .filter(|name| !seen.insert(name.clone()))
+            .collect();
+    }
+
+    /// The module of an address, and the address in its file.
+    fn in_module(&self, address: u64) -> Option<(&'a Module, u64)> {
+        let module = self.process.module_at(address)?;
+        Some((module, address.wrapping_sub(module.bias)))
+    }
+
+    /// The frames of a call stack.
+    pub fn stack(&mut self, pcs: &[Pc]) -> Stack {
+        let mut frames: Vec<Frame> = pcs.iter().flat_map(|pc| self.frames_at(*pc)).collect();
+        // The hooks of the detector are not part of the program.
+        let hooks = frames.iter().take_while(|frame| is_hook(frame)).count();
+        frames.drain(..hooks);
+        strip_test_wrapper(&mut frames);
+        Stack(frames)
+    }
+
+    /// The frames of one address, innermost first.
+    pub fn frames_at(&mut self, pc: Pc) -> Vec<Frame> {
+        let Some((module, address)) = self.in_module(pc) else {
+            return Vec::new();
+        };
+        let path = std::path::Path::new(&module.path);
+        self.symbols
+            .frames(path, address)
+            .into_iter()
+            .map(|raw| {
+                let (class, place) = self.options.locate(&raw, path);
+                Frame {
+                    function: raw.function,
+                    place,
+                    class,
+                    inlined: raw.inlined,
+                }
+            })
+            .collect()
+    }
+
+    /// The functions at an address with type arguments, innermost first.
+    pub fn generic_names(&mut self, pc: Pc) -> Vec<String> {
+        let Some((module, address)) = self.in_module(pc) else {
+            return Vec::new();
+        };
+        self.symbols
+            .generic_names(std::path::Path::new(&module.path), address)
+    }
+
+    /// The static at an address, and the offset in it.
+    pub fn variable(&mut self, address: u64) -> Option<(Variable, u64)> {
+        let (module, inside) = self.in_module(address)?;
+        let found = self
+            .symbols
+            .variable(std::path::Path::new(&module.path), inside)?;
+        let offset = inside - found.address;
+        Some((found, offset))
+    }
+
+    /// How a thread is called.
+    pub fn label(&self, id: ThreadId) -> ThreadLabel {
+        if id == MAIN {
+            return ThreadLabel::Main;
+        }
+        let thread = self.process.threads.get(&id);
+        match thread
+            .and_then(|thread| thread.name.as_ref())
+            .filter(|name| !name.is_empty())
+        {
+            None => ThreadLabel::Unnamed(id),
+            Some(name) if self.is_test_thread(thread, name) => ThreadLabel::Test,
+            Some(name) if self.namesakes.contains(name) => ThreadLabel::Namesake(name.clone(), id),
+            Some(name) => ThreadLabel::Named(name.clone()),
+        }
+    }
+
+    /// The harness names the thread of a test by the test, and starts it from
+    /// the main thread.
+    fn is_test_thread(&self, thread: Option<&wire::Thread>, name: &str) -> bool {
+        thread.is_some_and(|thread| thread.parent == Some(MAIN))
+            && (self.test.name == name
+                || (name.len() == KERNEL_NAME && self.test.name.starts_with(name)))
+    }
+
+    /// A thread and the chain of its spawners.
+    pub fn thread(&mut self, id: ThreadId) -> Thread {
+        let label = self.label(id);
+        let mut spawned = Vec::new();
+        let mut at = id;
+        while spawned.len() < MAX_SPAWN_CHAIN
+            && !matches!(self.label(at), ThreadLabel::Main | ThreadLabel::Test)
+        {
+            let Some(thread) = self.process.threads.get(&at) else {
+                break;
+            };
+            let Some(parent) = thread.parent else { break };
+            let stack = self.stack(&thread.spawned_at);
+            spawned.push(SpawnStep {
+                by: self.label(parent),
+                at: stack,
+            });
+            at = parent;
+        }
+        let finished = self
+            .process
+            .threads
+            .get(&id)
+            .is_some_and(|thread| thread.finished);
+        Thread {
+            label,
+            spawned,
+            finished,
+        }
+    }
+
+    /// How a lock is called in the finding at hand.
+    pub fn lock_name(&mut self, address: u64) -> LockName {
+        if let Some((_, name)) = self.locks.iter().find(|(known, _)| *known == address) {
+            return name.clone();
+        }
+        let name = match self.variable(address) {
+            Some((variable, _)) => LockName::Static(variable.name),
+            None => LockName::Letter(self.next_letter()),
+        };
+        self.locks.push((address, name.clone()));
+        name
+    }
+
+    fn next_letter(&self) -> char {
+        let used = self
+            .locks
+            .iter()
+            .filter(|(_, name)| matches!(name, LockName::Letter(_)));
+        // After 26 locks in one finding their letters repeat.
+        let nth = u8::try_from(used.count() % 26).unwrap_or(0);
+        char::from(b'A' + nth)
+    }
+
+    /// The locks that a leg holds.
+    pub fn held(&mut self, locks: &[wire::Lock]) -> Vec<HeldLock> {
+        locks
+            .iter()
+            .map(|lock| HeldLock {
+                name: self.lock_name(lock.addr),
+                acquired: self.stack(&lock.stack),
+                shared: lock.shared,
+            })
+            .collect()
+    }
+}
+
+/// The detector's own functions on top of a stack.
+fn is_hook(frame: &Frame) -> bool {
+    frame.function.rust_crate() == Some("leakcheck")
+        || (frame.class == FrameClass::Runtime && frame.function.path().starts_with("__tsan_"))
+}
+
+/// `#[test] fn x` is called by a closure `x::{closure}` that the compiler made:
+/// the outermost frame of the user is dropped if it is that.
+fn strip_test_wrapper(frames: &mut Vec<Frame>) {
+    let mut users = frames
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, frame)| frame.class == FrameClass::User)
+        .map(|(at, frame)| (at, frame.function.path()));
+    if let (Some((outer, wrapper)), Some((inner, test))) = (users.next(), users.next())
+        && outer == inner + 1
+        && wrapper.strip_suffix("::{closure}") == Some(test)
+    {
+        frames.remove(outer);
+    }
+}

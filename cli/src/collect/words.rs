@@ -1,0 +1,322 @@
+//! Titles and help: the sentences of a finding, by kind and situation.
+
+use leakcheck::report::kind::Kind;
+use leakcheck::report::wire::AccessOp;
+
+use super::pools::PoolRule;
+use crate::model::{Access, Leg, LockName, Memory, Role, Shape, ThreadLabel, WaitFor};
+
+/// What the sentences are about.
+pub struct Subject<'a> {
+    /// What was found.
+    pub kind: Kind,
+    /// Its legs.
+    pub legs: &'a [Leg],
+    /// The memory of a race.
+    pub memory: Option<&'a Memory>,
+    /// How the threads of a deadlock wait.
+    pub shape: Option<Shape>,
+    /// The pool that a leaked thread idles in.
+    pub pool: Option<&'static PoolRule>,
+    /// False for a program that is run outside of a test.
+    pub in_test: bool,
+}
+
+impl Subject<'_> {
+    fn waits(&self) -> impl Iterator<Item = WaitFor> {
+        self.legs
+            .iter()
+            .filter_map(|leg| leg.wait.as_ref())
+            .map(|wait| wait.what)
+    }
+
+    fn accesses(&self) -> impl Iterator<Item = Access> {
+        self.legs.iter().filter_map(|leg| match leg.role {
+            Role::Access(access) => Some(access),
+            Role::Leaked | Role::Stuck => None,
+        })
+    }
+}
+
+/// One sentence without its end.
+pub fn title(subject: &Subject<'_>) -> String {
+    let memory = subject
+        .memory
+        .map_or_else(|| "memory".to_owned(), Memory::text);
+    match subject.kind {
+        Kind::DataRace => format!("data race on {memory}"),
+        Kind::VolatileRace => format!("race by volatile or speculative access on {memory}"),
+        Kind::RaceWithFree => format!("use of {memory} races with its free"),
+        Kind::RaceWithReturn => match subject.memory {
+            Some(Memory::Stack {
+                function: Some(function),
+                ..
+            }) => {
+                format!("use of {memory} races with the return of `{function}`")
+            }
+            _ => format!("use of {memory} races with the return of its function"),
+        },
+        Kind::LeakedThread => leaked_title(subject),
+        Kind::Deadlock => deadlock_title(subject),
+    }
+}
+
+fn leaked_title(subject: &Subject<'_>) -> String {
+    let outlives = if subject.in_test {
+        "outlives the test"
+    } else {
+        "is left behind at exit"
+    };
+    if let Some(pool) = subject.pool {
+        return format!("idle worker of {} {outlives}", pool.name);
+    }
+    let Some(leg) = subject.legs.first() else {
+        return format!("a thread {outlives}");
+    };
+    let thread = leg.thread.label.text();
+    match &leg.wait {
+        Some(wait) => format!("{thread} {outlives}: it {}", wait.what.phrase()),
+        None => format!("{thread} {outlives}"),
+    }
+}
+
+fn deadlock_title(subject: &Subject<'_>) -> String {
+    let label = |leg: &Leg| leg.thread.label.text();
+    match (subject.shape, subject.legs) {
+        (Some(Shape::Own), [only]) => {
+            let what = only.wait.as_ref().map_or(WaitFor::Futex, |wait| wait.what);
+            let thread = label(only);
+            match what {
+                WaitFor::Join => format!("deadlock: {thread} waits for itself to end"),
+                WaitFor::RwLockRead | WaitFor::RwLockWrite => {
+                    format!("deadlock: {thread} locks an RwLock that it holds already")
+                }
+                WaitFor::Mutex => {
+                    format!("deadlock: {thread} locks a mutex that it holds already")
+                }
+                WaitFor::Once => {
+                    format!("deadlock: {thread} starts an initialisation that it is in already")
+                }
+                WaitFor::Condvar
+                | WaitFor::Barrier
+                | WaitFor::ChannelRecv
+                | WaitFor::ChannelSend
+                | WaitFor::ChannelSelect
+                | WaitFor::Scope
+                | WaitFor::Park
+                | WaitFor::Child
+                | WaitFor::Future
+                | WaitFor::Sleep
+                | WaitFor::Accept
+                | WaitFor::Io
+                | WaitFor::Futex
+                | WaitFor::Running => {
+                    format!("deadlock: {thread} waits for what only it can do")
+                }
+            }
+        }
+        (Some(Shape::Cycle), [first, second]) => {
+            format!(
+                "deadlock: {} and {} wait for each other",
+                label(first),
+                label(second)
+            )
+        }
+        (Some(Shape::Cycle), legs) => {
+            format!(
+                "deadlock: {} threads wait for each other in a cycle",
+                legs.len()
+            )
+        }
+        (_, [only]) => {
+            format!(
+                "deadlock: {} waits, and nothing is left to wake it",
+                label(only)
+            )
+        }
+        (_, legs) => {
+            format!(
+                "deadlock: all {} threads wait, and nothing is left to wake them",
+                legs.len()
+            )
+        }
+    }
+}
+
+/// What to do next, most specific first.
+pub fn help(subject: &Subject<'_>) -> Vec<String> {
+    let help = match subject.kind {
+        Kind::DataRace => race_help(subject),
+        Kind::VolatileRace => {
+            "volatile does not order threads: use relaxed atomics, unless this race is by design"
+                .to_owned()
+        }
+        Kind::RaceWithFree => "let the last user free it: share it by `Arc`, or join the thread \
+                               before the owner drops it"
+            .to_owned(),
+        Kind::RaceWithReturn => "the borrow must end before the function does: use \
+                                 `thread::scope`, or join the thread before returning"
+            .to_owned(),
+        Kind::LeakedThread if subject.pool.is_some() => return Vec::new(),
+        Kind::LeakedThread => leaked_help(subject),
+        Kind::Deadlock => deadlock_help(subject),
+    };
+    vec![help]
+}
+
+fn race_help(subject: &Subject<'_>) -> String {
+    if let Some(help) = lock_help(subject.legs) {
+        return help;
+    }
+    let accesses: Vec<Access> = subject.accesses().collect();
+    let atomic = accesses.iter().filter(|access| access.atomic).count();
+    if atomic == 2 {
+        return "access these bytes by atomics of one size only".to_owned();
+    }
+    if atomic == 1 {
+        return "one side is atomic, the other is not: make both atomic, or order them by a lock, \
+                a channel or a join"
+            .to_owned();
+    }
+    match subject.memory {
+        Some(Memory::Static { name, .. }) => {
+            format!("make `{name}` an atomic, or put it into a `Mutex` or a `OnceLock`")
+        }
+        Some(Memory::ThreadLocal { .. }) => {
+            "a pointer to a thread-local must not leave its thread".to_owned()
+        }
+        Some(Memory::Heap { ty: Some(ty), .. }) if ty.starts_with("Rc<") => {
+            "an `Rc` must stay on its thread: use `Arc`".to_owned()
+        }
+        Some(Memory::Heap { .. } | Memory::Stack { .. } | Memory::Mapped | Memory::Unknown)
+        | None => "guard it by a lock, make it atomic, or hand it over by a channel or a join; \
+                   a wrong `unsafe impl Send` or `Sync` lets this compile"
+            .to_owned(),
+    }
+}
+
+/// What the locks held on the two sides tell.
+fn lock_help(legs: &[Leg]) -> Option<String> {
+    let [later, earlier] = legs else { return None };
+    let names =
+        |leg: &Leg| -> Vec<LockName> { leg.locks.iter().map(|lock| lock.name.clone()).collect() };
+    let (at_later, at_earlier) = (names(later), names(earlier));
+    match (at_later.is_empty(), at_earlier.is_empty()) {
+        (true, true) => None,
+        (false, false) => {
+            if let Some(both) = at_later.iter().find(|name| at_earlier.contains(name)) {
+                let reading = legs
+                    .iter()
+                    .flat_map(|leg| &leg.locks)
+                    .any(|lock| lock.name == *both && lock.shared);
+                return reading.then(|| {
+                    format!(
+                        "{} is held only for reading: write under its write lock",
+                        both.text()
+                    )
+                });
+            }
+            Some(
+                "each side holds a lock, but not the same one: guard the memory by one lock"
+                    .to_owned(),
+            )
+        }
+        (true, false) => Some(format!(
+            "only (1) holds {}: (2) must hold it too",
+            at_earlier[0].text()
+        )),
+        (false, true) => Some(format!(
+            "only (2) holds {}: (1) must hold it too",
+            at_later[0].text()
+        )),
+    }
+}
+
+fn leaked_help(subject: &Subject<'_>) -> String {
+    let Some(what) = subject.waits().next() else {
+        return "keep its `JoinHandle`, tell it to stop, and join it".to_owned();
+    };
+    let help = match what {
+        WaitFor::ChannelRecv | WaitFor::ChannelSelect => {
+            "drop every sender, then join the thread: `recv` fails when no sender is left"
+        }
+        WaitFor::ChannelSend => {
+            "drop the receiver or drain it, then join the thread: `send` fails when no receiver \
+             is left"
+        }
+        WaitFor::Condvar | WaitFor::Park | WaitFor::Barrier => {
+            "set a stop flag, wake the thread, and join it"
+        }
+        WaitFor::Mutex | WaitFor::RwLockRead | WaitFor::RwLockWrite => {
+            "release the lock that it waits for, then join the thread"
+        }
+        WaitFor::Join | WaitFor::Scope => "end the threads that it waits for, then join it",
+        WaitFor::Once => "let the initialisation end, then join the thread",
+        WaitFor::Child => "end or kill the child process, then join the thread",
+        WaitFor::Future => "complete or drop the future, then join the thread",
+        WaitFor::Sleep => {
+            "wait by `recv_timeout` or `wait_timeout` instead of `sleep`, so that it can be told \
+             to stop; then join it"
+        }
+        WaitFor::Accept | WaitFor::Io => {
+            "shut the socket or pipe down from the test, or set a timeout, then join the thread"
+        }
+        WaitFor::Futex => "tell it to stop, wake it, and join it",
+        WaitFor::Running => "tell it to stop, by an `AtomicBool` or a closed channel, and join it",
+    };
+    help.to_owned()
+}
+
+fn deadlock_help(subject: &Subject<'_>) -> String {
+    let waits: Vec<WaitFor> = subject.waits().collect();
+    let joins = waits
+        .iter()
+        .any(|what| matches!(what, WaitFor::Join | WaitFor::Scope));
+    let receives = waits
+        .iter()
+        .any(|what| matches!(what, WaitFor::ChannelRecv | WaitFor::ChannelSelect));
+    let locks = waits.iter().any(|what| what.is_lock());
+    let help = match subject.shape {
+        Some(Shape::Own) => match waits.first() {
+            Some(WaitFor::RwLockWrite | WaitFor::RwLockRead) => {
+                "drop the guard that it holds first: an RwLock guard cannot be upgraded or taken \
+                 twice"
+            }
+            Some(WaitFor::Join) => "a thread cannot join itself: let another one do it",
+            _ => "drop the first guard before locking again, or pass it down",
+        },
+        Some(Shape::Cycle) if waits.iter().all(|what| what.is_lock()) => {
+            "take these locks in one order everywhere"
+        }
+        Some(Shape::Cycle) if joins && locks => {
+            "drop the guard before joining the thread that needs it"
+        }
+        Some(Shape::Cycle) if joins => "let one of them end without waiting for the other",
+        Some(Shape::Cycle | Shape::Stuck) | None if receives => {
+            "a receiver waits for ever while a sender is alive: drop the senders that nobody uses"
+        }
+        Some(Shape::Cycle | Shape::Stuck) | None => {
+            "somebody must wake them: look for the `notify`, `unpark`, `send` or `drop` that is \
+             missing"
+        }
+    };
+    help.to_owned()
+}
+
+/// ``4-byte atomic write by thread `a` ``; the size is told if it differs
+/// between the legs.
+pub fn access_phrase(access: Access, thread: &ThreadLabel, with_size: bool) -> String {
+    let thread = thread.text();
+    let size = if with_size {
+        format!("{}-byte ", access.size)
+    } else {
+        String::new()
+    };
+    let atomic = if access.atomic { "atomic " } else { "" };
+    match access.op {
+        AccessOp::Read => format!("{size}{atomic}read by {thread}"),
+        AccessOp::Write => format!("{size}{atomic}write by {thread}"),
+        AccessOp::Free => format!("freed by {thread}"),
+        AccessOp::Return => format!("its function returns in {thread}"),
+    }
+}

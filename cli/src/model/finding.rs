@@ -1,0 +1,462 @@
+//! What was found, in names and places.
+
+use std::fmt;
+
+use leakcheck::report::kind::{Certainty, Kind, Level};
+use leakcheck::report::wire::{AccessOp, ThreadId};
+
+use super::frame::{Frame, Stack};
+use super::run::TestId;
+
+/// Stable name of a finding: the same bug has the same one after lines moved,
+/// on another machine and in another test.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// From its text, `lc1:` and hexadecimal digits.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub kind: Kind,
+    /// How it counts.
+    pub level: Level,
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// One sentence without its end.
+    pub title: String,
+    /// The accesses of a race (the later first), the leaked thread, the
+    /// threads of a cycle (each waits for the next, the last for the first).
+    pub legs: Vec<Leg>,
+    /// How the threads of a deadlock wait.
+    pub shape: Option<Shape>,
+    /// What the memory of a race is.
+    pub memory: Option<Memory>,
+    /// Why it is less than an error, where a named rule says so.
+    pub by_design: Option<String>,
+    /// What to do next.
+    pub help: Vec<String>,
+    /// Its stable name.
+    pub fingerprint: Fingerprint,
+    /// How often, and where.
+    pub seen: Seen,
+    /// True when all threads of the process were stuck and it was ended.
+    pub fatal: bool,
+}
+
+/// How the threads of a deadlock wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One thread waits for what it holds itself.
+    Own,
+    /// Each waits for the next, the last for the first.
+    Cycle,
+    /// Nobody is left to wake them.
+    Stuck,
+}
+
+/// How often a finding was seen, and in which tests.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// How often in all.
+    pub count: u64,
+    /// In which tests, in the order they came, each once.
+    pub tests: Vec<TestId>,
+}
+
+/// One side of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    /// What it does.
+    pub role: Role,
+    /// The thread.
+    pub thread: Thread,
+    /// Where; empty if the history no longer had it.
+    pub stack: Stack,
+    /// The locks held there.
+    pub locks: Vec<HeldLock>,
+    /// What it waits for, if it waits.
+    pub wait: Option<Wait>,
+}
+
+/// What a leg does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Accesses memory.
+    Access(Access),
+    /// Is still alive.
+    Leaked,
+    /// Waits in a cycle, or for ever.
+    Stuck,
+}
+
+/// How memory is accessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Read, write …
+    pub op: AccessOp,
+    /// True for an atomic access.
+    pub atomic: bool,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Role {
+    /// The `role` of the JSON output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Access(Access {
+                op: AccessOp::Read,
+                atomic: false,
+                ..
+            }) => "read",
+            Self::Access(Access {
+                op: AccessOp::Read,
+                atomic: true,
+                ..
+            }) => "atomic-read",
+            Self::Access(Access {
+                op: AccessOp::Write,
+                atomic: false,
+                ..
+            }) => "write",
+            Self::Access(Access {
+                op: AccessOp::Write,
+                atomic: true,
+                ..
+            }) => "atomic-write",
+            Self::Access(Access {
+                op: AccessOp::Free, ..
+            }) => "free",
+            Self::Access(Access {
+                op: AccessOp::Return,
+                ..
+            }) => "return",
+            Self::Leaked => "leaked",
+            Self::Stuck => "waits",
+        }
+    }
+}
+
+/// How a thread is called.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ThreadLabel {
+    /// The main thread of the program.
+    Main,
+    /// The thread that runs the test's body.
+    Test,
+    /// A thread with a name.
+    Named(String),
+    /// A thread with a name that another thread of the finding has too.
+    Namesake(String, ThreadId),
+    /// A thread without a name.
+    Unnamed(ThreadId),
+}
+
+impl ThreadLabel {
+    /// In a sentence: ``the main thread``, ``thread `poller` ``.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Main => "the main thread".to_owned(),
+            Self::Test => "the test's thread".to_owned(),
+            Self::Named(name) => format!("thread `{name}`"),
+            Self::Namesake(name, id) => format!("thread `{name}` ({})", id.0),
+            Self::Unnamed(id) => format!("thread {} (unnamed)", id.0),
+        }
+    }
+
+    /// Alone, as the JSON output has it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Main => "main".to_owned(),
+            Self::Test => "test".to_owned(),
+            Self::Named(name) => name.clone(),
+            Self::Namesake(name, id) => format!("{name} ({})", id.0),
+            Self::Unnamed(id) => format!("thread {} (unnamed)", id.0),
+        }
+    }
+}
+
+/// A thread of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    /// How it is called.
+    pub label: ThreadLabel,
+    /// Who spawned it, who spawned that one …; ends before the thread that
+    /// runs the test and before the main thread.
+    pub spawned: Vec<SpawnStep>,
+    /// True once it has ended.
+    pub finished: bool,
+}
+
+/// One step up the chain of spawners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpawnStep {
+    /// Who spawned.
+    pub by: ThreadLabel,
+    /// Where.
+    pub at: Stack,
+}
+
+/// A lock that a leg holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLock {
+    /// How it is called in this finding: its static's name, else a letter.
+    pub name: LockName,
+    /// Where it was acquired.
+    pub acquired: Stack,
+    /// Held for reading only.
+    pub shared: bool,
+}
+
+/// How a lock is called; equal names in one finding are one lock.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LockName {
+    /// The lock is in this static.
+    Static(String),
+    /// A, B … in the order of appearance.
+    Letter(char),
+}
+
+impl LockName {
+    /// In a sentence: ``lock A``, ``lock `bank::TOTAL` ``.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Static(name) => format!("lock `{name}`"),
+            Self::Letter(letter) => format!("lock {letter}"),
+        }
+    }
+}
+
+/// What a piece of memory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Memory {
+    /// A static variable.
+    Static {
+        /// Its path.
+        name: String,
+        /// Its type, where debug information has it.
+        ty: Option<String>,
+        /// Where in it the access is, if not at all of it: first byte, size.
+        part: Option<(u64, u64)>,
+    },
+    /// A heap block.
+    Heap {
+        /// What was allocated: `Arc<Slot>`, where it is known.
+        ty: Option<String>,
+        /// Where in it the access is.
+        offset: u64,
+        /// Its size.
+        size: u64,
+        /// Who allocated it.
+        thread: ThreadLabel,
+        /// Where.
+        allocated: Stack,
+    },
+    /// On the stack of a thread.
+    Stack {
+        /// Whose.
+        thread: ThreadLabel,
+        /// In which function, where it is known.
+        function: Option<String>,
+    },
+    /// A thread-local variable.
+    ThreadLocal {
+        /// Whose.
+        thread: ThreadLabel,
+    },
+    /// Mapped by `mmap`.
+    Mapped,
+    /// Not known.
+    Unknown,
+}
+
+impl Memory {
+    /// For a title: ``static `bank::TOTAL` ``.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Static { name, .. } => format!("static `{name}`"),
+            Self::Heap { ty: Some(ty), .. } => format!("`{ty}` on the heap"),
+            Self::Heap { ty: None, .. } => "heap memory".to_owned(),
+            Self::Stack {
+                function: Some(function),
+                ..
+            } => {
+                format!("a local variable of `{function}`")
+            }
+            Self::Stack {
+                thread,
+                function: None,
+            } => {
+                format!("a local variable of {}", thread.text())
+            }
+            Self::ThreadLocal { thread } => format!("a thread-local of {}", thread.text()),
+            Self::Mapped => "mapped memory".to_owned(),
+            Self::Unknown => "memory".to_owned(),
+        }
+    }
+}
+
+/// What a thread waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// For what.
+    pub what: WaitFor,
+    /// Since how long, in milliseconds.
+    pub for_ms: u64,
+    /// True if it ends by itself.
+    pub timed: bool,
+    /// The lock, if it is one and a cycle names it.
+    pub lock: Option<LockName>,
+    /// Who must act for it to end.
+    pub owner: Option<ThreadLabel>,
+    /// Where that one acquired it.
+    pub acquired: Stack,
+}
+
+/// What a thread can wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitFor {
+    /// A mutex.
+    Mutex,
+    /// A reader-writer lock, to read.
+    RwLockRead,
+    /// A reader-writer lock, to write.
+    RwLockWrite,
+    /// A notification on a condition variable.
+    Condvar,
+    /// Other threads at a barrier.
+    Barrier,
+    /// The initialisation in a `Once`, `OnceLock`, `LazyLock`.
+    Once,
+    /// A message on a channel.
+    ChannelRecv,
+    /// Room in a full channel.
+    ChannelSend,
+    /// One of several channels.
+    ChannelSelect,
+    /// The end of a thread.
+    Join,
+    /// The end of the threads of a scope.
+    Scope,
+    /// `unpark`.
+    Park,
+    /// A child process.
+    Child,
+    /// A future that an executor drives.
+    Future,
+    /// A sleep.
+    Sleep,
+    /// A connection.
+    Accept,
+    /// Data from a file descriptor.
+    Io,
+    /// A lock word of unknown use.
+    Futex,
+    /// Nothing: it runs.
+    Running,
+}
+
+impl WaitFor {
+    /// After a subject: `waits for a message on a channel`.
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::Mutex => "waits to lock a mutex",
+            Self::RwLockRead => "waits to read-lock an RwLock",
+            Self::RwLockWrite => "waits to write-lock an RwLock",
+            Self::Condvar => "waits for a notification on a condition variable",
+            Self::Barrier => "waits for other threads at a barrier",
+            Self::Once => "waits for a one-time initialisation",
+            Self::ChannelRecv => "waits for a message on a channel",
+            Self::ChannelSend => "waits for room in a full channel",
+            Self::ChannelSelect => "waits for one of several channels",
+            Self::Join => "waits for a thread to end",
+            Self::Scope => "waits for the threads of a scope to end",
+            Self::Park => "is parked",
+            Self::Child => "waits for a child process",
+            Self::Future => "waits for a future to complete",
+            Self::Sleep => "sleeps",
+            Self::Accept => "waits for a connection",
+            Self::Io => "waits for I/O",
+            Self::Futex => "waits on a futex",
+            Self::Running => "is still running",
+        }
+    }
+
+    /// The `wait` of the JSON output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mutex => "mutex",
+            Self::RwLockRead => "rwlock-read",
+            Self::RwLockWrite => "rwlock-write",
+            Self::Condvar => "condvar",
+            Self::Barrier => "barrier",
+            Self::Once => "once",
+            Self::ChannelRecv => "channel-recv",
+            Self::ChannelSend => "channel-send",
+            Self::ChannelSelect => "channel-select",
+            Self::Join => "join",
+            Self::Scope => "scope",
+            Self::Park => "park",
+            Self::Child => "child-process",
+            Self::Future => "future",
+            Self::Sleep => "sleep",
+            Self::Accept => "accept",
+            Self::Io => "io",
+            Self::Futex => "futex",
+            Self::Running => "running",
+        }
+    }
+
+    /// True for what one thread holds and another wants.
+    pub const fn is_lock(self) -> bool {
+        match self {
+            Self::Mutex | Self::RwLockRead | Self::RwLockWrite => true,
+            Self::Condvar
+            | Self::Barrier
+            | Self::Once
+            | Self::ChannelRecv
+            | Self::ChannelSend
+            | Self::ChannelSelect
+            | Self::Join
+            | Self::Scope
+            | Self::Park
+            | Self::Child
+            | Self::Future
+            | Self::Sleep
+            | Self::Accept
+            | Self::Io
+            | Self::Futex
+            | Self::Running => false,
+        }
+    }
+}
+
+impl Finding {
+    /// Its code: `LC0001`.
+    pub const fn code(&self) -> &'static str {
+        self.kind.info().code
+    }
+
+    /// The frame that the report points to first.
+    pub fn primary(&self) -> Option<&Frame> {
+        self.legs.iter().find_map(|leg| leg.stack.primary())
+    }
+}

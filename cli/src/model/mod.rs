@@ -1,0 +1,17 @@
+//! A finding as the renderers read it: names, places and sentences, nothing
+//! to look up any more.
+//!
+//! - [`frame`]: a frame of a stack, and what is folded;
+//! - [`finding`]: legs, memory, locks, waits;
+//! - [`run`]: tests, crashes, what was not seen.
+
+pub mod finding;
+pub mod frame;
+pub mod run;
+
+pub use finding::{
+    Access, Finding, Fingerprint, HeldLock, Leg, LockName, Memory, Role, Seen, Shape, SpawnStep,
+    Thread, ThreadLabel, Wait, WaitFor,
+};
+pub use frame::{Frame, FrameClass, Place, Stack};
+pub use run::{Crash, Gap, GapReason, RunReport, TestId, TestReport};
