@@ -1,0 +1,69 @@
+//! The crates whose tests are run, at fixed versions: a change of the table
+//! is then a change of leakcheck.
+
+/// The tests of one crate.
+pub struct Suite {
+    /// Its name on crates.io.
+    pub name: &'static str,
+    /// The exact version.
+    pub version: &'static str,
+    /// What else `leakcheck test` is told: features, and which tests if the
+    /// archive holds some that cannot run.
+    pub arguments: &'static [&'static str],
+}
+
+const fn suite(
+    name: &'static str,
+    version: &'static str,
+    arguments: &'static [&'static str],
+) -> Suite {
+    Suite {
+        name,
+        version,
+        arguments,
+    }
+}
+
+/// All suites.
+pub const ALL: &[Suite] = &[
+    suite("arc-swap", "1.9.3", &["--lib", "--tests"]),
+    suite("async-channel", "2.5.0", &["--lib", "--tests"]),
+    suite("concurrent-queue", "2.5.0", &["--lib", "--tests"]),
+    suite("crossbeam-channel", "0.5.17", &["--lib", "--tests"]),
+    suite("crossbeam-deque", "0.8.8", &["--lib", "--tests"]),
+    suite("crossbeam-epoch", "0.9.21", &["--lib", "--tests"]),
+    suite("crossbeam-queue", "0.3.14", &["--lib", "--tests"]),
+    suite("crossbeam-utils", "0.8.23", &["--lib", "--tests"]),
+    suite("dashmap", "6.2.1", &["--lib", "--tests"]),
+    suite("event-listener", "5.4.2", &["--lib", "--tests"]),
+    suite("flume", "0.12.0", &["--lib", "--tests"]),
+    suite("once_cell", "1.21.4", &["--lib", "--tests"]),
+    suite("oneshot", "0.1.13", &["--lib", "--tests"]),
+    suite("parking_lot", "0.12.5", &["--lib", "--tests"]),
+    suite("rayon-core", "1.13.0", &["--lib", "--tests"]),
+    suite("sharded-slab", "0.1.7", &["--lib"]),
+    suite("spin", "0.10.1", &["--lib", "--tests"]),
+    suite("thread_local", "1.1.10", &["--lib", "--tests"]),
+    // The whole of tokio takes an hour; its own synchronisation is what the
+    // others have no counterpart of.
+    suite(
+        "tokio",
+        "1.54.1",
+        &[
+            "--features=full",
+            "--test=sync_barrier",
+            "--test=sync_broadcast",
+            "--test=sync_mpsc",
+            "--test=sync_mutex",
+            "--test=sync_notify",
+            "--test=sync_once_cell",
+            "--test=sync_oneshot",
+            "--test=sync_rwlock",
+            "--test=sync_semaphore",
+            "--test=sync_watch",
+            "--test=rt_threaded",
+            "--test=tcp_echo",
+            "--test=time_sleep",
+        ],
+    ),
+];

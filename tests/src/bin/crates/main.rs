@@ -1,0 +1,140 @@
+//! Runs the own test suites of popular concurrent crates under `leakcheck
+//! test` and prints what it found in each: they are known to be correct, so
+//! each error is a false finding, or news for their authors.
+//!
+//! The sources come from crates.io through `cargo vendor`. The reports stay in
+//! the work directory.
+//!
+//! `cargo build --release --workspace && target/release/crates --help`
+//!
+//! What it misses: tests that the crates' authors leave out of the published
+//! archive.
+
+mod list;
+mod outcome;
+mod source;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use clap::Parser;
+
+use list::Suite;
+use outcome::Outcome;
+
+/// Runs the tests of popular concurrent crates under leakcheck.
+#[derive(Parser)]
+struct Arguments {
+    /// Crates to test; all if none is named
+    crates: Vec<String>,
+    /// Where sources, builds and reports go
+    #[arg(long, value_name = "DIR", default_value = "target/crates")]
+    work: PathBuf,
+    /// The command to test with [default: the one beside this program]
+    #[arg(long, value_name = "PATH")]
+    leakcheck: Option<PathBuf>,
+    /// Seconds that one test may take
+    #[arg(long, default_value_t = 300)]
+    timeout: u64,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tests all chosen crates; whether there was nothing but silence.
+fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    let suites = choose(&arguments.crates)?;
+    let leakcheck = match &arguments.leakcheck {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name("leakcheck"),
+    };
+    if !leakcheck.is_file() {
+        return Err(format!(
+            "no `{}`; run `cargo build --workspace` in the same profile, or give --leakcheck",
+            leakcheck.display()
+        )
+        .into());
+    }
+    fs::create_dir_all(&arguments.work)?;
+    let work = arguments.work.canonicalize()?;
+    let sources = source::fetch(&suites, &work)?;
+
+    println!("{}", Outcome::HEAD);
+    let mut silent = true;
+    let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
+    for (suite, source) in suites.iter().zip(&sources) {
+        let outcome = test(suite, source, &leakcheck, &work, arguments.timeout)?;
+        println!("{}", outcome.row(suite));
+        silent &= outcome.is_silent();
+        for (kind, count) in &outcome.kinds {
+            *kinds.entry(kind.clone()).or_default() += count;
+        }
+    }
+    println!("\nreports: {}", work.join("reports").display());
+    for (kind, count) in kinds {
+        println!("{count:6} {kind}");
+    }
+    Ok(silent)
+}
+
+/// Runs one crate's tests and reads what came out.
+fn test(
+    suite: &Suite,
+    source: &Path,
+    leakcheck: &Path,
+    work: &Path,
+    timeout: u64,
+) -> Result<Outcome, Box<dyn Error>> {
+    let reports = work.join("reports");
+    fs::create_dir_all(&reports)?;
+    let machine = reports.join(suite.name).with_extension("ndjson");
+    let human = reports.join(suite.name).with_extension("txt");
+    eprintln!("testing {} {}", suite.name, suite.version);
+    let begun = Instant::now();
+    let status = Command::new(leakcheck)
+        .arg("test")
+        .arg("--manifest-path")
+        .arg(source.join("Cargo.toml"))
+        .args(["--message-format", "json", "--target-dir"])
+        .arg(work.join("target"))
+        .arg("--timeout")
+        .arg(timeout.to_string())
+        .args(suite.arguments)
+        .stdin(Stdio::null())
+        .stdout(File::create(&machine)?)
+        .stderr(File::create(&human)?)
+        .status()?;
+    let text = fs::read_to_string(&machine)?;
+    Outcome::read(&text, status, begun.elapsed())
+}
+
+/// The suites of the given names, or all.
+fn choose(names: &[String]) -> Result<Vec<&'static Suite>, String> {
+    if names.is_empty() {
+        return Ok(list::ALL.iter().collect());
+    }
+    names
+        .iter()
+        .map(|wanted| {
+            list::ALL
+                .iter()
+                .find(|suite| suite.name == wanted)
+                .ok_or_else(|| {
+                    let all: Vec<&str> = list::ALL.iter().map(|suite| suite.name).collect();
+                    format!("no crate `{wanted}`; there are {}", all.join(", "))
+                })
+        })
+        .collect()
+}
