@@ -15,7 +15,7 @@ use crate::race::{self, Update};
 use crate::report::wire::AccessOp;
 use crate::rt::thread::Thread;
 use crate::session;
-use crate::shadow::map;
+use crate::shadow::map::{self, Table};
 use crate::shadow::overflow;
 use crate::shadow::word::{Access, Cell, Class, GRANULE, Mask};
 
@@ -185,6 +185,24 @@ pub fn end_of_life(thread: &mut Thread, range: Range<usize>, op: AccessOp, pc: u
     if range.is_empty() || !map::covers(range.start, range.len()) {
         return;
     }
+    if range.len() > LARGE {
+        for part in map::touched(Table::Shadow, range) {
+            end_of_part(thread, part, op, pc, keep, true);
+        }
+    } else {
+        end_of_part(thread, range, op, pc, keep, false);
+    }
+}
+
+/// As [`end_of_life`]; with `sparse`, only where something is recorded.
+fn end_of_part(
+    thread: &mut Thread,
+    range: Range<usize>,
+    op: AccessOp,
+    pc: u64,
+    keep: bool,
+    sparse: bool,
+) {
     let access = Access::write(Class::Plain);
     let size = range.len();
     let seen = Seen {
@@ -194,7 +212,6 @@ pub fn end_of_life(thread: &mut Thread, range: Range<usize>, op: AccessOp, pc: u
         op,
         pc,
     };
-    let large = size > LARGE;
     let mut logged = false;
     let mut at = range.start & !(GRANULE - 1);
     while at < range.end {
@@ -202,7 +219,7 @@ pub fn end_of_life(thread: &mut Thread, range: Range<usize>, op: AccessOp, pc: u
         // SAFETY: covered, as checked above.
         let words = unsafe { map::words(at) };
         let cells = load(words);
-        if cells[0].is_empty() && cells[1].is_empty() && (large || !keep) {
+        if cells[0].is_empty() && cells[1].is_empty() && (sparse || !keep) {
             at += GRANULE;
             continue;
         }
@@ -251,18 +268,24 @@ pub fn fresh(range: Range<usize>) {
     if range.is_empty() || !map::covers(range.start, range.len()) {
         return;
     }
-    let whole = if range.len() > LARGE {
-        map::drop_pages(range.clone())
-    } else {
-        range.start..range.start
-    };
-    for part in [range.start..whole.start, whole.end..range.end] {
-        let mut at = part.start & !(GRANULE - 1);
-        while at < part.end {
-            // SAFETY: covered, as checked above.
-            clear(unsafe { map::words(at) });
-            at += GRANULE;
+    if range.len() <= LARGE {
+        clear_all(range);
+        return;
+    }
+    for part in map::touched(Table::Shadow, range) {
+        clear_all(part.clone());
+        if part.len() > LARGE {
+            map::give_back(part);
         }
+    }
+}
+
+fn clear_all(range: Range<usize>) {
+    let mut at = range.start & !(GRANULE - 1);
+    while at < range.end {
+        // SAFETY: the caller checked that the range is covered.
+        clear(unsafe { map::words(at) });
+        at += GRANULE;
     }
 }
 

@@ -17,7 +17,7 @@ use crate::report::wire::ThreadId;
 use crate::rt::lock::SpinWord;
 use crate::rt::pool::{Pool, Zeroed};
 use crate::rt::thread::Thread;
-use crate::shadow::map;
+use crate::shadow::map::{self, Table};
 use crate::shadow::word::GRANULE;
 use crate::stack::StackId;
 use crate::sync::ReleaseClock;
@@ -61,6 +61,9 @@ unsafe impl Zeroed for Block {}
 
 static OBJECTS: Pool<SyncObject> = Pool::new();
 static BLOCKS: Pool<Block> = Pool::new();
+
+/// Above this many bytes, only what was ever touched is looked at.
+const LARGE: usize = 64 << 10;
 
 /// Numbers fetched from a pool at once.
 const BATCH: usize = 32;
@@ -279,9 +282,19 @@ pub fn drop_range(thread: &mut Thread, range: Range<usize>) {
     if range.is_empty() || !map::covers(range.start, range.len()) {
         return;
     }
+    if range.len() <= LARGE {
+        drop_all(thread, range);
+        return;
+    }
+    for part in map::touched(Table::Objects, range) {
+        drop_all(thread, part);
+    }
+}
+
+fn drop_all(thread: &mut Thread, range: Range<usize>) {
     let mut at = range.start & !(GRANULE - 1);
     while at < range.end {
-        // SAFETY: covered, as checked above.
+        // SAFETY: the caller checked that the range is covered.
         let head = unsafe { map::object(at) };
         if head.load(Ordering::Relaxed) != 0 {
             drop_granule(thread, head.swap(0, Ordering::AcqRel));

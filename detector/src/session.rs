@@ -19,6 +19,10 @@ use crate::shadow::word::Cell;
 /// Ended threads whose slot is kept though nobody saw their end.
 const FORGET_ABOVE: usize = 1024;
 
+/// With no more live threads than that, what they all know is looked at
+/// whenever one starts: what the main thread prepared for them.
+const FEW: usize = 8;
+
 struct SlotEntry {
     /// The live thread that has it, or null.
     thread: AtomicPtr<Thread>,
@@ -132,8 +136,10 @@ pub fn new_thread(id: ThreadId, clock: &[u64], stack_size: usize) -> *mut Thread
     thread.start(id, entry.ring.load(Ordering::Relaxed));
     entry.thread.store(record, Ordering::Release);
     threads.live.push(ThreadPtr(record));
-    LIVE.store(threads.live.len(), Ordering::Relaxed);
-    threads.raise_floor();
+    LIVE.store(threads.live.len(), Ordering::SeqCst);
+    if threads.live.len() <= FEW {
+        threads.raise_floor();
+    }
     record
 }
 
@@ -151,12 +157,11 @@ pub unsafe fn end_thread(record: *mut Thread) {
         .thread
         .store(std::ptr::null_mut(), Ordering::Release);
     threads.live.retain(|&live| live != ThreadPtr(record));
-    LIVE.store(threads.live.len(), Ordering::Relaxed);
+    LIVE.store(threads.live.len(), Ordering::SeqCst);
     if stamp.epoch().get() + 1 < Epoch::MAX.get() {
         threads.ended.push((stamp.slot(), stamp.epoch()));
     }
     threads.spare.push(ThreadPtr(record));
-    threads.raise_floor();
 }
 
 /// Ends the epoch of a thread, after it released.
@@ -189,16 +194,26 @@ pub fn alone() -> bool {
     LIVE.load(Ordering::Relaxed) <= 1
 }
 
+/// Live threads.
+#[inline]
+pub fn live_count() -> usize {
+    LIVE.load(Ordering::SeqCst)
+}
+
 /// True if every live thread knows the access of `cell`.
 #[inline]
 pub fn dead(cell: Cell) -> bool {
     SLOTS[cell.slot().index()].floor.load(Ordering::Relaxed) >= cell.epoch().get()
 }
 
-/// Brings [`dead`] up to now.
+/// Brings [`dead`] up to now, and returns how many granules should overflow
+/// before it is worth doing again.
 #[cold]
-pub fn raise_floor() {
-    THREADS.lock().raise_floor();
+pub fn raise_floor() -> u32 {
+    let threads = THREADS.lock();
+    threads.raise_floor();
+    let work = threads.live.len() * threads.next_slot;
+    u32::try_from(work / 16).unwrap_or(u32::MAX).max(64)
 }
 
 /// The live thread in whose stack `addr` lies, if it has this slot.
@@ -257,5 +272,5 @@ pub unsafe fn only(thread: *mut Thread) {
     THREADS.reset();
     let mut threads = THREADS.lock();
     threads.live.retain(|&live| live == ThreadPtr(thread));
-    LIVE.store(threads.live.len(), Ordering::Relaxed);
+    LIVE.store(threads.live.len(), Ordering::SeqCst);
 }

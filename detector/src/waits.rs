@@ -44,7 +44,10 @@ impl WaitGraph {
     /// a thread, or anything else, outside the graph that can wake its
     /// threads.
     pub fn new(others_run: bool) -> Self {
-        Self { blocked: BTreeMap::new(), others_run }
+        Self {
+            blocked: BTreeMap::new(),
+            others_run,
+        }
     }
 
     /// The thread is blocked, without a timeout.
@@ -119,7 +122,9 @@ impl WaitGraph {
             if covered.contains(&thread) {
                 continue;
             }
-            let Some(mut cycle) = self.cycle_through(thread) else { continue };
+            let Some(mut cycle) = self.cycle_through(thread) else {
+                continue;
+            };
             let lowest = (0..cycle.len()).min_by_key(|&at| cycle[at]).unwrap_or(0);
             cycle.rotate_left(lowest);
             covered.extend(&cycle);
@@ -192,7 +197,10 @@ mod tests {
     #[test]
     fn one_of_several_wakers_suffices() {
         let waits = |third| [(1, Wakers::Any(ids(&[2, 3]))), (2, all(&[2])), (3, third)];
-        assert_eq!(graph(true, &waits(Wakers::Anyone)).stuck(), ids(&[2]).into_iter().collect());
+        assert_eq!(
+            graph(true, &waits(Wakers::Anyone)).stuck(),
+            ids(&[2]).into_iter().collect()
+        );
         assert_eq!(graph(true, &waits(all(&[2]))).stuck().len(), 3);
     }
 
@@ -215,7 +223,10 @@ mod tests {
     }
 
     fn state() -> impl Strategy<Value = (bool, Vec<Option<Wakers>>)> {
-        (any::<bool>(), prop::collection::vec(wakers(), THREADS as usize))
+        (
+            any::<bool>(),
+            prop::collection::vec(wakers(), THREADS as usize),
+        )
     }
 
     fn build(others_run: bool, state: &[Option<Wakers>]) -> WaitGraph {
@@ -234,23 +245,32 @@ mod tests {
     fn naive_stuck(others_run: bool, state: &[Option<Wakers>]) -> BTreeSet<ThreadId> {
         let holds_itself_down = |set: u32| {
             let inside = |thread: &ThreadId| set >> thread.0 & 1 == 1;
-            (0..THREADS).filter(|&n| set >> n & 1 == 1).all(|n| match &state[n as usize] {
-                None => false,
-                Some(Wakers::All(owners)) => owners.iter().any(inside),
-                Some(Wakers::Any(wakers)) => wakers.iter().all(inside),
-                Some(Wakers::Anyone) => !others_run && set.count_ones() == THREADS,
-            })
+            (0..THREADS)
+                .filter(|&n| set >> n & 1 == 1)
+                .all(|n| match &state[n as usize] {
+                    None => false,
+                    Some(Wakers::All(owners)) => owners.iter().any(inside),
+                    Some(Wakers::Any(wakers)) => wakers.iter().all(inside),
+                    Some(Wakers::Anyone) => !others_run && set.count_ones() == THREADS,
+                })
         };
         let largest = (0..1u32 << THREADS)
             .filter(|&set| holds_itself_down(set))
             .max_by_key(|set| set.count_ones())
             .unwrap_or(0);
-        (0..THREADS).filter(|n| largest >> n & 1 == 1).map(ThreadId).collect()
+        (0..THREADS)
+            .filter(|n| largest >> n & 1 == 1)
+            .map(ThreadId)
+            .collect()
     }
 
     fn reaches(state: &[Option<Wakers>], from: u32, to: u32, steps: u32) -> bool {
-        let Some(Some(Wakers::All(owners))) = state.get(from as usize) else { return false };
-        owners.iter().any(|o| o.0 == to || steps > 0 && reaches(state, o.0, to, steps - 1))
+        let Some(Some(Wakers::All(owners))) = state.get(from as usize) else {
+            return false;
+        };
+        owners
+            .iter()
+            .any(|o| o.0 == to || steps > 0 && reaches(state, o.0, to, steps - 1))
     }
 
     proptest! {

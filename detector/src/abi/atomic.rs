@@ -34,6 +34,9 @@ mod order {
     pub const SEQ_CST: i32 = 5;
 }
 
+/// In place of the failure order of an operation that cannot fail.
+const NEVER_FAILS: i32 = -1;
+
 /// What an order does to clocks.
 #[inline(always)]
 fn order_of(order: i32) -> Order {
@@ -305,6 +308,17 @@ unsafe extern "C" fn store<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64)
     thread.busy -= 1;
 }
 
+/// The value that a read-modify-write leaves, as far as it tells of a lock.
+#[derive(Clone, Copy)]
+enum New<T> {
+    /// From the old one, by arithmetic.
+    Computed,
+    /// Whatever the old one was.
+    Swapped(T),
+    /// If the old one was the expected one.
+    Exchanged(T),
+}
+
 /// A read-modify-write: `op` performs it, and returns the old value if it
 /// succeeded, or the value that made it fail.
 #[inline(always)]
@@ -312,12 +326,16 @@ unsafe fn modify<T: Atomic>(
     at: *mut T,
     orders: [i32; 2],
     pc: u64,
-    new: Option<T>,
+    new: New<T>,
     op: impl Fn() -> Result<T, T>,
 ) -> Result<T, T> {
     let Some(thread) = follow(at) else {
         return op();
     };
+    // Before the operation: what it releases must cover its own access. Only
+    // a compare-and-exchange may not write.
+    let conditional = orders[1] != NEVER_FAILS;
+    touch(thread, at, !conditional, pc);
     let order = order_of(orders[0]);
     let addr = at as usize;
     // SAFETY: `follow` checked that the address is covered.
@@ -333,12 +351,18 @@ unsafe fn modify<T: Atomic>(
             }
             thread.busy -= 1;
         }
+        if conditional && result.is_ok() {
+            touch(thread, at, true, pc);
+        }
         result
     } else {
         thread.busy += 1;
         // SAFETY: as above.
         let mut guard = unsafe { objects::get(thread, addr) }.lock();
         let result = op();
+        if conditional && result.is_ok() {
+            touch(thread, at, true, pc);
+        }
         let released = match result {
             Ok(_) => thread.clocks.read_modify_write(guard.clock(), order),
             Err(_) => {
@@ -355,7 +379,6 @@ unsafe fn modify<T: Atomic>(
         thread.busy -= 1;
         result
     };
-    touch(thread, at, result.is_ok(), pc);
     note_lock(thread, addr, order, result, new, pc);
     result
 }
@@ -367,7 +390,7 @@ fn note_lock<T: Atomic>(
     addr: usize,
     order: Order,
     result: Result<T, T>,
-    new: Option<T>,
+    new: New<T>,
     pc: u64,
 ) {
     if order.release {
@@ -375,20 +398,26 @@ fn note_lock<T: Atomic>(
             thread.lock_released(addr);
         }
     } else if order.acquire
-        && let (Ok(old), Some(new)) = (result, new)
-        && !new.is_zero()
-        && old != new
+        && let Ok(old) = result
     {
-        thread.lock_taken(addr, !old.is_zero(), pc);
+        let taken = match new {
+            New::Computed => false,
+            // A swap that finds a lock taken only marks it as contended.
+            New::Swapped(new) => old.is_zero() && !new.is_zero(),
+            New::Exchanged(new) => !new.is_zero() && old != new,
+        };
+        if taken {
+            thread.lock_taken(addr, !old.is_zero(), pc);
+        }
     }
 }
 
 macro_rules! operations {
     ($($hook:ident $op:ident;)*) => {$(
         unsafe extern "C" fn $hook<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64) -> T {
-            let new = if stringify!($op) == "swap" { Some(value) } else { None };
+            let new = if stringify!($op) == "swap" { New::Swapped(value) } else { New::Computed };
             // SAFETY: as the program says.
-            let done = unsafe { modify(at, [order; 2], pc, new, || Ok(T::$op(at, value))) };
+            let done = unsafe { modify(at, [order, NEVER_FAILS], pc, new, || Ok(T::$op(at, value))) };
             match done { Ok(old) | Err(old) => old }
         }
     )*};
@@ -414,7 +443,7 @@ unsafe extern "C" fn compare_exchange_val<T: Atomic>(
 ) -> T {
     // SAFETY: as the program says.
     let done = unsafe {
-        modify(at, [success, failure], pc, Some(value), || {
+        modify(at, [success, failure], pc, New::Exchanged(value), || {
             T::cas(at, expected, value)
         })
     };
@@ -434,7 +463,7 @@ unsafe extern "C" fn compare_exchange<T: Atomic>(
     // SAFETY: as the program says.
     let done = unsafe {
         let wanted = expected.read();
-        modify(at, [success, failure], pc, Some(value), || {
+        modify(at, [success, failure], pc, New::Exchanged(value), || {
             T::cas(at, wanted, value)
         })
     };

@@ -32,14 +32,15 @@ fn tracked() -> Option<&'static mut Thread> {
 
 /// A block was allocated.
 fn begins(block: *mut c_void, size: usize, pc: u64) -> *mut c_void {
-    if let Some(thread) = tracked()
-        && !block.is_null()
-    {
+    if block.is_null() || !map::ready() {
+        return block;
+    }
+    let start = block as usize;
+    // SAFETY: a live block.
+    let usable = unsafe { malloc_usable_size(block) };
+    check::fresh(start..start + usable);
+    if let Some(thread) = tracked() {
         thread.busy += 1;
-        // SAFETY: a live block.
-        let usable = unsafe { malloc_usable_size(block) };
-        let start = block as usize;
-        check::fresh(start..start + usable);
         let stack = stack::intern(pc, thread.frames());
         objects::block_begins(thread, start, size, stack);
         thread.busy -= 1;

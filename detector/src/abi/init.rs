@@ -130,7 +130,9 @@ unsafe fn variable(environment: *const *const c_char, name: &str) -> Option<CStr
         }
         // SAFETY: a C string, as the caller says.
         let text = unsafe { CStr::from_ptr(entry) }.to_bytes();
-        let value = text.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+        let value = text
+            .strip_prefix(name.as_bytes())
+            .and_then(|rest| rest.strip_prefix(b"="));
         if let Some(value) = value {
             return CString::new(value).ok();
         }

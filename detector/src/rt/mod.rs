@@ -5,10 +5,11 @@
 //!   spin lock.
 //! - [`sys`]: system calls without the C library.
 //! - [`thread`]: what the runtime keeps for a running thread, and the pointer
-//!   to it in thread-local storage.
+//!   to it in thread-local storage; [`waiting`]: what it is blocked on.
 
 pub mod alloc;
 pub mod lock;
 pub mod pool;
 pub mod sys;
 pub mod thread;
+pub mod waiting;

@@ -89,6 +89,20 @@ pub fn advise(addr: usize, size: usize, advice: i32) {
     unsafe { call(libc::SYS_madvise, [addr, size, advice as usize, 0, 0, 0]) };
 }
 
+/// For each page from `addr` on, whether it is in memory (bit 0); false if the
+/// kernel does not say.
+pub fn resident(addr: usize, pages: &mut [u8]) -> bool {
+    // SAFETY: the vector has a byte for each page asked for.
+    let failed = unsafe {
+        let size = pages.len() * 4096;
+        call(
+            libc::SYS_mincore,
+            [addr, size, pages.as_mut_ptr() as usize, 0, 0, 0],
+        )
+    };
+    failed == 0
+}
+
 /// Lets other threads run.
 pub fn yield_now() {
     // SAFETY: takes no argument and touches no memory.

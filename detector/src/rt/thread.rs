@@ -12,6 +12,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::sys;
+use super::waiting::Waiting;
 use crate::history::{self, PART_WORDS, SNAPSHOT_FRAMES};
 use crate::report::wire::{AccessOp, Stack, ThreadId};
 use crate::shadow::word::{Access, Stamp};
@@ -126,8 +127,11 @@ pub struct Thread {
     pub blocks: Vec<u32>,
     /// Granules that overflowed.
     overflows: u32,
+    overflows_due: u32,
     /// Its thread-local variables.
     pub locals: Range<usize>,
+    /// What it is blocked on.
+    pub waiting: Waiting,
 }
 
 thread_local! {
@@ -180,7 +184,9 @@ impl Thread {
             objects: Vec::new(),
             blocks: Vec::new(),
             overflows: 0,
+            overflows_due: 1,
             locals: 0..0,
+            waiting: Waiting::new(),
         })
     }
 
@@ -198,6 +204,7 @@ impl Thread {
         self.foreign.store(usize::MAX, Ordering::Relaxed);
         self.held_len = 0;
         self.busy = 0;
+        self.waiting.reset();
         self.new_part();
     }
 
@@ -415,13 +422,14 @@ impl Thread {
         &self.held[..self.held_len]
     }
 
-    /// Before a granule overflows: every 64th time, looks first whether cells
+    /// Before a granule overflows: now and then, looks first whether cells
     /// have died meanwhile. True if it did, and the granule is worth a look.
     pub fn tried_floor(&mut self) -> bool {
-        self.overflows = self.overflows.wrapping_add(1);
-        let due = self.overflows.is_multiple_of(64);
+        self.overflows += 1;
+        let due = self.overflows >= self.overflows_due;
         if due {
-            crate::session::raise_floor();
+            self.overflows = 0;
+            self.overflows_due = crate::session::raise_floor();
         }
         due
     }
@@ -429,5 +437,40 @@ impl Thread {
     /// Its current stamp, as a value.
     pub fn stamp_value(&self) -> Stamp {
         self.clocks.stamp()
+    }
+
+    /// The locks of a thread that may be running: what is read is old at worst,
+    /// and the caller looks twice.
+    ///
+    /// # Safety
+    /// `record` is a record; records stay mapped for good.
+    pub unsafe fn peek_locks(record: *const Self) -> Vec<Held> {
+        // SAFETY: as the caller says; volatile, since its thread may write.
+        unsafe {
+            let len = (&raw const (*record).held_len).read_volatile().min(LOCKS);
+            let first = (&raw const (*record).held).cast::<Held>();
+            (0..len).map(|at| first.add(at).read_volatile()).collect()
+        }
+    }
+
+    /// The stack of a thread that may be running, innermost call first:
+    /// exact if it sleeps meanwhile.
+    ///
+    /// # Safety
+    /// As for [`Thread::peek_locks`].
+    pub unsafe fn peek_stack(record: *const Self, pc: Option<u64>) -> Stack {
+        // SAFETY: as the caller says; entries below `top` were written once,
+        // and the whole shadow stack stays mapped.
+        let calls = unsafe {
+            let first = (&raw const (*record).frames).read_volatile();
+            let top = (&raw const (*record).top).read_volatile();
+            let depth = (top as usize).saturating_sub(first as usize) / size_of::<u64>();
+            (0..depth)
+                .rev()
+                .map(|at| first.add(at).read_volatile())
+                .collect::<Vec<_>>()
+        };
+        let stack = pc.into_iter().chain(calls).filter(|pc| *pc > 0);
+        stack.map(|pc| pc - 1).collect()
     }
 }

@@ -94,23 +94,67 @@ pub fn ready() -> bool {
     layout().high.end != 0
 }
 
-/// Zeroes the pages of shadow that belong to whole pages in
-/// `addr .. addr + size`, and returns that inner range. For large ranges: the
-/// caller clears the edges.
-pub fn drop_pages(range: Range<usize>) -> Range<usize> {
-    const PAGE: usize = 4096;
-    // One page of objects describes 8 KiB, one of shadow 2 KiB.
-    const SPAN: usize = PAGE * GRANULE / size_of::<u32>();
-    let start = range.start.next_multiple_of(SPAN);
-    let end = range.end / SPAN * SPAN;
-    if start >= end {
-        return range.start..range.start;
+const PAGE: usize = 4096;
+/// Bytes of the program that one page of a table describes.
+const SHADOW_SPAN: usize = PAGE / 2;
+const OBJECT_SPAN: usize = PAGE * 2;
+
+/// Which table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// The shadow words.
+    Shadow,
+    /// The object numbers.
+    Objects,
+}
+
+/// The parts of a covered range of the program whose pages in a table were
+/// ever touched: elsewhere, everything is zero.
+pub fn touched(table: Table, range: Range<usize>) -> Vec<Range<usize>> {
+    const PAGES: usize = 4096;
+    let span = match table {
+        Table::Shadow => SHADOW_SPAN,
+        Table::Objects => OBJECT_SPAN,
+    };
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let mut resident = [0u8; PAGES];
+    let mut at = range.start / span * span;
+    while at < range.end {
+        let pages = (range.end - at).div_ceil(span).min(PAGES);
+        let image = match table {
+            Table::Shadow => (at * 2).wrapping_add(layout().shadow) & SHADOW_MASK,
+            Table::Objects => (at / 2).wrapping_add(layout().objects),
+        };
+        if !sys::resident(image, &mut resident[..pages]) {
+            resident[..pages].fill(1);
+        }
+        for (page, _) in resident[..pages]
+            .iter()
+            .enumerate()
+            .filter(|(_, state)| **state & 1 != 0)
+        {
+            let start = (at + page * span).max(range.start);
+            let end = (at + (page + 1) * span).min(range.end);
+            match parts.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => parts.push(start..end),
+            }
+        }
+        at += pages * span;
     }
-    let shadow = (start * 2).wrapping_add(layout().shadow) & SHADOW_MASK;
-    sys::advise(shadow, (end - start) * 2, libc::MADV_DONTNEED);
-    let objects = (start / 2).wrapping_add(layout().objects);
-    sys::advise(objects, (end - start) / 2, libc::MADV_DONTNEED);
-    start..end
+    parts
+}
+
+/// Gives the whole pages that describe the range in the shadow back to the
+/// kernel: they are zero afterwards, and so are the edges if the caller
+/// cleared them.
+pub fn give_back(range: Range<usize>) {
+    let start = range.start.next_multiple_of(SHADOW_SPAN);
+    let end = range.end / SHADOW_SPAN * SHADOW_SPAN;
+    if start < end {
+        let image = (start * 2).wrapping_add(layout().shadow) & SHADOW_MASK;
+        sys::advise(image, (end - start) * 2, libc::MADV_DONTNEED);
+    }
 }
 
 /// Reserves the tables. `low` and `high` are the lowest address of the

@@ -1,0 +1,233 @@
+//! What the kernel says of the threads of this process: `/proc/self/task`.
+//!
+//! Read with bare system calls, since the program's `open` and `read` are
+//! interposed.
+
+use std::fmt::Write as _;
+
+use crate::report::wire::WaitOn;
+use crate::rt::sys;
+
+/// What a thread is doing, in the kernel's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    /// `S`: it sleeps until it is woken or gets a signal.
+    pub sleeps: bool,
+    /// How often it has left the processor. Unchanged: it has not run.
+    pub switches: u64,
+    /// The system call that it sleeps in, if the kernel tells.
+    pub call: Option<SystemCall>,
+}
+
+/// The system call that a thread sleeps in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SystemCall {
+    /// Its number.
+    pub number: i64,
+    /// Its first four arguments.
+    pub arguments: [u64; 4],
+    /// Stack pointer and instruction of the caller.
+    pub pc: u64,
+}
+
+/// A file of `/proc`, as far as it fits.
+struct ProcFile {
+    bytes: [u8; 4096],
+    len: usize,
+}
+
+impl ProcFile {
+    fn read(path: &str) -> Option<Self> {
+        let mut name = [0u8; 64];
+        name.get_mut(..path.len())?.copy_from_slice(path.as_bytes());
+        if path.len() >= name.len() {
+            return None;
+        }
+        let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
+        // SAFETY: the path is a C string.
+        let fd = unsafe {
+            sys::call(
+                libc::SYS_openat,
+                [libc::AT_FDCWD as usize, name.as_ptr() as usize, flags, 0, 0, 0],
+            )
+        };
+        let fd = usize::try_from(fd).ok()?;
+        let mut file = Self { bytes: [0; 4096], len: 0 };
+        while file.len < file.bytes.len() {
+            let rest = &mut file.bytes[file.len..];
+            // SAFETY: `rest` is writable.
+            let n = unsafe {
+                sys::call(libc::SYS_read, [fd, rest.as_mut_ptr() as usize, rest.len(), 0, 0, 0])
+            };
+            match n {
+                n if n > 0 => file.len += n as usize,
+                n if n == -(libc::EINTR as isize) => {}
+                _ => break,
+            }
+        }
+        // SAFETY: the descriptor was opened here.
+        unsafe { sys::call(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+        Some(file)
+    }
+
+    fn text(&self) -> &str {
+        match std::str::from_utf8(&self.bytes[..self.len]) {
+            Ok(text) => text,
+            Err(error) => {
+                std::str::from_utf8(&self.bytes[..error.valid_up_to()]).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// A file of a thread of this process.
+fn task_file(kernel_id: i32, name: &str) -> Option<ProcFile> {
+    let mut path = String::with_capacity(48);
+    write!(path, "/proc/self/task/{kernel_id}/{name}").ok()?;
+    ProcFile::read(&path)
+}
+
+/// The number after `key:` in a status file.
+fn number_after<T>(text: &str, key: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let line = text.lines().find(|line| line.strip_prefix(key).is_some_and(|l| l.starts_with(':')))?;
+    parse(line.split_once(':')?.1.trim())
+}
+
+/// What the kernel says of a thread of this process; none if there is no such
+/// thread.
+pub fn state(kernel_id: i32) -> Option<State> {
+    let status = task_file(kernel_id, "status")?;
+    let text = status.text();
+    let letter = number_after(text, "State", |state| state.chars().next())?;
+    let count = |key| number_after(text, key, |n| n.parse::<u64>().ok());
+    let switches = count("voluntary_ctxt_switches")? + count("nonvoluntary_ctxt_switches")?;
+    let call = task_file(kernel_id, "syscall").and_then(|file| parse_call(file.text()));
+    Some(State { sleeps: letter == 'S', switches, call })
+}
+
+/// The line of `/proc/PID/syscall`: number, six arguments, stack pointer,
+/// instruction; or `running`.
+fn parse_call(line: &str) -> Option<SystemCall> {
+    let mut words = line.split_ascii_whitespace();
+    let number = words.next()?.parse().ok()?;
+    let mut hex = words.map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok());
+    let mut next = || hex.next().flatten();
+    let arguments = [next()?, next()?, next()?, next()?];
+    let (_, _, _, pc) = (next()?, next()?, next()?, next()?);
+    Some(SystemCall { number, arguments, pc })
+}
+
+/// The kernel's numbers of all threads of this process.
+pub fn tasks() -> Option<Vec<i32>> {
+    let flags = (libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) as usize;
+    // SAFETY: the path is a C string.
+    let fd = unsafe {
+        sys::call(
+            libc::SYS_openat,
+            [libc::AT_FDCWD as usize, c"/proc/self/task".as_ptr() as usize, flags, 0, 0, 0],
+        )
+    };
+    let fd = usize::try_from(fd).ok()?;
+    let mut tasks = Vec::new();
+    let mut buffer = [0u8; 8192];
+    loop {
+        // SAFETY: the buffer is writable.
+        let n = unsafe {
+            sys::call(
+                libc::SYS_getdents64,
+                [fd, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0],
+            )
+        };
+        let Ok(n @ 1..) = usize::try_from(n) else { break };
+        let mut entries = &buffer[..n];
+        // struct linux_dirent64: inode 8, offset 8, length 2, type 1, name.
+        while let [_, ..] = entries {
+            let Some(&[low, high]) = entries.get(16..18) else { break };
+            let length = usize::from(u16::from_le_bytes([low, high]));
+            let Some(entry) = entries.get(19..length) else { break };
+            let name = entry.split(|&byte| byte == 0).next().unwrap_or_default();
+            tasks.extend(std::str::from_utf8(name).ok().and_then(|name| name.parse::<i32>().ok()));
+            entries = &entries[length..];
+        }
+    }
+    // SAFETY: the descriptor was opened here.
+    unsafe { sys::call(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+    Some(tasks)
+}
+
+/// The signals that have a handler: bit n is signal n + 1.
+pub fn handled_signals() -> Option<u64> {
+    let status = ProcFile::read("/proc/self/status")?;
+    number_after(status.text(), "SigCgt", |bits| u64::from_str_radix(bits, 16).ok())
+}
+
+/// The name of a thread of this process: at most 15 bytes.
+pub fn name(kernel_id: i32) -> Option<String> {
+    let file = task_file(kernel_id, "comm")?;
+    Some(file.text().trim_end_matches('\n').to_owned())
+}
+
+/// What a thread that is not in a wait of ours does, by its system call.
+pub fn waits_on(state: Option<&State>) -> WaitOn {
+    let Some(State { sleeps: true, call: Some(call), .. }) = state else {
+        return WaitOn::Running;
+    };
+    match call.number {
+        libc::SYS_nanosleep | libc::SYS_clock_nanosleep => WaitOn::Sleep,
+        libc::SYS_futex => WaitOn::Futex,
+        // A poll of nothing is a sleep.
+        libc::SYS_poll | libc::SYS_ppoll if call.arguments[1] == 0 => WaitOn::Sleep,
+        libc::SYS_select | libc::SYS_pselect6 if call.arguments[0] == 0 => WaitOn::Sleep,
+        _ => WaitOn::Io,
+    }
+}
+
+/// Now, in nanoseconds of the monotonic clock.
+pub fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time is writable.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The 32-bit word at `addr`, if the address is mapped: read by the kernel.
+pub fn word_at(addr: usize) -> Option<u32> {
+    let mut word = [0u8; 4];
+    read_memory(addr, &mut word).then(|| u32::from_ne_bytes(word))
+}
+
+/// Copies mapped memory; false if some of it is not mapped.
+pub fn read_memory(addr: usize, out: &mut [u8]) -> bool {
+    let local = libc::iovec { iov_base: out.as_mut_ptr().cast(), iov_len: out.len() };
+    let remote = libc::iovec { iov_base: addr as *mut libc::c_void, iov_len: out.len() };
+    // SAFETY: the kernel checks the remote range, and the local one is
+    // writable.
+    let n = unsafe {
+        sys::call(
+            libc::SYS_process_vm_readv,
+            [
+                sys::process_id() as usize,
+                &raw const local as usize,
+                1,
+                &raw const remote as usize,
+                1,
+                0,
+            ],
+        )
+    };
+    n == out.len() as isize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocked_call_is_parsed() {
+        let line = "202 0x7f4f4b5eb503 0x80 0x2 0x0 0x0 0x0 0x7fff0e5d5a98 0x7f4f4b5eb503\n";
+        let call = parse_call(line).expect("a call");
+        assert_eq!((call.number, call.arguments[1..].to_vec()), (202, vec![0x80, 2, 0]));
+        assert_eq!(call.pc, 0x7f4f_4b5e_b503);
+        assert_eq!(parse_call("running\n"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! Whose code a thread waits in, from the names of the functions on its stack:
+//! what makes a futex a mutex.
+//!
+//! Names are matched as they are mangled (`14lock_contended` in both of Rust's
+//! schemes), innermost first, and only near the top of the stack. What it
+//! misses: locks of other crates. A wait in them is a futex of unknown use,
+//! which anyone can end.
+
+use crate::report::wire::WaitOn;
+
+/// Whose code waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// std's Mutex: the futex is the lock word.
+    StdMutex,
+    /// std's RwLock, for reading: the futex is the lock word.
+    StdRead,
+    /// std's RwLock, for writing: the futex is beside the lock word.
+    StdWrite,
+    /// std's Once: the futex is the state word.
+    StdOnce,
+    /// A condition variable.
+    Condvar,
+    /// `thread::park`.
+    Park,
+    /// A mutex of parking_lot's family: the futex is the thread's own, and
+    /// the lock's address is in the same structure.
+    ParkedMutex,
+    /// A reader-writer lock of that family, for reading.
+    ParkedRead,
+    /// For writing.
+    ParkedWrite,
+    /// Not known.
+    Unknown,
+}
+
+/// Frames that are looked at, from the innermost.
+const NEAR: usize = 8;
+
+/// Part of a mangled name, and another part that it must have.
+const NAMES: &[(&str, &str, Place)] = &[
+    ("14lock_contended", "5mutex", Place::StdMutex),
+    ("14read_contended", "6rwlock", Place::StdRead),
+    ("15write_contended", "6rwlock", Place::StdWrite),
+    ("4Once4call", "4once", Place::StdOnce),
+    ("4Once4wait", "4once", Place::StdOnce),
+    ("7Condvar", "7condvar", Place::Condvar),
+    ("6Parker4park", "", Place::Park),
+    ("6thread4park", "", Place::Park),
+    ("RawMutex9lock_slow", "", Place::ParkedMutex),
+    ("RawRwLock16lock_shared_slow", "", Place::ParkedRead),
+    ("RawRwLock19lock_exclusive_slow", "", Place::ParkedWrite),
+    ("RawRwLock16wait_for_readers", "", Place::ParkedWrite),
+];
+
+impl Place {
+    /// Where a thread waits whose calls have these names, innermost first.
+    pub fn of<'a>(names: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        names.into_iter().take(NEAR).flatten().find_map(Self::of_function).unwrap_or(Self::Unknown)
+    }
+
+    fn of_function(name: &str) -> Option<Self> {
+        NAMES
+            .iter()
+            .find(|(part, beside, _)| name.contains(part) && name.contains(beside))
+            .map(|&(_, _, place)| place)
+    }
+
+    /// What a report calls it.
+    pub fn waits_on(self) -> WaitOn {
+        match self {
+            Self::StdMutex | Self::ParkedMutex => WaitOn::Mutex,
+            Self::StdRead | Self::ParkedRead => WaitOn::RwLockRead,
+            Self::StdWrite | Self::ParkedWrite => WaitOn::RwLockWrite,
+            Self::Condvar => WaitOn::Condvar,
+            Self::Park => WaitOn::Park,
+            Self::StdOnce | Self::Unknown => WaitOn::Futex,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_both_manglings_are_known() {
+        let legacy = "_ZN3std3sys4sync5mutex5futex5Mutex14lock_contended17h0123456789abcdefE";
+        let v0 = "_RNvMs_NtNtNtNtCs1_3std3sys4sync5mutex5futexNtB4_5Mutex14lock_contended";
+        assert_eq!(Place::of([Some(legacy)]), Place::StdMutex);
+        assert_eq!(Place::of([None, Some(v0)]), Place::StdMutex);
+    }
+
+    #[test]
+    fn the_innermost_name_decides() {
+        let condvar = "_ZN3std3sys4sync7condvar5futex7Condvar4wait17h0123456789abcdefE";
+        let mutex = "_ZN3std3sys4sync5mutex5futex5Mutex14lock_contended17h0123456789abcdefE";
+        assert_eq!(Place::of([Some(mutex), Some(condvar)]), Place::StdMutex);
+        assert_eq!(Place::of([Some(condvar), Some(mutex)]), Place::Condvar);
+    }
+
+    #[test]
+    fn what_is_far_down_the_stack_does_not_count() {
+        let park = Some("_ZN3std6thread4park17h0123456789abcdefE");
+        assert_eq!(Place::of([None; NEAR].into_iter().chain([park])), Place::Unknown);
+        assert_eq!(Place::of([Some("_ZN4user4main17h0123456789abcdefE")]), Place::Unknown);
+    }
+}

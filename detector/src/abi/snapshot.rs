@@ -1,0 +1,313 @@
+//! All live threads at one moment: what each is blocked on, which locks it
+//! holds, who can wake it.
+//!
+//! The notes that threads keep are read while they may run. A snapshot counts
+//! only once [`Snapshot::confirm`] has found every blocked thread asleep in
+//! the kernel, twice, without having run in between: then all of them were
+//! asleep at the moment between the two passes.
+
+use super::kernel::{self, State};
+use super::place::Place;
+use super::symbols;
+use crate::report::wire::{Leg, Lock, Stack, ThreadId, Wait, WaitOn};
+use crate::rt::thread::{Held, Thread};
+use crate::rt::waiting::{Call, Seen};
+use crate::session;
+use crate::waits::{WaitGraph, Wakers};
+
+/// A live thread.
+pub struct Member {
+    record: *const Thread,
+    /// Its number.
+    pub id: ThreadId,
+    /// The kernel's number for it; 0 if it does not run yet.
+    pub kernel_id: i32,
+    /// What it is blocked on, by its own account.
+    pub seen: Option<Seen>,
+    held: Vec<Held>,
+    stack: Stack,
+    place: Place,
+    /// Addresses of locks that it may be waiting for, before `place` is known
+    /// all that are possible.
+    locks: Vec<usize>,
+}
+
+/// All live threads.
+pub struct Snapshot {
+    members: Vec<Member>,
+}
+
+impl Member {
+    fn new(record: *const Thread) -> Self {
+        // SAFETY: records stay mapped for good; these fields are atomics, or
+        // a number that is old at worst.
+        let (waiting, id) = unsafe { (&(*record).waiting, (&raw const (*record).id).read_volatile()) };
+        let seen = waiting.look();
+        Self {
+            record,
+            id,
+            kernel_id: waiting.kernel_id(),
+            seen,
+            // SAFETY: a record.
+            held: unsafe { Thread::peek_locks(record) },
+            // SAFETY: as above.
+            stack: unsafe { Thread::peek_stack(record, seen.map(|seen| seen.blocked.pc)) },
+            place: Place::Unknown,
+            locks: Vec::new(),
+        }
+    }
+
+    /// What it is blocked on, if that does not end by itself.
+    pub fn untimed(&self) -> Option<&Seen> {
+        self.seen.as_ref().filter(|seen| seen.blocked.call.is_wait() && !seen.blocked.timed)
+    }
+
+    /// True if it has not gone on since.
+    pub fn is_still(&self) -> bool {
+        // SAFETY: records stay mapped for good; an atomic.
+        let waiting = unsafe { &(*self.record).waiting };
+        waiting.kernel_id() == self.kernel_id
+            && self.seen.is_some_and(|seen| waiting.is_still(seen.turn))
+    }
+
+    fn holds(&self, lock: usize) -> Option<&Held> {
+        self.held.iter().rev().find(|held| held.addr == lock)
+    }
+
+    /// True if the kernel has it asleep in the call that it noted.
+    fn sleeps(&self, state: &State) -> bool {
+        let Some(seen) = self.seen else { return false };
+        let call_fits = state.call.is_none_or(|call| {
+            call.number == libc::SYS_futex
+                && (seen.blocked.call != Call::Futex || call.arguments[0] == seen.blocked.addr as u64)
+        });
+        state.sleeps && call_fits
+    }
+
+    /// Where it may be waiting for a lock, and with `exact` where it is, as
+    /// far as that is known.
+    fn find_locks(&mut self, all_held: &[usize], exact: bool) {
+        let Some(seen) = self.seen else { return };
+        let addr = seen.blocked.addr;
+        let held = |lock: &usize| all_held.contains(lock);
+        if exact {
+            let names = self.stack.iter().map(|&pc| symbols::name_of(pc));
+            self.place = Place::of(names);
+        }
+        let beside = || [addr.wrapping_sub(4), addr.wrapping_add(4)].into_iter().filter(held);
+        self.locks = match (seen.blocked.call, exact, self.place) {
+            (Call::Mutex | Call::ReadLock | Call::WriteLock, _, _) => vec![addr],
+            (Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io, _, _) => vec![],
+            (Call::Futex, false, _) => {
+                beside().chain([addr]).chain(parked_on(addr, &held)).collect()
+            }
+            (Call::Futex, true, Place::StdMutex | Place::StdRead | Place::StdOnce) => vec![addr],
+            (Call::Futex, true, Place::StdWrite) => beside().take(1).collect(),
+            (Call::Futex, true, Place::ParkedMutex | Place::ParkedRead | Place::ParkedWrite) => {
+                let locks: Vec<usize> = parked_on(addr, &held).collect();
+                // Two that fit: none is certain.
+                if locks.len() == 1 { locks } else { vec![] }
+            }
+            (Call::Futex, true, Place::Condvar | Place::Park | Place::Unknown) => vec![],
+        };
+    }
+
+    /// What a report calls its wait.
+    fn waits_on(&self, state: Option<&State>) -> WaitOn {
+        match self.seen.map(|seen| seen.blocked.call) {
+            Some(Call::Futex) => self.place.waits_on(),
+            Some(Call::Join) => WaitOn::Join,
+            Some(Call::Mutex) => WaitOn::Mutex,
+            Some(Call::ReadLock) => WaitOn::RwLockRead,
+            Some(Call::WriteLock) => WaitOn::RwLockWrite,
+            Some(Call::Condvar) => WaitOn::Condvar,
+            Some(Call::Sleep) => WaitOn::Sleep,
+            Some(Call::Io) => WaitOn::Io,
+            Some(Call::Other) => WaitOn::Futex,
+            None => kernel::waits_on(state),
+        }
+    }
+}
+
+/// Held locks whose address lies near the futex `addr`, in the structure that
+/// parking_lot keeps for a parked thread. The low bits of the key of a
+/// reader-writer lock tell its queues apart.
+fn parked_on(addr: usize, held: &dyn Fn(&usize) -> bool) -> impl Iterator<Item = usize> {
+    const NEAR: usize = 64;
+    let mut bytes = [0u8; 2 * NEAR];
+    let mut found: Vec<usize> = Vec::new();
+    if kernel::read_memory((addr & !7).wrapping_sub(NEAR), &mut bytes) {
+        let words = bytes.chunks_exact(8).filter_map(|word| word.try_into().ok());
+        for word in words.map(usize::from_ne_bytes) {
+            let keys = [word, word & !7];
+            if let Some(&key) = keys.iter().find(|key| **key > 4096 && held(key))
+                && !found.contains(&key)
+            {
+                found.push(key);
+            }
+        }
+    }
+    found.into_iter()
+}
+
+impl Snapshot {
+    /// Of the live threads except `absent`, which ends. With `exact`, who
+    /// waits for which lock is looked up by name.
+    pub fn take(absent: *const Thread, exact: bool) -> Self {
+        let records = session::live();
+        let mut members: Vec<Member> = records
+            .into_iter()
+            .filter(|record| !std::ptr::eq(*record, absent))
+            .map(|record| Member::new(record))
+            .collect();
+        let held: Vec<usize> =
+            members.iter().flat_map(|member| member.held.iter().map(|held| held.addr)).collect();
+        for member in &mut members {
+            member.find_locks(&held, exact);
+        }
+        Self { members }
+    }
+
+    /// The threads.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The thread with this number.
+    pub fn member(&self, id: ThreadId) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    /// True if each of `of` has been asleep at one moment during this call.
+    pub fn confirm(&self, of: &[ThreadId]) -> bool {
+        let members: Vec<&Member> = of.iter().filter_map(|&id| self.member(id)).collect();
+        let asleep = |member: &Member| {
+            let state = kernel::state(member.kernel_id)?;
+            (member.is_still() && member.sleeps(&state)).then_some(state.switches)
+        };
+        let Some(before) = members.iter().map(|m| asleep(m)).collect::<Option<Vec<u64>>>() else {
+            return false;
+        };
+        members.iter().zip(before).all(|(member, switches)| asleep(member) == Some(switches))
+    }
+
+    /// Who owns what the member waits for.
+    fn owners(&self, member: &Member) -> Vec<ThreadId> {
+        let &[lock] = &member.locks[..] else { return Vec::new() };
+        let holders = || self.members.iter().filter(|m| m.holds(lock).is_some());
+        let exclusive = || {
+            // A second claim is one of them out of date: nothing is certain.
+            let mut holders = holders();
+            match (holders.next(), holders.next()) {
+                (Some(holder), None) => vec![holder.id],
+                (None | Some(_), _) => Vec::new(),
+            }
+        };
+        let everyone = || holders().map(|holder| holder.id).collect();
+        match member.seen.map(|seen| seen.blocked.call) {
+            Some(Call::Mutex) => exclusive(),
+            Some(Call::WriteLock) => everyone(),
+            Some(Call::ReadLock) => holders()
+                .filter(|m| m.holds(lock).is_some_and(|held| !held.shared))
+                .map(|m| m.id)
+                .collect(),
+            Some(Call::Futex) => match member.place {
+                Place::StdMutex | Place::StdOnce | Place::ParkedMutex => exclusive(),
+                Place::StdWrite => everyone(),
+                Place::StdRead => self.before_reader(lock, exclusive()),
+                Place::ParkedRead => {
+                    /// Of parking_lot: a writer has the lock; readers have it.
+                    const WRITER: u32 = 8;
+                    let word = kernel::word_at(lock).unwrap_or(0);
+                    if word & WRITER != 0 && word < 16 { exclusive() } else { Vec::new() }
+                }
+                Place::ParkedWrite => {
+                    holders().filter(|m| m.id != member.id).map(|m| m.id).collect()
+                }
+                Place::Condvar | Place::Park | Place::Unknown => Vec::new(),
+            },
+            Some(Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io) | None => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// Who must act before a reader of std's RwLock goes on: the writer that
+    /// has it; or, where readers have it, the writers that wait before.
+    fn before_reader(&self, lock: usize, holder: Vec<ThreadId>) -> Vec<ThreadId> {
+        const WRITE_LOCKED: u32 = (1 << 30) - 1;
+        match kernel::word_at(lock) {
+            Some(word) if word & WRITE_LOCKED == WRITE_LOCKED => holder,
+            Some(_) => self
+                .members
+                .iter()
+                .filter(|m| m.place == Place::StdWrite && m.locks == [lock] && m.untimed().is_some())
+                .map(|m| m.id)
+                .collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The wait-for graph of the threads blocked without a timeout.
+    /// `others_run` tells whether anything else can wake them; `exact` must be
+    /// as the snapshot was taken.
+    pub fn graph(&self, others_run: bool, exact: bool) -> WaitGraph {
+        let mut graph = WaitGraph::new(others_run);
+        for member in &self.members {
+            let Some(seen) = member.untimed() else { continue };
+            let wakers = match seen.blocked.target {
+                Some(target) => Wakers::All(vec![target]),
+                None => {
+                    let owners = if exact { self.owners(member) } else { self.candidates(member) };
+                    if owners.is_empty() { Wakers::Anyone } else { Wakers::All(owners) }
+                }
+            };
+            graph.block(member.id, wakers);
+        }
+        graph
+    }
+
+    /// Who may own what the member may wait for.
+    fn candidates(&self, member: &Member) -> Vec<ThreadId> {
+        let holds = |m: &&Member| member.locks.iter().any(|&lock| m.holds(lock).is_some());
+        self.members.iter().filter(holds).map(|m| m.id).collect()
+    }
+
+    /// The thread's side of a finding. `waits_for` is the thread that must
+    /// act, where that is known.
+    pub fn leg(&self, member: &Member, waits_for: Option<ThreadId>, state: Option<&State>) -> Leg {
+        let blocked = member.seen.map(|seen| seen.blocked);
+        let owner = waits_for
+            .or(blocked.and_then(|blocked| blocked.target))
+            .or_else(|| self.owners(member).first().copied());
+        let lock = member.locks.first().copied();
+        let acquired_at = owner
+            .and_then(|owner| self.member(owner))
+            .and_then(|owner| owner.holds(lock?))
+            .map(Held::stack)
+            .unwrap_or_default();
+        let since = member.seen.map_or_else(kernel::now, |seen| seen.since);
+        Leg {
+            thread: member.id,
+            stack: member.stack.clone(),
+            access: None,
+            locks: member
+                .held
+                .iter()
+                .map(|held| Lock {
+                    addr: held.addr as u64,
+                    stack: held.stack(),
+                    shared: held.shared,
+                })
+                .collect(),
+            wait: Some(Wait {
+                on: member.waits_on(state),
+                for_ms: kernel::now().saturating_sub(since) / 1_000_000,
+                timed: blocked.is_some_and(|blocked| blocked.timed),
+                addr: lock.or(blocked.map(|blocked| blocked.addr)).map(|addr| addr as u64),
+                owner,
+                acquired_at,
+            }),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Threads that can never run again, told as soon as it is so.
+//!
+//! Two events start a look:
+//! - A thread is about to block while another blocked thread holds locks, and
+//!   the owners of what they wait for lead back to it: a *cycle*. It is
+//!   reported at once, and the other threads go on.
+//! - All live threads are blocked without a timeout: the *process* is stuck,
+//!   and is ended with status 66. The last thread to block waits in slices of
+//!   a few milliseconds while that looks so, and looks after each; a thread
+//!   that ends looks before it is gone.
+//!
+//! Nothing is reported that the kernel does not confirm (see
+//! [`super::snapshot`]). The process counts as stuck only if every one of its
+//! threads is known here, every wait is private to the process, and no signal
+//! has a handler that could wake one.
+//!
+//! What it misses: processes with signal handlers or with threads that shared
+//! libraries started behind our back; condition variables that nobody notifies
+//! while other threads go on. These show as leaked threads or as a timeout.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::end;
+use super::kernel;
+use super::snapshot::{Member, Snapshot};
+use crate::findings;
+use crate::report::kind::{Certainty, Kind};
+use crate::report::wire::{Finding, Leg, ThreadId};
+use crate::rt::lock::Spin;
+use crate::rt::sys;
+use crate::rt::thread::Thread;
+use crate::rt::waiting::{Blocked, Call};
+use crate::session;
+
+/// Threads in a wait without a timeout.
+static BLOCKED: AtomicUsize = AtomicUsize::new(0);
+/// Of them, those that hold locks.
+static HOLDING: AtomicUsize = AtomicUsize::new(0);
+/// A look at the whole process is under way.
+static LOOKING: AtomicBool = AtomicBool::new(false);
+/// Cycles reported, as sorted numbers of their threads.
+static REPORTED: Spin<Vec<Vec<ThreadId>>> = Spin::new(Vec::new());
+
+/// How long the last thread to block waits before each look.
+const SLICES_MS: [u64; 4] = [3, 10, 40, 200];
+
+/// Signals whose handlers wake nobody: SIGILL, SIGABRT, SIGBUS, SIGFPE,
+/// SIGSEGV, and the two that the C library keeps for itself.
+const HARMLESS_SIGNALS: u64 = 1 << (libc::SIGILL - 1)
+    | 1 << (libc::SIGABRT - 1)
+    | 1 << (libc::SIGBUS - 1)
+    | 1 << (libc::SIGFPE - 1)
+    | 1 << (libc::SIGSEGV - 1)
+    | 1 << 31
+    | 1 << 32;
+
+/// What a look found.
+enum Look {
+    /// All threads are stuck.
+    Stuck(Snapshot),
+    /// Some thread can go on.
+    Moving,
+    /// Some thread is on its way into a wait or out of one.
+    Unsure,
+}
+
+/// A thread notes that it is about to block. To be followed by [`end_wait`].
+fn begin_wait(thread: &Thread, blocked: &Blocked) {
+    thread.waiting.begin(blocked, kernel::now());
+    if blocked.call.is_wait() && !blocked.timed {
+        BLOCKED.fetch_add(1, Ordering::SeqCst);
+        if !thread.locks().is_empty() {
+            HOLDING.fetch_add(1, Ordering::SeqCst);
+        }
+        end::thread_blocked();
+    }
+}
+
+/// The thread goes on.
+fn end_wait(thread: &Thread, blocked: &Blocked) {
+    if blocked.call.is_wait() && !blocked.timed {
+        BLOCKED.fetch_sub(1, Ordering::SeqCst);
+        if !thread.locks().is_empty() {
+            HOLDING.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    thread.waiting.end();
+}
+
+/// In the child of a fork, whose only thread is not blocked.
+pub fn reset() {
+    BLOCKED.store(0, Ordering::SeqCst);
+    HOLDING.store(0, Ordering::SeqCst);
+    LOOKING.store(false, Ordering::SeqCst);
+    REPORTED.reset();
+}
+
+/// True if every live thread is blocked.
+fn all_blocked() -> bool {
+    BLOCKED.load(Ordering::SeqCst) >= session::live_count()
+}
+
+/// Makes a call that blocks.
+pub fn blocking<R>(thread: &mut Thread, blocked: &Blocked, call: impl FnOnce() -> R) -> R {
+    begin_wait(thread, blocked);
+    if blocked.call.is_wait() && !blocked.timed {
+        look_for_cycle(thread);
+        for ms in SLICES_MS {
+            if !all_blocked() || !possible(thread) {
+                break;
+            }
+            nap(ms);
+            if let Look::Stuck(snapshot) = look(thread, std::ptr::null()) {
+                report_all(thread, &snapshot);
+            }
+        }
+    }
+    let result = call();
+    end_wait(thread, blocked);
+    result
+}
+
+/// Makes a wait that can be cut into slices: `wait` gets the nanosecond of the
+/// monotonic clock at which to give up, and returns none if it did.
+pub fn sliced<R>(
+    thread: &mut Thread,
+    blocked: &Blocked,
+    wait: impl Fn(Option<u64>) -> Option<R>,
+) -> Option<R> {
+    begin_wait(thread, blocked);
+    let untimed = !blocked.timed;
+    if untimed {
+        look_for_cycle(thread);
+    }
+    let mut slices = SLICES_MS.iter();
+    let result = loop {
+        if !untimed || !all_blocked() {
+            break wait(None);
+        }
+        let Some(ms) = slices.next() else { break wait(None) };
+        if let Some(result) = wait(Some(kernel::now() + ms * 1_000_000)) {
+            break Some(result);
+        }
+        if let Look::Stuck(snapshot) = look(thread, std::ptr::null()) {
+            report_all(thread, &snapshot);
+        }
+    };
+    end_wait(thread, blocked);
+    result
+}
+
+/// A thread ends, and is no longer live: those it leaves may be stuck.
+///
+/// # Safety
+/// `record` is the calling thread's, which does not use it any more.
+pub unsafe fn thread_ended(kernel_id: i32) {
+    for ms in SLICES_MS.into_iter().take(2) {
+        if session::live_count() == 0 || !all_blocked() {
+            return;
+        }
+        match look_from_outside(kernel_id) {
+            Look::Stuck(snapshot) => report_stuck(&snapshot),
+            Look::Moving => return,
+            Look::Unsure => nap(ms),
+        }
+    }
+}
+
+fn nap(ms: u64) {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: (ms * 1_000_000) as i64 };
+    // SAFETY: the time is readable.
+    unsafe { sys::call(libc::SYS_nanosleep, [&raw const time as usize, 0, 0, 0, 0, 0]) };
+}
+
+/// A first look, without the kernel: false if some thread can go on.
+fn possible(thread: &Thread) -> bool {
+    let _ = thread;
+    let snapshot = Snapshot::take(std::ptr::null(), false);
+    only_private_waits(&snapshot)
+        && snapshot.graph(false, false).stuck().len() == snapshot.members().len()
+}
+
+fn only_private_waits(snapshot: &Snapshot) -> bool {
+    snapshot
+        .members()
+        .iter()
+        .all(|m| m.kernel_id != 0 && m.untimed().is_some_and(|seen| seen.blocked.private))
+}
+
+/// Looks at the whole process, from a thread that has noted its own wait.
+fn look(thread: &Thread, absent: *const Thread) -> Look {
+    if LOOKING.swap(true, Ordering::Acquire) {
+        return Look::Unsure;
+    }
+    let outcome = look_alone(thread.waiting.kernel_id(), absent);
+    LOOKING.store(false, Ordering::Release);
+    outcome
+}
+
+fn look_from_outside(kernel_id: i32) -> Look {
+    if LOOKING.swap(true, Ordering::Acquire) {
+        return Look::Unsure;
+    }
+    let outcome = look_alone(kernel_id, std::ptr::null());
+    LOOKING.store(false, Ordering::Release);
+    outcome
+}
+
+fn look_alone(own: i32, absent: *const Thread) -> Look {
+    let rough = Snapshot::take(absent, false);
+    if !all_blocked() || !only_private_waits(&rough) {
+        return Look::Moving;
+    }
+    if rough.graph(false, false).stuck().len() != rough.members().len() {
+        return Look::Moving;
+    }
+    if kernel::handled_signals().is_none_or(|handled| handled & !HARMLESS_SIGNALS != 0) {
+        return Look::Moving;
+    }
+    let snapshot = Snapshot::take(absent, true);
+    let others: Vec<ThreadId> =
+        snapshot.members().iter().filter(|m| m.kernel_id != own).map(|m| m.id).collect();
+    let own_is_stuck = snapshot
+        .members()
+        .iter()
+        .filter(|member| member.kernel_id == own)
+        .all(would_block);
+    let known = |id: &i32| *id == own || snapshot.members().iter().any(|m| m.kernel_id == *id);
+    let all_known = || kernel::tasks().is_some_and(|tasks| tasks.iter().all(known));
+    if !own_is_stuck {
+        return Look::Moving;
+    }
+    if !only_private_waits(&snapshot)
+        || !all_known()
+        || !snapshot.confirm(&others)
+        || !all_known()
+        || !all_blocked()
+    {
+        return Look::Unsure;
+    }
+    if snapshot.graph(false, true).stuck().len() == snapshot.members().len() {
+        Look::Stuck(snapshot)
+    } else {
+        Look::Moving
+    }
+}
+
+/// True if the member's futex still has the value that it waits on, so that it
+/// would go to sleep.
+fn would_block(member: &Member) -> bool {
+    let Some(seen) = member.untimed() else { return false };
+    seen.blocked.call != Call::Futex
+        || kernel::word_at(seen.blocked.addr) == Some(seen.blocked.expected)
+}
+
+/// The thread is about to block: does that close a cycle?
+fn look_for_cycle(thread: &mut Thread) {
+    if HOLDING.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    let rough = Snapshot::take(std::ptr::null(), false);
+    if rough.graph(true, false).cycle_through(thread.id).is_none() {
+        return;
+    }
+    thread.busy += 1;
+    confirm_cycle(thread);
+    thread.busy -= 1;
+}
+
+#[cold]
+fn confirm_cycle(thread: &Thread) {
+    for attempt in 0..SLICES_MS.len() {
+        let snapshot = Snapshot::take(std::ptr::null(), true);
+        let Some(cycle) = snapshot.graph(true, true).cycle_through(thread.id) else { return };
+        let own_is_stuck = snapshot.member(thread.id).is_some_and(would_block);
+        if !own_is_stuck {
+            return;
+        }
+        let others: Vec<ThreadId> = cycle.iter().copied().filter(|id| *id != thread.id).collect();
+        let again = || Snapshot::take(std::ptr::null(), true).graph(true, true);
+        if snapshot.confirm(&others) && again().cycle_through(thread.id) == Some(cycle.clone()) {
+            report_cycle(&snapshot, &cycle);
+            return;
+        }
+        nap(SLICES_MS[attempt]);
+    }
+}
+
+fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId]) {
+    // If nobody else runs, the whole process is stuck: that is told instead,
+    // in a moment.
+    let mut threads = cycle.to_vec();
+    threads.sort_unstable();
+    {
+        let mut reported = REPORTED.lock();
+        if reported.contains(&threads) {
+            return;
+        }
+        reported.push(threads);
+    }
+    let legs = cycle_legs(snapshot, cycle);
+    emit(legs, all_blocked());
+}
+
+fn cycle_legs(snapshot: &Snapshot, cycle: &[ThreadId]) -> Vec<Leg> {
+    let next = cycle.iter().cycle().skip(1);
+    cycle
+        .iter()
+        .zip(next)
+        .filter_map(|(waiter, &owner)| {
+            let member = snapshot.member(*waiter)?;
+            Some(snapshot.leg(member, Some(owner), None))
+        })
+        .collect()
+}
+
+fn emit(legs: Vec<Leg>, fatal: bool) {
+    findings::emit(&Finding {
+        kind: Kind::Deadlock,
+        certainty: Certainty::Proved,
+        legs,
+        memory: None,
+        fatal,
+    });
+}
+
+#[cold]
+fn report_all(thread: &mut Thread, snapshot: &Snapshot) -> ! {
+    thread.busy += 1;
+    report_stuck(snapshot)
+}
+
+/// Reports the cycles, or where there are none all threads, and ends the
+/// process.
+#[cold]
+fn report_stuck(snapshot: &Snapshot) -> ! {
+    let cycles = snapshot.graph(false, true).cycles();
+    for cycle in &cycles {
+        emit(cycle_legs(snapshot, cycle), true);
+    }
+    if cycles.is_empty() {
+        // The main thread last: as a rule it only waits for the others.
+        let mut members: Vec<&Member> = snapshot.members().iter().collect();
+        members.sort_by_key(|member| (member.id == ThreadId(0), member.id));
+        emit(members.iter().map(|member| snapshot.leg(member, None, None)).collect(), true);
+    }
+    end::stuck()
+}
