@@ -206,14 +206,21 @@ pub fn dead(cell: Cell) -> bool {
     SLOTS[cell.slot().index()].floor.load(Ordering::Relaxed) >= cell.epoch().get()
 }
 
-/// Brings [`dead`] up to now, and returns how many granules should overflow
-/// before it is worth doing again.
-#[cold]
-pub fn raise_floor() -> u32 {
+/// Counts granules that overflowed. Once they are worth the work, brings
+/// [`dead`] up to now; true if it did.
+pub fn overflowed(granules: u32) -> bool {
+    static SINCE: AtomicU64 = AtomicU64::new(0);
+    static DUE: AtomicU64 = AtomicU64::new(64);
+    let since = SINCE.fetch_add(granules.into(), Ordering::Relaxed);
+    if since < DUE.load(Ordering::Relaxed) {
+        return false;
+    }
+    SINCE.store(0, Ordering::Relaxed);
     let threads = THREADS.lock();
     threads.raise_floor();
     let work = threads.live.len() * threads.next_slot;
-    u32::try_from(work / 16).unwrap_or(u32::MAX).max(64)
+    DUE.store((work as u64 / 8).max(64), Ordering::Relaxed);
+    true
 }
 
 /// The live thread in whose stack `addr` lies, if it has this slot.

@@ -127,7 +127,6 @@ pub struct Thread {
     pub blocks: Vec<u32>,
     /// Granules that overflowed.
     overflows: u32,
-    overflows_due: u32,
     /// Its thread-local variables.
     pub locals: Range<usize>,
     /// What it is blocked on.
@@ -184,7 +183,6 @@ impl Thread {
             objects: Vec::new(),
             blocks: Vec::new(),
             overflows: 0,
-            overflows_due: 1,
             locals: 0..0,
             waiting: Waiting::new(),
         })
@@ -425,13 +423,14 @@ impl Thread {
     /// Before a granule overflows: now and then, looks first whether cells
     /// have died meanwhile. True if it did, and the granule is worth a look.
     pub fn tried_floor(&mut self) -> bool {
+        /// Overflows that a thread counts on its own.
+        const BATCH: u32 = 16;
         self.overflows += 1;
-        let due = self.overflows >= self.overflows_due;
-        if due {
-            self.overflows = 0;
-            self.overflows_due = crate::session::raise_floor();
+        if self.overflows < BATCH {
+            return false;
         }
-        due
+        self.overflows = 0;
+        crate::session::overflowed(BATCH)
     }
 
     /// Its current stamp, as a value.
