@@ -1,1 +1,15 @@
-//! Support for the end-to-end tests.
+//! What the end-to-end tests are made of.
+//!
+//! - [`command`]: the real command, on a fixture, in an environment of its own;
+//! - [`messages`]: what it says to machines;
+//! - [`expectation`]: what the `//~` comments of a fixture ask for;
+//! - [`comparison`]: the one against the other, test by test;
+//! - [`redaction`]: what a snapshot does not keep;
+//! - [`source`]: the files of the repository, for the rules about them.
+
+pub mod command;
+pub mod comparison;
+pub mod expectation;
+pub mod messages;
+pub mod redaction;
+pub mod source;

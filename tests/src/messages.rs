@@ -1,0 +1,91 @@
+//! What the command says to machines, as `docs/json.md` has it.
+//!
+//! Only the fields that the tests look at are here; the others are checked as
+//! JSON by the test of the schema.
+
+use serde::Deserialize;
+
+/// A line of standard output.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Message {
+    /// Something found.
+    Finding(Box<Finding>),
+    /// A test that has ended.
+    Test(TestLine),
+    /// The last line.
+    Summary(Summary),
+}
+
+impl Message {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// If it is not a message.
+    pub fn parse(line: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(line)
+    }
+}
+
+/// Which test.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Test {
+    /// Its package.
+    pub package: String,
+    /// Its binary.
+    pub binary: String,
+    /// Its path in there.
+    pub name: String,
+}
+
+/// Something found.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Finding {
+    /// `LC0001` …
+    pub code: String,
+    /// `data-race` …
+    pub kind: String,
+    /// `error`, `warning`, `note`.
+    pub level: String,
+    /// `proved`, `observed`, `potential`.
+    pub certainty: String,
+    /// In which test.
+    pub test: Test,
+    /// Its stable name.
+    pub fingerprint: String,
+    /// Its sides.
+    pub legs: Vec<Leg>,
+    /// As a person reads it.
+    pub rendered: String,
+}
+
+/// One side of a finding.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Leg {
+    /// `read`, `write`, `leaked` …
+    pub role: String,
+    /// The thread, by name.
+    pub thread: String,
+    /// The file of its primary frame.
+    pub file: Option<String>,
+    /// The line there, from 1.
+    pub line: Option<usize>,
+    /// The function there.
+    pub function: Option<String>,
+}
+
+/// A test that has ended.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TestLine {
+    /// Which.
+    pub test: Test,
+    /// How: `passed`, `failed` …
+    pub outcome: String,
+}
+
+/// The last line.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Summary {
+    /// The exit code that follows.
+    pub exit_code: i32,
+}
