@@ -8,6 +8,7 @@ use std::process::Command;
 
 use cargo_config2::{Config, ResolveOptions};
 use cargo_metadata::{Metadata, MetadataCommand};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::args::BuildOptions;
@@ -23,13 +24,66 @@ use config_arguments::ConfigArguments;
 /// The one platform whose runtime there is.
 pub const SUPPORTED_HOST: &str = "x86_64-unknown-linux-gnu";
 
+/// Which source files are the project's own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SourceDirectories {
+    /// Root of the workspace.
+    pub workspace_root: PathBuf,
+    /// Directories of its packages, and of those it depends on by path.
+    pub package_dirs: Vec<PathBuf>,
+    /// Directories of other packages, as far as a build has named them.
+    pub dependency_dirs: Vec<PathBuf>,
+    /// The source of the standard library, if it is installed.
+    pub rust_src: Option<PathBuf>,
+}
+
+impl SourceDirectories {
+    /// Adds a package that a build has named.
+    pub fn add_package(&mut self, dir: PathBuf, by_path: bool) {
+        let dirs = if by_path {
+            &mut self.package_dirs
+        } else {
+            &mut self.dependency_dirs
+        };
+        if !dirs.contains(&dir) {
+            dirs.push(dir);
+        }
+    }
+
+    /// Leaves them for a target runner, which has no driver to ask.
+    fn store(&self, path: &Path) -> Result<(), Error> {
+        let text = serde_json::to_string(self).map_err(Error::Encode)?;
+        let write = |source| Error::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let temporary = path.with_extension(std::process::id().to_string());
+        std::fs::write(&temporary, text)
+            .and_then(|()| std::fs::rename(&temporary, path))
+            .map_err(write)
+    }
+
+    /// As the driver left them.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read(path).map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        serde_json::from_slice(&text).map_err(|source| Error::BadRecord {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
 /// Where the project is.
 #[derive(Debug, Clone)]
 pub struct Project {
-    /// Root of the workspace.
-    pub workspace_root: PathBuf,
-    /// Directories of its packages.
-    pub package_dirs: Vec<PathBuf>,
+    /// Its own source files.
+    pub sources: SourceDirectories,
     /// cargo's target directory, with leakcheck's directory inside.
     pub target_dir: PathBuf,
     /// cargo's directory for intermediate artifacts, where it is another.
@@ -79,8 +133,12 @@ impl Project {
             .map(|dir| dir.to_owned().into_std_path_buf())
             .collect();
         Ok(Self {
-            workspace_root: metadata.workspace_root.clone().into_std_path_buf(),
-            package_dirs,
+            sources: SourceDirectories {
+                workspace_root: metadata.workspace_root.clone().into_std_path_buf(),
+                package_dirs,
+                dependency_dirs: Vec::new(),
+                rust_src: None,
+            },
             target_dir,
             build_dir,
         })
@@ -119,7 +177,7 @@ impl Plan {
     /// std or runtime cannot be prepared.
     pub fn resolve(build: &BuildOptions, progress: &mut dyn FnMut(&str)) -> Result<Self, Error> {
         let user = Environment::of_user()?;
-        let project = Project::find(build, &user)?;
+        let mut project = Project::find(build, &user)?;
 
         let here = std::env::current_dir().map_err(Error::CurrentDir)?;
         let variables: Vec<(OsString, OsString)> = user
@@ -142,6 +200,9 @@ impl Plan {
             });
         }
         check_targets(build, &config, &arguments, &toolchain.host)?;
+
+        project.sources.rust_src =
+            Some(toolchain.sysroot.join("lib/rustlib/src/rust")).filter(|source| source.is_dir());
 
         let cache = Cache::locate()?;
         let instrumentation = Instrumentation {
@@ -306,10 +367,8 @@ fn variables_for_cargo(wiring: &Wiring<'_>) -> Result<Vec<(String, OsString)>, E
     let rustc = link(&own, &bin.join(env::RUSTC_ROLE))?;
     let rustdoc = link(&own, &bin.join(env::RUSTDOC_ROLE))?;
     let runner = link(&own, &bin.join(env::RUNNER_ROLE))?;
-    let project: Vec<&Path> = std::iter::once(&wiring.project.workspace_root)
-        .chain(&wiring.project.package_dirs)
-        .map(PathBuf::as_path)
-        .collect();
+    let project = bin.with_file_name("project.json");
+    wiring.project.sources.store(&project)?;
 
     let mut variables: Vec<(&str, OsString)> = vec![
         (env::ACTIVE, "1".into()),
@@ -324,12 +383,7 @@ fn variables_for_cargo(wiring: &Wiring<'_>) -> Result<Vec<(String, OsString)>, E
                 .map_err(Error::Encode)?
                 .into(),
         ),
-        (
-            env::PROJECT,
-            serde_json::to_string(&project)
-                .map_err(Error::Encode)?
-                .into(),
-        ),
+        (env::PROJECT, project.into()),
     ];
     if let Some(wrapper) = wiring.wrapper {
         variables.push((env::CHAINED_WRAPPER, wrapper.into()));

@@ -1,2 +1,6 @@
-//! Entry point.
-fn main() {}
+//! The command `cargo leakcheck`.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    leakcheck_cli::main()
+}

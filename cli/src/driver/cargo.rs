@@ -13,7 +13,7 @@ use super::env;
 use super::record::{self, Call};
 use crate::args::{RunArgs, TestArgs};
 use crate::error::Error;
-use crate::plan::Plan;
+use crate::plan::{Plan, SourceDirectories};
 
 /// Which target an executable was built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,31 +27,47 @@ pub struct Origin {
 /// The executables of a build, by path.
 pub type Origins = HashMap<PathBuf, Origin>;
 
+/// What a build has told.
+#[derive(Debug)]
+pub struct Built {
+    /// Its executables.
+    pub origins: Origins,
+    /// The project's sources, with the packages that took part in the build.
+    pub sources: SourceDirectories,
+}
+
 /// Builds the tests. cargo's own output goes to standard error.
 ///
 /// # Errors
 /// If cargo cannot be started, or does not build them.
-pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Origins, Error> {
+pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
+    let mut built = Built {
+        origins: Origins::new(),
+        sources: plan.project.sources.clone(),
+    };
     // `cargo test --doc --no-run` is an error: rustdoc builds while it tests.
     if args.selection.doc {
-        return Ok(Origins::new());
+        return Ok(built);
     }
     let mut command = test_command(plan, args);
     command.args(["--no-run", "--message-format=json-render-diagnostics"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut cargo = spawn(&mut command)?;
-    let mut origins = Origins::new();
     if let Some(stdout) = cargo.stdout.take() {
         for message in Message::parse_stream(BufReader::new(stdout)) {
             // Others are what cargo, build scripts or proc-macros print besides.
             if let Message::CompilerArtifact(artifact) = message.map_err(Error::Wait)? {
-                origins.extend(origin(&artifact));
+                if let Some(dir) = artifact.manifest_path.parent() {
+                    let by_path = artifact.package_id.repr.starts_with("path+");
+                    built.sources.add_package(dir.into(), by_path);
+                }
+                built.origins.extend(origin(&artifact));
             }
         }
     }
     let status = cargo.wait().map_err(Error::Wait)?;
     if status.success() {
-        Ok(origins)
+        Ok(built)
     } else {
         Err(Error::Build { status })
     }

@@ -46,7 +46,7 @@ pub const RECORD_DIR: &str = "LEAKCHECK_RECORD_DIR";
 pub const DOCTEST_DIR: &str = "LEAKCHECK_DOCTEST_DIR";
 /// Milliseconds that a doctest may take.
 pub const TIMEOUT_MS: &str = "LEAKCHECK_TIMEOUT_MS";
-/// Workspace root and package directories, for a runner without a driver.
+/// File with the project's own directories, for a runner without a driver.
 pub const PROJECT: &str = "LEAKCHECK_PROJECT";
 /// The user's values of the variables that the driver set, as JSON.
 pub const UNDO: &str = "LEAKCHECK_UNDO";

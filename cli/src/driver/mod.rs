@@ -6,15 +6,17 @@
 //! 2. cargo calls us as `leakcheck-rustc` and `leakcheck-rustdoc`
 //!    ([`wrapper`]), which append the flags of instrumentation ([`flags`]);
 //! 3. `leakcheck test` calls `cargo test` once more, and cargo calls us as
-//!    `leakcheck-runner` , which notes how each test binary
+//!    `leakcheck-runner` ([`target_runner`]), which notes how each test binary
 //!    is to be called ([`record`]);
-//! 4. the binaries are asked for their tests ([`libtest`]), and
-//!    each test runs in a process of its own ([`execute`], [`process`]);
+//! 4. the binaries are asked for their tests ([`libtest`], [`suite`]), and
+//!    each test runs in a process of its own ([`runner`], [`execute`],
+//!    [`process`]);
 //! 5. rustdoc runs the doctests with us as their runner ([`doctest`]).
 //!
 //! What one process tells the next goes through the environment ([`env`]).
 
 pub mod cargo;
+pub mod commands;
 pub mod doctest;
 pub mod env;
 pub mod execute;
@@ -22,6 +24,13 @@ pub mod flags;
 pub mod libtest;
 pub mod process;
 pub mod record;
+pub mod reporter;
+pub mod runner;
 pub mod scratch;
 pub mod signals;
+pub mod status;
+pub mod suite;
+pub mod target_runner;
+pub mod verdict;
+pub mod watch;
 pub mod wrapper;

@@ -14,10 +14,9 @@ use super::verdict::{Verdict, Word, errors};
 use crate::args::{Backtrace, DetectionOptions, MessageFormat};
 use crate::collect::{CollectOptions, Collector};
 use crate::error::Error;
-use crate::model::{Gap, RunReport, TestId, TestReport};
+use crate::model::{Finding, Gap, RunReport, TestId, TestReport};
 use crate::outcome::Outcome;
-use crate::plan::Project;
-use crate::render::human::{self, HumanOptions};
+use crate::plan::SourceDirectories;
 
 /// What the reporter is told about how to tell.
 #[derive(Debug, Clone, Copy)]
@@ -53,14 +52,16 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// A reporter for the project.
+    /// A reporter for the project with these sources.
     #[must_use]
-    pub fn new(telling: Telling, project: &Project) -> Self {
+    pub fn new(telling: Telling, sources: SourceDirectories) -> Self {
         Self {
             telling,
             collector: Collector::new(CollectOptions {
-                workspace_root: project.workspace_root.clone(),
-                package_dirs: project.package_dirs.clone(),
+                workspace_root: sources.workspace_root,
+                package_dirs: sources.package_dirs,
+                dependency_dirs: sources.dependency_dirs,
+                rust_src: sources.rust_src,
             }),
             tally: Tally::default(),
             failing: Vec::new(),
@@ -74,6 +75,9 @@ impl Reporter {
     /// # Errors
     /// If the output is closed.
     pub fn starting(&mut self, suite: &Suite) -> Result<(), Error> {
+        if suite.cases.is_empty() && !suite.doctests.is_empty() {
+            return Ok(());
+        }
         let mut text = format!(
             "{} {} across {}",
             status::label("Starting", status::good()),
@@ -84,7 +88,7 @@ impl Reporter {
             text.push_str(&format!(" ({} ignored)", suite.ignored.len()));
         }
         say(&text)?;
-        for id in &suite.ignored {
+        for _ in &suite.ignored {
             self.tally.count(Word::Ignored);
         }
         Ok(())
@@ -125,7 +129,7 @@ impl Reporter {
         let line = status::line(word, Some(executed.ended.elapsed), &id);
         self.tell_line(word, &line, &remarks)?;
         if let Some(crash) = &report.crash {
-            say(&human::render_crash(crash, &self.human_options()))?;
+            say(&status::remark(&crash.title))?;
         }
         if verdict != Verdict::Passed && !executed.output.trim().is_empty() {
             say(&status::output(&id, &executed.output))?;
@@ -137,7 +141,12 @@ impl Reporter {
     ///
     /// # Errors
     /// If what they found cannot be read, or the output is closed.
-    pub fn doctests(&mut self, package: &str, doctests: &Doctests) -> Result<(), Error> {
+    pub fn doctests(
+        &mut self,
+        package: &str,
+        doctests: &Doctests,
+        show_output: bool,
+    ) -> Result<(), Error> {
         let id = |name: &str| TestId {
             package: package.to_owned(),
             binary: "doctest".to_owned(),
@@ -157,24 +166,21 @@ impl Reporter {
                 DoctestResult::Failed => Word::Fail,
                 DoctestResult::Ignored => Word::Ignored,
             };
-            self.tell_doctest(&id(name), word, report.as_ref())?;
+            self.tell_doctest(&id(name), word)?;
         }
         for (name, report) in &reports {
             let word = Word::of(Verdict::Passed, Some(report));
             if word != Word::Pass {
-                self.tell_doctest(&id(name), word, Some(report))?;
+                self.tell_doctest(&id(name), word)?;
             }
         }
         let failed = !doctests.ended.status.success();
-        if failed {
-            if doctests
-                .results
-                .iter()
-                .all(|(_, result)| *result != DoctestResult::Failed)
-            {
-                // rustdoc itself failed, or was stopped.
-                self.tell_doctest(&id(""), Word::Fail, None)?;
-            }
+        let told = |(_, result): &(String, DoctestResult)| *result == DoctestResult::Failed;
+        if failed && !doctests.results.iter().any(told) {
+            // rustdoc itself failed, or was stopped.
+            self.tell_doctest(&id(""), Word::Fail)?;
+        }
+        if failed || show_output {
             say(&status::output(&id(""), &doctests.output))?;
         }
         Ok(())
@@ -187,11 +193,10 @@ impl Reporter {
     pub fn finish(mut self, planned: usize, stopped: Option<StopReason>) -> Result<Outcome, Error> {
         let started = self.tally.run() as usize;
         self.tally.not_run = planned.saturating_sub(started) as u64;
-        let options = self.human_options();
         let mut report = self.collector.finish();
         report.gaps.append(&mut self.gaps);
         for finding in &report.findings {
-            say(&format!("\n{}", human::render(finding, &options)))?;
+            say(&format!("\n{}", headline(finding)))?;
         }
         let text = status::summary(
             &self.tally,
@@ -211,13 +216,12 @@ impl Reporter {
     /// If what it found cannot be read, or the output is closed.
     pub fn program(mut self, id: &TestId, wire_dir: &Path) -> Result<Outcome, Error> {
         let report = self.collect(id, wire_dir)?;
-        let options = self.human_options();
         if let Some(crash) = &report.crash {
-            say(&human::render_crash(crash, &options))?;
+            say(&status::remark(&crash.title))?;
         }
         let run = self.collector.finish();
         for finding in &run.findings {
-            say(&format!("\n{}", human::render(finding, &options)))?;
+            say(&format!("\n{}", headline(finding)))?;
         }
         if !run.findings.is_empty() {
             say(&format!(
@@ -232,14 +236,6 @@ impl Reporter {
         })
     }
 
-    fn human_options(&self) -> HumanOptions {
-        HumanOptions {
-            color: anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
-            width: 100,
-            backtrace_full: self.telling.backtrace == Backtrace::Full,
-        }
-    }
-
     fn collect(&mut self, id: &TestId, wire_dir: &Path) -> Result<TestReport, Error> {
         self.collector
             .add_test(id, wire_dir)
@@ -249,12 +245,7 @@ impl Reporter {
             })
     }
 
-    fn tell_doctest(
-        &mut self,
-        id: &TestId,
-        word: Word,
-        report: Option<&TestReport>,
-    ) -> Result<(), Error> {
+    fn tell_doctest(&mut self, id: &TestId, word: Word) -> Result<(), Error> {
         self.tally.count(word);
         self.tell_line(word, &status::line(word, None, id), &[])
     }
@@ -290,6 +281,18 @@ fn outcome(tally: &Tally, report: &RunReport, stopped: Option<StopReason>) -> Ou
         None if tally.run() == 0 => Outcome::NoTests,
         None => Outcome::Clean,
     }
+}
+
+/// Code, title and place of a finding.
+fn headline(finding: &Finding) -> String {
+    let mut text = format!("[{}]: {}", finding.code(), finding.title);
+    if let Some(place) = finding.primary().and_then(|frame| frame.place.as_ref()) {
+        text.push_str(&format!(
+            "\n  --> {}:{}:{}",
+            place.shown, place.line, place.column
+        ));
+    }
+    text
 }
 
 /// A line for people.

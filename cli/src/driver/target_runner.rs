@@ -10,7 +10,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::process::{Cause, Group, Stop, supervise};
 use super::{doctest, env, execute, record, watch};
 use crate::error::Error;
 use crate::outcome::Outcome;
-use crate::plan::Project;
+use crate::plan::SourceDirectories;
 
 /// Runs, or notes, the program. Returns the exit code.
 #[must_use]
@@ -47,22 +47,14 @@ fn dispatch(args: Vec<OsString>) -> Result<Outcome, Error> {
     if let Some(dir) = std::env::var_os(env::DOCTEST_DIR) {
         return doctest(program, args, &runner, Path::new(&dir));
     }
-    let project: Vec<PathBuf> = read_json(env::PROJECT)?;
-    let (root, packages) = project.split_first().map_or_else(
-        || (PathBuf::new(), Vec::new()),
-        |(root, packages)| (root.clone(), packages.to_vec()),
-    );
-    let project = Project {
-        workspace_root: root,
-        package_dirs: packages,
-        target_dir: PathBuf::new(),
-        build_dir: None,
-    };
+    let sources =
+        std::env::var_os(env::PROJECT).ok_or(Error::WrapperOutsideRun { name: env::PROJECT })?;
+    let sources = SourceDirectories::load(Path::new(&sources))?;
     let mut command = command(program, args, &runner);
     watch::watch(
         &mut command,
         Path::new(program),
-        &project,
+        sources,
         &watch::Settings::default(),
     )
 }

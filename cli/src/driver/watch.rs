@@ -17,7 +17,7 @@ use crate::args::{Backtrace, MessageFormat};
 use crate::error::Error;
 use crate::model::TestId;
 use crate::outcome::Outcome;
-use crate::plan::Project;
+use crate::plan::SourceDirectories;
 
 /// How to watch.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ impl Default for Settings {
 pub fn watch(
     command: &mut Command,
     program: &Path,
-    project: &Project,
+    sources: SourceDirectories,
     settings: &Settings,
 ) -> Result<Outcome, Error> {
     let scratch = scratch::create(&std::env::temp_dir())?;
@@ -79,7 +79,7 @@ pub fn watch(
         binary: name,
         name: String::new(),
     };
-    let mut reporter = Reporter::new(settings.telling, project);
+    let reporter = Reporter::new(settings.telling, sources);
     let outcome = reporter.program(&id, &wire_dir)?;
     match (exit_code(ended.status), outcome) {
         (0, outcome) => Ok(outcome),

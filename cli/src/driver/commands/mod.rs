@@ -33,7 +33,7 @@ fn plan(build: &BuildOptions) -> Result<Plan, Error> {
         // The work goes on where nobody reads of it.
         let _ = say(&format!(
             "{} {text}",
-            status::label("Preparing", status::good())
+            status::label("leakcheck", status::good())
         ));
     })
 }

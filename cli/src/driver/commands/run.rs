@@ -20,5 +20,10 @@ pub(super) fn run(args: &RunArgs) -> Result<Outcome, Error> {
         telling: Telling::new(&args.detection, true),
         grace: args.detection.grace,
     };
-    watch(&mut command, &call.program, &plan.project, &settings)
+    watch(
+        &mut command,
+        &call.program,
+        plan.project.sources.clone(),
+        &settings,
+    )
 }

@@ -22,7 +22,7 @@ use crate::plan::Plan;
 
 pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
     let plan = super::plan(&args.build)?;
-    let origins = cargo::build_tests(&plan, args)?;
+    let built = cargo::build_tests(&plan, args)?;
     if args.no_run {
         return Ok(Outcome::Clean);
     }
@@ -54,9 +54,15 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
         output: OutputMode::Captured,
     };
 
-    let suite = Suite::list(calls, &origins, &binary_args, scratch.path(), &conditions)?;
+    let suite = Suite::list(
+        calls,
+        &built.origins,
+        &binary_args,
+        scratch.path(),
+        &conditions,
+    )?;
     let telling = Telling::new(&args.detection, args.build.verbosity.quiet);
-    let mut reporter = Reporter::new(telling, &plan.project);
+    let mut reporter = Reporter::new(telling, built.sources);
     for binary in suite
         .binaries()
         .iter()
@@ -70,7 +76,11 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
     }
     reporter.starting(&suite)?;
 
-    let mut threads = args.runner.test_threads.or(binary_args.threads);
+    let mut threads = args
+        .runner
+        .test_threads
+        .or(binary_args.threads)
+        .or_else(|| threads_of_environment(&plan));
     if no_capture {
         conditions.output = match args.detection.message_format {
             MessageFormat::Human => OutputMode::Live,
@@ -104,11 +114,17 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
             .environment
             .get("CARGO_PKG_NAME")
             .map(|name| name.to_string_lossy());
-        reporter.doctests(&package.unwrap_or_default(), &doctests)?;
+        reporter.doctests(&package.unwrap_or_default(), &doctests, no_capture)?;
         remove(&own)?;
     }
     drop(handler);
     reporter.finish(suite.cases.len(), stop.reason())
+}
+
+/// libtest's own variable.
+fn threads_of_environment(plan: &Plan) -> Option<u32> {
+    let threads = plan.user.get("RUST_TEST_THREADS")?.to_str()?.parse().ok()?;
+    (threads > 0).then_some(threads)
 }
 
 /// Lets the binaries answer `--list` or `--help` themselves.
