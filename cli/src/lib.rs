@@ -5,6 +5,7 @@
 //! - [`driver`]: cargo, the compiler wrappers, the runner;
 //! - [`symbolize`]: names for addresses; [`collect`]: findings from what the
 //!   tested processes wrote; [`model`]: what a finding is;
+//! - [`render`]: findings as text; [`explain`]: the long text of each code;
 //! - [`error`]: why there is no verdict;
 //! - [`outcome`]: every way a run can end, and its exit code;
 //! - [`runtime`]: the embedded runtime object;
@@ -15,9 +16,11 @@ pub mod args;
 pub mod collect;
 pub mod driver;
 pub mod error;
+pub mod explain;
 pub mod model;
 pub mod outcome;
 pub mod plan;
+pub mod render;
 pub mod runtime;
 pub mod symbolize;
 pub mod sysroot;

@@ -8,7 +8,7 @@ use super::finding::{Finding, Thread};
 use super::frame::Stack;
 
 /// A test, as `package::binary$name` in other runners.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct TestId {
     /// The package.
     pub package: String,

@@ -1,0 +1,214 @@
+//! Which places a report shows in the source, and what it says at each.
+
+use leakcheck::report::kind::Kind;
+use leakcheck::report::wire::AccessOp;
+
+use super::snippet::Mark;
+use crate::collect::words::access_phrase;
+use crate::model::{
+    Access, Crash, Finding, Leg, LockName, Memory, Place, Role, Shape, Stack, Wait, WaitFor,
+};
+
+/// The marks of a finding, the most important first.
+pub fn marks(finding: &Finding) -> Vec<Mark> {
+    match finding.kind {
+        Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
+            race_marks(finding)
+        }
+        Kind::LeakedThread => leaked_marks(finding),
+        Kind::Deadlock => deadlock_marks(finding),
+    }
+}
+
+/// The mark of a crash.
+pub fn crash_marks(crash: &Crash) -> Vec<Mark> {
+    let place = place(&crash.stack);
+    place
+        .map(|place| Mark {
+            place,
+            label: "it was here".to_owned(),
+            primary: true,
+        })
+        .into_iter()
+        .collect()
+}
+
+/// The number that a leg of a finding goes by: the accesses of a race in the
+/// order of time, the threads of a cycle in the order of the cycle.
+pub fn number(finding: &Finding, leg: usize) -> usize {
+    match finding.kind {
+        Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
+            finding.legs.len() - leg
+        }
+        Kind::LeakedThread | Kind::Deadlock => leg + 1,
+    }
+}
+
+fn place(stack: &Stack) -> Option<Place> {
+    stack.primary()?.place.clone()
+}
+
+fn mark(stack: &Stack, label: String, primary: bool) -> Option<Mark> {
+    Some(Mark {
+        place: place(stack)?,
+        label,
+        primary,
+    })
+}
+
+/// What a leg of a race does.
+pub fn race_label(finding: &Finding, at: usize, leg: &Leg) -> String {
+    let number = number(finding, at);
+    let Role::Access(access) = leg.role else {
+        return format!("({number}) {}", leg.thread.label.text());
+    };
+    let what = access_phrase(access, &leg.thread.label, sizes_differ(finding));
+    let through = through(&leg.stack);
+    // Only the later one can be said not to come after.
+    let order = if at == 0 && finding.legs.len() == 2 {
+        ", not ordered after (1)"
+    } else {
+        ""
+    };
+    format!("({number}) {what}{through}{order}")
+}
+
+/// The dependency that does the access for the user's frame.
+fn through(stack: &Stack) -> String {
+    if !stack.has_user_frame() {
+        return String::new();
+    }
+    let through = stack
+        .dependency_on_top()
+        .and_then(|frame| frame.function.rust_crate());
+    through
+        .map(|krate| format!(" in `{krate}`"))
+        .unwrap_or_default()
+}
+
+fn sizes_differ(finding: &Finding) -> bool {
+    let sizes: Vec<u64> = finding
+        .legs
+        .iter()
+        .filter_map(|leg| match leg.role {
+            Role::Access(Access {
+                op: AccessOp::Read | AccessOp::Write,
+                size,
+                ..
+            }) => Some(size),
+            Role::Access(_) | Role::Leaked | Role::Stuck => None,
+        })
+        .collect();
+    sizes.windows(2).any(|pair| pair[0] != pair[1])
+}
+
+fn race_marks(finding: &Finding) -> Vec<Mark> {
+    let mut marks: Vec<Mark> = finding
+        .legs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, leg)| mark(&leg.stack, race_label(finding, at, leg), at == 0))
+        .collect();
+    if let Some(Memory::Heap {
+        thread, allocated, ..
+    }) = &finding.memory
+        && allocated.has_user_frame()
+    {
+        let label = format!("allocated here by {}", thread.text());
+        marks.extend(mark(allocated, label, false));
+    }
+    marks
+}
+
+fn leaked_marks(finding: &Finding) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for leg in &finding.legs {
+        let what = leg.wait.as_ref().map_or_else(
+            || "it is here".to_owned(),
+            |wait| format!("it {} here{}", wait_phrase(wait), since(wait)),
+        );
+        // Its spawn site tells more than a place inside of std.
+        if leg.stack.has_user_frame() {
+            marks.extend(mark(&leg.stack, what, true));
+        }
+        if let Some(step) = leg.thread.spawned.first() {
+            let label = format!("spawned here by {}", step.by.text());
+            let only = marks.is_empty();
+            marks.extend(mark(&step.at, label, only));
+        }
+        if marks.is_empty() {
+            marks.extend(mark(&leg.stack, "it is here".to_owned(), true));
+        }
+        if let Some(wait) = &leg.wait
+            && let Some(owner) = &wait.owner
+            && wait.what.is_lock()
+        {
+            let label = format!("{} was acquired here by {}", lock_text(wait), owner.text());
+            marks.extend(mark(&wait.acquired, label, false));
+        }
+    }
+    marks
+}
+
+fn deadlock_marks(finding: &Finding) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for (at, leg) in finding.legs.iter().enumerate() {
+        let thread = leg.thread.label.text();
+        let what = leg.wait.as_ref().map_or_else(
+            || "is here".to_owned(),
+            |wait| format!("{} here", wait_phrase(wait)),
+        );
+        let label = match finding.shape {
+            Some(Shape::Own) => format!("{thread} {what}"),
+            Some(Shape::Cycle | Shape::Stuck) | None => {
+                format!("({}) {thread} {what}", number(finding, at))
+            }
+        };
+        marks.extend(mark(&leg.stack, label, true));
+    }
+    for leg in &finding.legs {
+        if let Some(wait) = &leg.wait
+            && let Some(owner) = &wait.owner
+            && wait.what.is_lock()
+        {
+            let label = match finding.shape {
+                Some(Shape::Own) => "it acquired the same lock here".to_owned(),
+                Some(Shape::Cycle | Shape::Stuck) | None => {
+                    format!("{} acquired {} here", owner.text(), lock_text(wait))
+                }
+            };
+            marks.extend(mark(&wait.acquired, label, false));
+        }
+    }
+    marks
+}
+
+fn lock_text(wait: &Wait) -> String {
+    wait.lock
+        .as_ref()
+        .map_or_else(|| "the lock".to_owned(), LockName::text)
+}
+
+/// What a thread does after its name, with the object where it has a name:
+/// ``waits to lock a mutex: lock A``.
+pub fn wait_phrase(wait: &Wait) -> String {
+    match (&wait.lock, wait.what, &wait.owner) {
+        (Some(name), WaitFor::Mutex, _) => format!("waits for {}", name.text()),
+        (Some(name), WaitFor::RwLockRead, _) => format!("waits to read {}", name.text()),
+        (Some(name), WaitFor::RwLockWrite, _) => format!("waits to write {}", name.text()),
+        (_, WaitFor::Join, Some(owner)) => format!("waits for {} to end", owner.text()),
+        (_, what, _) => what.phrase().to_owned(),
+    }
+}
+
+/// `, for 1.2 s`; nothing for what does not wait or waits since now.
+pub fn since(wait: &Wait) -> String {
+    if wait.what == WaitFor::Running || wait.for_ms < 100 {
+        return String::new();
+    }
+    format!(
+        ", for {}.{} s",
+        wait.for_ms / 1000,
+        wait.for_ms % 1000 / 100
+    )
+}

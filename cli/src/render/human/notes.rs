@@ -1,0 +1,299 @@
+//! The lines under the source: stacks, spawners, locks, memory, tests.
+
+use leakcheck::report::kind::{Certainty, Kind};
+
+use super::HumanOptions;
+use super::marks::{number, race_label};
+use crate::model::frame::Line;
+use crate::model::{
+    Crash, Finding, Frame, HeldLock, Leg, Memory, Role, Shape, Stack, Thread, Wait, WaitFor,
+};
+
+/// Tests named at most in a folded report.
+const MAX_TESTS: usize = 5;
+
+/// A function name is padded up to here, so that places are in a column.
+const MAX_COLUMN: usize = 48;
+
+/// A line under the source, possibly of several lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A fact.
+    Note(String),
+    /// What to do.
+    Help(String),
+}
+
+/// All notes of a finding.
+pub fn notes(finding: &Finding, options: &HumanOptions) -> Vec<Note> {
+    let mut notes = Vec::new();
+    notes.extend(cycle(finding).map(Note::Note));
+    for at in leg_order(finding) {
+        notes.push(Note::Note(leg_note(finding, at, options)));
+    }
+    notes.extend(memory_note(finding, options).map(Note::Note));
+    notes.extend(finding.by_design.clone().map(Note::Note));
+    notes.push(Note::Note(seen(finding, options)));
+    notes.extend(finding.help.iter().cloned().map(Note::Help));
+    notes.push(Note::Note(format!(
+        "{}, more by `leakcheck explain {}`",
+        finding.fingerprint,
+        finding.code()
+    )));
+    notes
+}
+
+/// The notes of a crash.
+pub fn crash_notes(crash: &Crash, options: &HumanOptions) -> Vec<Note> {
+    let mut text = format!("{}:", crash.thread.label.text());
+    push_stack(&mut text, &crash.stack, options);
+    push_spawn(&mut text, &crash.thread, options);
+    let mut notes = vec![Note::Note(text)];
+    notes.extend(crash.help.clone().map(Note::Help));
+    notes
+}
+
+/// The legs by their numbers.
+fn leg_order(finding: &Finding) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..finding.legs.len()).collect();
+    order.sort_by_key(|at| number(finding, *at));
+    order
+}
+
+/// A leg: its thread, stack, spawner, locks.
+fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
+    let leg = &finding.legs[at];
+    let head = match leg.role {
+        Role::Access(_) | Role::Stuck if finding.legs.len() > 1 => {
+            format!("({}) ", number(finding, at))
+        }
+        Role::Access(_) | Role::Stuck | Role::Leaked => String::new(),
+    };
+    let mut text = format!("{head}{}", leg.thread.label.text());
+    if leg.thread.finished {
+        text.push_str(", ended since");
+    }
+    if leg.stack.is_empty() {
+        text = match leg.role {
+            Role::Access(_) => format!(
+                "{}: its stack had left the history",
+                race_label(finding, at, leg).trim_end_matches(", not ordered after (1)")
+            ),
+            Role::Leaked | Role::Stuck => format!("{text}: its stack could not be taken"),
+        };
+    } else {
+        text.push(':');
+        push_stack(&mut text, &leg.stack, options);
+    }
+    push_spawn(&mut text, &leg.thread, options);
+    push_locks(&mut text, leg);
+    text
+}
+
+/// The frames, one a line, indented under the note's first line.
+fn push_stack(text: &mut String, stack: &Stack, options: &HumanOptions) {
+    let lines = if options.backtrace_full {
+        stack.frames().iter().map(Line::Frame).collect()
+    } else {
+        stack.folded()
+    };
+    let column = lines
+        .iter()
+        .filter_map(|line| match line {
+            Line::Frame(frame) => Some(name(frame, options).chars().count()),
+            Line::Hidden(_) => None,
+        })
+        .max()
+        .unwrap_or(0)
+        .min(MAX_COLUMN);
+    for line in lines {
+        match line {
+            Line::Frame(frame) => {
+                let place = frame.place.as_ref().map(|place| place.text());
+                let name = name(frame, options);
+                let line = match place {
+                    Some(place) => format!("\n  {name:column$}  {place}"),
+                    None => format!("\n  {name}"),
+                };
+                text.push_str(&line);
+            }
+            Line::Hidden(count) => {
+                let frames = if count == 1 { "frame" } else { "frames" };
+                text.push_str(&format!("\n  … {count} {frames} of libraries"));
+            }
+        }
+    }
+}
+
+fn name(frame: &Frame, options: &HumanOptions) -> String {
+    let function = &frame.function;
+    if !options.backtrace_full {
+        return function.short().to_owned();
+    }
+    let inlined = if frame.inlined { " (inlined)" } else { "" };
+    format!("{}{inlined}", function.full())
+}
+
+/// Who spawned the thread, who spawned that one.
+fn push_spawn(text: &mut String, thread: &Thread, options: &HumanOptions) {
+    for (at, step) in thread.spawned.iter().enumerate() {
+        let which = if at == 0 {
+            "spawned by"
+        } else {
+            "which was spawned by"
+        };
+        text.push_str(&format!("\n{which} {}", step.by.text()));
+        if step.at.is_empty() {
+            continue;
+        }
+        text.push(':');
+        push_stack(text, &step.at, options);
+    }
+}
+
+fn push_locks(text: &mut String, leg: &Leg) {
+    for lock in &leg.locks {
+        text.push_str(&format!("\n{}", holding(lock)));
+    }
+}
+
+fn holding(lock: &HeldLock) -> String {
+    let shared = if lock.shared { " for reading" } else { "" };
+    let at = at(&lock.acquired)
+        .map(|place| format!(", acquired at {place}"))
+        .unwrap_or_default();
+    format!("holds {}{shared}{at}", lock.name.text())
+}
+
+fn at(stack: &Stack) -> Option<String> {
+    stack.primary()?.place.as_ref().map(|place| place.text())
+}
+
+/// The cycle, each line an owner and who waits for it.
+fn cycle(finding: &Finding) -> Option<String> {
+    if finding.shape != Some(Shape::Cycle) {
+        return None;
+    }
+    let mut text = "wait cycle, owner → waiter:".to_owned();
+    for (at_leg, leg) in finding.legs.iter().enumerate() {
+        let next = &finding.legs[(at_leg + 1) % finding.legs.len()];
+        let wait = leg.wait.as_ref()?;
+        text.push_str(&format!(
+            "\n  {} → {}: {}",
+            next.thread.label.text(),
+            leg.thread.label.text(),
+            edge(wait, leg)
+        ));
+    }
+    Some(text)
+}
+
+/// What is owned and wanted, and where each.
+fn edge(wait: &Wait, leg: &Leg) -> String {
+    let object = match (&wait.lock, wait.what) {
+        (Some(name), _) => name.text(),
+        (None, WaitFor::Join) => "its end".to_owned(),
+        (None, WaitFor::ChannelRecv | WaitFor::ChannelSelect) => "a message from it".to_owned(),
+        (None, WaitFor::ChannelSend) => "room in its channel".to_owned(),
+        (None, WaitFor::Once) => "its initialisation".to_owned(),
+        (None, WaitFor::Condvar | WaitFor::Park) => "a wake-up".to_owned(),
+        (None, _) => "what it holds".to_owned(),
+    };
+    let acquired = at(&wait.acquired).map(|place| format!(", acquired at {place}"));
+    let wanted = at(&leg.stack).map(|place| format!(", wanted at {place}"));
+    format!(
+        "{object}{}{}",
+        acquired.unwrap_or_default(),
+        wanted.unwrap_or_default()
+    )
+}
+
+fn memory_note(finding: &Finding, options: &HumanOptions) -> Option<String> {
+    match finding.memory.as_ref()? {
+        Memory::Static { name, ty, part } => {
+            let ty = ty.as_ref().map(|ty| format!(" is a static of type `{ty}`"));
+            let part = part.map(|(first, size)| {
+                let bytes = if size == 1 { "byte" } else { "bytes" };
+                format!("{size} {bytes} from byte {first} on")
+            });
+            match (ty, part) {
+                (None, None) => None,
+                (Some(ty), None) => Some(format!("`{name}`{ty}")),
+                (None, Some(part)) => Some(format!("accessed in `{name}`: {part}")),
+                (Some(ty), Some(part)) => Some(format!("`{name}`{ty}, accessed: {part}")),
+            }
+        }
+        Memory::Heap {
+            ty,
+            offset,
+            size,
+            thread,
+            allocated,
+        } => {
+            let ty = ty
+                .as_ref()
+                .map(|ty| format!(" of a `{ty}`"))
+                .unwrap_or_default();
+            let mut text = format!(
+                "the memory is byte {offset} of a heap block of {size} bytes{ty}, allocated by {}",
+                thread.text()
+            );
+            if !allocated.is_empty() {
+                text.push(':');
+                push_stack(&mut text, allocated, options);
+            }
+            Some(text)
+        }
+        Memory::Stack { thread, function } => Some(match function {
+            Some(function) => {
+                format!(
+                    "the memory is in the frame of `{function}`, on the stack of {}",
+                    thread.text()
+                )
+            }
+            None => format!("the memory is on the stack of {}", thread.text()),
+        }),
+        Memory::ThreadLocal { .. } | Memory::Mapped | Memory::Unknown => None,
+    }
+}
+
+/// How sure it is, how often it was seen, and where.
+fn seen(finding: &Finding, options: &HumanOptions) -> String {
+    let certainty = match (finding.kind, finding.certainty) {
+        (Kind::Deadlock, Certainty::Proved) => "proved: these threads can never run again",
+        (_, Certainty::Proved) => "proved",
+        (_, Certainty::Observed) => "observed",
+        (_, Certainty::Potential) => "potential: it did not happen in this run",
+    };
+    let fatal = if finding.fatal {
+        "; the test was ended there"
+    } else {
+        ""
+    };
+    let times = match finding.seen.count {
+        0 | 1 => String::new(),
+        count => format!(" {count} times"),
+    };
+    let tests: Vec<String> = finding
+        .seen
+        .tests
+        .iter()
+        .map(|test| format!("`{test}`"))
+        .collect();
+    let named: &[String] = if options.backtrace_full {
+        &tests
+    } else {
+        &tests[..tests.len().min(MAX_TESTS)]
+    };
+    let more = tests.len() - named.len();
+    let places = match (tests.len(), more) {
+        (0, _) => String::new(),
+        (1, _) => format!(" in {}", tests[0]),
+        (count, 0) => format!(" in {count} tests: {}", named.join(", ")),
+        (count, more) => format!(" in {count} tests: {} and {more} more", named.join(", ")),
+    };
+    match certainty.split_once(": ") {
+        Some((word, rest)) => format!("{word}{times}{places}: {rest}{fatal}"),
+        None => format!("{certainty}{times}{places}{fatal}"),
+    }
+}
