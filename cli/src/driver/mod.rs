@@ -31,6 +31,7 @@ pub mod signals;
 pub mod status;
 pub mod suite;
 pub mod target_runner;
+pub mod teller;
 pub mod verdict;
 pub mod watch;
 pub mod wrapper;

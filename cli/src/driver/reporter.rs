@@ -1,54 +1,29 @@
-//! Tells the run: text for people on standard error, and for machines one JSON
-//! object a line on standard output.
+//! Follows a run from test to test and tells it.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::doctest::{DoctestResult, Doctests};
 use super::process::StopReason;
 use super::runner::Finished;
 use super::status::{self, Tally};
 use super::suite::Suite;
+use super::teller::{Teller, Telling, say};
 use super::verdict::{Verdict, Word, errors};
-use crate::args::{Backtrace, DetectionOptions, MessageFormat};
 use crate::collect::{CollectOptions, Collector};
 use crate::error::Error;
-use crate::model::{Finding, Gap, RunReport, TestId, TestReport};
+use crate::model::{Gap, RunReport, TestId, TestReport};
 use crate::outcome::Outcome;
 use crate::plan::SourceDirectories;
-
-/// What the reporter is told about how to tell.
-#[derive(Debug, Clone, Copy)]
-pub struct Telling {
-    /// For people or for machines too.
-    pub format: MessageFormat,
-    /// Which frames.
-    pub backtrace: Backtrace,
-    /// Leave out lines of tests that passed.
-    pub quiet: bool,
-}
-
-impl Telling {
-    /// From the command line.
-    #[must_use]
-    pub const fn new(detection: &DetectionOptions, quiet: bool) -> Self {
-        Self {
-            format: detection.message_format,
-            backtrace: detection.backtrace,
-            quiet,
-        }
-    }
-}
+use crate::render::json::TestCounts;
 
 /// The reporter of one run.
 pub struct Reporter {
-    telling: Telling,
+    teller: Teller,
     collector: Collector,
     tally: Tally,
     failing: Vec<String>,
     gaps: Vec<Gap>,
-    start: Instant,
 }
 
 impl Reporter {
@@ -56,7 +31,7 @@ impl Reporter {
     #[must_use]
     pub fn new(telling: Telling, sources: SourceDirectories) -> Self {
         Self {
-            telling,
+            teller: Teller::new(telling),
             collector: Collector::new(CollectOptions {
                 workspace_root: sources.workspace_root,
                 package_dirs: sources.package_dirs,
@@ -66,7 +41,6 @@ impl Reporter {
             tally: Tally::default(),
             failing: Vec::new(),
             gaps: Vec::new(),
-            start: Instant::now(),
         }
     }
 
@@ -88,8 +62,9 @@ impl Reporter {
             text.push_str(&format!(" ({} ignored)", suite.ignored.len()));
         }
         say(&text)?;
-        for _ in &suite.ignored {
+        for id in &suite.ignored {
             self.tally.count(Word::Ignored);
+            self.teller.test(id, Word::Ignored, Duration::ZERO, None)?;
         }
         Ok(())
     }
@@ -120,6 +95,8 @@ impl Reporter {
         let verdict = Verdict::new(&executed.ended, limit, last_word, report.stuck);
         let word = Word::of(verdict, Some(&report));
         self.tally.count(word);
+        self.teller
+            .test(&id, word, executed.ended.elapsed, Some(&report))?;
 
         let mut remarks: Vec<String> = verdict.reason().into_iter().collect();
         match errors(&report.findings).count() {
@@ -129,7 +106,7 @@ impl Reporter {
         let line = status::line(word, Some(executed.ended.elapsed), &id);
         self.tell_line(word, &line, &remarks)?;
         if let Some(crash) = &report.crash {
-            say(&status::remark(&crash.title))?;
+            self.teller.crash(crash)?;
         }
         if verdict != Verdict::Passed && !executed.output.trim().is_empty() {
             say(&status::output(&id, &executed.output))?;
@@ -166,19 +143,19 @@ impl Reporter {
                 DoctestResult::Failed => Word::Fail,
                 DoctestResult::Ignored => Word::Ignored,
             };
-            self.tell_doctest(&id(name), word)?;
+            self.tell_doctest(&id(name), word, report.as_ref())?;
         }
         for (name, report) in &reports {
             let word = Word::of(Verdict::Passed, Some(report));
             if word != Word::Pass {
-                self.tell_doctest(&id(name), word)?;
+                self.tell_doctest(&id(name), word, Some(report))?;
             }
         }
         let failed = !doctests.ended.status.success();
         let told = |(_, result): &(String, DoctestResult)| *result == DoctestResult::Failed;
         if failed && !doctests.results.iter().any(told) {
             // rustdoc itself failed, or was stopped.
-            self.tell_doctest(&id(""), Word::Fail)?;
+            self.tell_doctest(&id(""), Word::Fail, None)?;
         }
         if failed || show_output {
             say(&status::output(&id(""), &doctests.output))?;
@@ -195,45 +172,61 @@ impl Reporter {
         self.tally.not_run = planned.saturating_sub(started) as u64;
         let mut report = self.collector.finish();
         report.gaps.append(&mut self.gaps);
-        for finding in &report.findings {
-            say(&format!("\n{}", headline(finding)))?;
-        }
+        self.teller.findings(&report.findings)?;
         let text = status::summary(
             &self.tally,
-            self.start.elapsed(),
+            self.teller.elapsed(),
             &report,
             stopped,
             &self.failing,
         );
         say(text.trim_end())?;
         let outcome = outcome(&self.tally, &report, stopped);
+        let counts = TestCounts {
+            run: self.tally.run(),
+            passed: self.tally.of(Word::Pass),
+            failed: self.tally.failed(),
+            with_findings: self.tally.with_findings(),
+            ignored: self.tally.of(Word::Ignored),
+            not_run: self.tally.not_run,
+        };
+        self.teller.end(counts, &report, outcome)?;
         Ok(outcome)
     }
 
-    /// One program: what was found in it, and the outcome if it succeeded.
+    /// One program that ended with `exit_code`: what was found in it. The
+    /// program's own failure counts more than a finding.
     ///
     /// # Errors
     /// If what it found cannot be read, or the output is closed.
-    pub fn program(mut self, id: &TestId, wire_dir: &Path) -> Result<Outcome, Error> {
+    pub fn program(
+        mut self,
+        id: &TestId,
+        wire_dir: &Path,
+        exit_code: u8,
+    ) -> Result<Outcome, Error> {
         let report = self.collect(id, wire_dir)?;
         if let Some(crash) = &report.crash {
-            say(&status::remark(&crash.title))?;
+            self.teller.crash(crash)?;
         }
-        let run = self.collector.finish();
-        for finding in &run.findings {
-            say(&format!("\n{}", headline(finding)))?;
-        }
+        let mut run = self.collector.finish();
+        run.gaps.append(&mut self.gaps);
+        self.teller.findings(&run.findings)?;
         if !run.findings.is_empty() {
-            say(&format!(
-                "{} {}",
-                status::label("Findings", status::bad()),
-                status::findings(&run.findings)
-            ))?;
+            let label = status::label("Findings", status::bad());
+            say(&format!("{label} {}", status::findings(&run.findings)))?;
         }
-        Ok(match errors(&run.findings).next() {
-            Some(_) => Outcome::Findings,
-            None => Outcome::Clean,
-        })
+        for gap in run.gaps.iter().filter(|_| !self.teller.quiet) {
+            let label = status::label("Not seen", status::warning());
+            say(&format!("{label} {}", gap.text()))?;
+        }
+        let outcome = match (exit_code, errors(&run.findings).next()) {
+            (0, None) => Outcome::Clean,
+            (0, Some(_)) => Outcome::Findings,
+            (code, _) => Outcome::Program(code),
+        };
+        self.teller.end(TestCounts::default(), &run, outcome)?;
+        Ok(outcome)
     }
 
     fn collect(&mut self, id: &TestId, wire_dir: &Path) -> Result<TestReport, Error> {
@@ -245,14 +238,21 @@ impl Reporter {
             })
     }
 
-    fn tell_doctest(&mut self, id: &TestId, word: Word) -> Result<(), Error> {
+    fn tell_doctest(
+        &mut self,
+        id: &TestId,
+        word: Word,
+        report: Option<&TestReport>,
+    ) -> Result<(), Error> {
         self.tally.count(word);
+        // rustdoc tells no times.
+        self.teller.test(id, word, Duration::ZERO, report)?;
         self.tell_line(word, &status::line(word, None, id), &[])
     }
 
     fn tell_line(&mut self, word: Word, line: &str, remarks: &[String]) -> Result<(), Error> {
         match word {
-            Word::Pass | Word::Ignored if self.telling.quiet => return Ok(()),
+            Word::Pass | Word::Ignored if self.teller.quiet => return Ok(()),
             Word::Pass | Word::Ignored | Word::Stopped => {}
             Word::Race
             | Word::Leak
@@ -281,24 +281,4 @@ fn outcome(tally: &Tally, report: &RunReport, stopped: Option<StopReason>) -> Ou
         None if tally.run() == 0 => Outcome::NoTests,
         None => Outcome::Clean,
     }
-}
-
-/// Code, title and place of a finding.
-fn headline(finding: &Finding) -> String {
-    let mut text = format!("[{}]: {}", finding.code(), finding.title);
-    if let Some(place) = finding.primary().and_then(|frame| frame.place.as_ref()) {
-        text.push_str(&format!(
-            "\n  --> {}:{}:{}",
-            place.shown, place.line, place.column
-        ));
-    }
-    text
-}
-
-/// A line for people.
-///
-/// # Errors
-/// If standard error is closed.
-pub fn say(text: &str) -> Result<(), Error> {
-    writeln!(anstream::stderr(), "{text}").map_err(Error::Output)
 }

@@ -9,10 +9,11 @@ use leakcheck::report::wire::{GRACE_ENV, WIRE_DIR_ENV};
 
 use super::execute::spawn;
 use super::process::{Group, Stop, supervise};
-use super::reporter::{Reporter, Telling};
+use super::reporter::Reporter;
 use super::scratch;
 use super::signals::Handler;
 use super::target_runner::exit_code;
+use super::teller::Telling;
 use crate::args::{Backtrace, MessageFormat};
 use crate::error::Error;
 use crate::model::TestId;
@@ -80,9 +81,5 @@ pub fn watch(
         name: String::new(),
     };
     let reporter = Reporter::new(settings.telling, sources);
-    let outcome = reporter.program(&id, &wire_dir)?;
-    match (exit_code(ended.status), outcome) {
-        (0, outcome) => Ok(outcome),
-        (code, _) => Ok(Outcome::Program(code)),
-    }
+    reporter.program(&id, &wire_dir, exit_code(ended.status))
 }

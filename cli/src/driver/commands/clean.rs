@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 
 use crate::args::CleanArgs;
 use crate::driver::env::Environment;
-use crate::driver::reporter::say;
 use crate::driver::status;
+use crate::driver::teller::say;
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::plan::Project;

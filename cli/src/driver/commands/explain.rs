@@ -9,14 +9,13 @@ use crate::error::Error;
 use crate::outcome::Outcome;
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Outcome, Error> {
-    let code = args.code.to_ascii_uppercase();
-    let Some(kind) = Kind::ALL.iter().find(|kind| kind.info().code == code) else {
+    let Some(text) = crate::explain::explain(&args.code) else {
         let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.info().code).collect();
         return Err(Error::UnknownCode {
             code: args.code.clone(),
             known: known.join(", "),
         });
     };
-    writeln!(anstream::stdout(), "{code}: {}", kind.info().name).map_err(Error::Output)?;
+    writeln!(anstream::stdout(), "{}", text.trim_end()).map_err(Error::Output)?;
     Ok(Outcome::Clean)
 }

@@ -7,8 +7,8 @@ mod show_env;
 mod test;
 
 use crate::args::{BuildOptions, Cli, Color, Command};
-use crate::driver::reporter::say;
 use crate::driver::status;
+use crate::driver::teller::say;
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::plan::Plan;

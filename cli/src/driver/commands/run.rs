@@ -2,7 +2,7 @@
 
 use crate::args::RunArgs;
 use crate::driver::execute::command;
-use crate::driver::reporter::Telling;
+use crate::driver::teller::Telling;
 use crate::driver::watch::{Settings, watch};
 use crate::driver::{cargo, scratch};
 use crate::error::Error;
