@@ -13,6 +13,7 @@
 pub mod clock;
 pub mod history;
 pub mod ids;
+pub mod leak;
 pub mod race;
 pub mod report;
 pub mod shadow;

@@ -88,7 +88,11 @@ unsafe extern "C" fn futex(
     let waits = matches!(command, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET);
     let result = match thread.filter(|thread| waits && thread.busy == 0) {
         Some(thread) => {
-            let mask = if command == libc::FUTEX_WAIT { !0 } else { bits };
+            let mask = if command == libc::FUTEX_WAIT {
+                !0
+            } else {
+                bits
+            };
             let blocked = Blocked {
                 call: Call::Futex,
                 addr: word,
@@ -102,17 +106,27 @@ unsafe extern "C" fn futex(
         }
         None => real(),
     };
-    if result < 0 { failed(result) } else { result as i64 }
+    if result < 0 {
+        failed(result)
+    } else {
+        result as i64
+    }
 }
 
 fn wait(thread: &mut Thread, blocked: &Blocked, mask: u32, real: impl Fn() -> isize) -> isize {
     let wait = |until: Option<u64>| {
-        let Some(until) = until else { return Some(real()) };
+        let Some(until) = until else {
+            return Some(real());
+        };
         let until = libc::timespec {
             tv_sec: (until / 1_000_000_000) as i64,
             tv_nsec: (until % 1_000_000_000) as i64,
         };
-        let private = if blocked.private { libc::FUTEX_PRIVATE_FLAG } else { 0 };
+        let private = if blocked.private {
+            libc::FUTEX_PRIVATE_FLAG
+        } else {
+            0
+        };
         let operation = libc::FUTEX_WAIT_BITSET | private;
         let arguments = [
             blocked.addr,

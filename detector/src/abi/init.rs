@@ -3,9 +3,10 @@
 use std::ffi::{CStr, CString, c_char};
 use std::ops::Range;
 
+use super::end;
 use super::thread as threads;
 use crate::registry::{self, Entry};
-use crate::report::wire::{ThreadId, WIRE_DIR_ENV};
+use crate::report::wire::{GRACE_ENV, ThreadId, WIRE_DIR_ENV};
 use crate::rt::sys;
 use crate::rt::thread::set_current;
 use crate::session;
@@ -94,6 +95,9 @@ unsafe extern "C" fn start(
     // SAFETY: the loader passes the environment; std's view of it is not there
     // yet.
     wire::init(unsafe { variable(environment, WIRE_DIR_ENV) });
+    // SAFETY: as above.
+    let grace = unsafe { variable(environment, GRACE_ENV) };
+    end::init(grace.as_deref().and_then(|grace| grace.to_str().ok()));
     let stack = main_stack(&maps.stack);
     let id = registry::next_id();
     registry::add(
@@ -113,6 +117,7 @@ unsafe extern "C" fn start(
     let thread = unsafe { &mut *record };
     thread.stack = stack;
     thread.locals = threads::locals();
+    thread.waiting.runs(sys::thread_id());
     set_current(record);
 }
 

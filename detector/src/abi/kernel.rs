@@ -48,16 +48,29 @@ impl ProcFile {
         let fd = unsafe {
             sys::call(
                 libc::SYS_openat,
-                [libc::AT_FDCWD as usize, name.as_ptr() as usize, flags, 0, 0, 0],
+                [
+                    libc::AT_FDCWD as usize,
+                    name.as_ptr() as usize,
+                    flags,
+                    0,
+                    0,
+                    0,
+                ],
             )
         };
         let fd = usize::try_from(fd).ok()?;
-        let mut file = Self { bytes: [0; 4096], len: 0 };
+        let mut file = Self {
+            bytes: [0; 4096],
+            len: 0,
+        };
         while file.len < file.bytes.len() {
             let rest = &mut file.bytes[file.len..];
             // SAFETY: `rest` is writable.
             let n = unsafe {
-                sys::call(libc::SYS_read, [fd, rest.as_mut_ptr() as usize, rest.len(), 0, 0, 0])
+                sys::call(
+                    libc::SYS_read,
+                    [fd, rest.as_mut_ptr() as usize, rest.len(), 0, 0, 0],
+                )
             };
             match n {
                 n if n > 0 => file.len += n as usize,
@@ -89,7 +102,9 @@ fn task_file(kernel_id: i32, name: &str) -> Option<ProcFile> {
 
 /// The number after `key:` in a status file.
 fn number_after<T>(text: &str, key: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-    let line = text.lines().find(|line| line.strip_prefix(key).is_some_and(|l| l.starts_with(':')))?;
+    let line = text
+        .lines()
+        .find(|line| line.strip_prefix(key).is_some_and(|l| l.starts_with(':')))?;
     parse(line.split_once(':')?.1.trim())
 }
 
@@ -102,7 +117,11 @@ pub fn state(kernel_id: i32) -> Option<State> {
     let count = |key| number_after(text, key, |n| n.parse::<u64>().ok());
     let switches = count("voluntary_ctxt_switches")? + count("nonvoluntary_ctxt_switches")?;
     let call = task_file(kernel_id, "syscall").and_then(|file| parse_call(file.text()));
-    Some(State { sleeps: letter == 'S', switches, call })
+    Some(State {
+        sleeps: letter == 'S',
+        switches,
+        call,
+    })
 }
 
 /// The line of `/proc/PID/syscall`: number, six arguments, stack pointer,
@@ -114,7 +133,11 @@ fn parse_call(line: &str) -> Option<SystemCall> {
     let mut next = || hex.next().flatten();
     let arguments = [next()?, next()?, next()?, next()?];
     let (_, _, _, pc) = (next()?, next()?, next()?, next()?);
-    Some(SystemCall { number, arguments, pc })
+    Some(SystemCall {
+        number,
+        arguments,
+        pc,
+    })
 }
 
 /// The kernel's numbers of all threads of this process.
@@ -124,7 +147,14 @@ pub fn tasks() -> Option<Vec<i32>> {
     let fd = unsafe {
         sys::call(
             libc::SYS_openat,
-            [libc::AT_FDCWD as usize, c"/proc/self/task".as_ptr() as usize, flags, 0, 0, 0],
+            [
+                libc::AT_FDCWD as usize,
+                c"/proc/self/task".as_ptr() as usize,
+                flags,
+                0,
+                0,
+                0,
+            ],
         )
     };
     let fd = usize::try_from(fd).ok()?;
@@ -138,15 +168,25 @@ pub fn tasks() -> Option<Vec<i32>> {
                 [fd, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0],
             )
         };
-        let Ok(n @ 1..) = usize::try_from(n) else { break };
+        let Ok(n @ 1..) = usize::try_from(n) else {
+            break;
+        };
         let mut entries = &buffer[..n];
         // struct linux_dirent64: inode 8, offset 8, length 2, type 1, name.
         while let [_, ..] = entries {
-            let Some(&[low, high]) = entries.get(16..18) else { break };
+            let Some(&[low, high]) = entries.get(16..18) else {
+                break;
+            };
             let length = usize::from(u16::from_le_bytes([low, high]));
-            let Some(entry) = entries.get(19..length) else { break };
+            let Some(entry) = entries.get(19..length) else {
+                break;
+            };
             let name = entry.split(|&byte| byte == 0).next().unwrap_or_default();
-            tasks.extend(std::str::from_utf8(name).ok().and_then(|name| name.parse::<i32>().ok()));
+            tasks.extend(
+                std::str::from_utf8(name)
+                    .ok()
+                    .and_then(|name| name.parse::<i32>().ok()),
+            );
             entries = &entries[length..];
         }
     }
@@ -158,18 +198,19 @@ pub fn tasks() -> Option<Vec<i32>> {
 /// The signals that have a handler: bit n is signal n + 1.
 pub fn handled_signals() -> Option<u64> {
     let status = ProcFile::read("/proc/self/status")?;
-    number_after(status.text(), "SigCgt", |bits| u64::from_str_radix(bits, 16).ok())
-}
-
-/// The name of a thread of this process: at most 15 bytes.
-pub fn name(kernel_id: i32) -> Option<String> {
-    let file = task_file(kernel_id, "comm")?;
-    Some(file.text().trim_end_matches('\n').to_owned())
+    number_after(status.text(), "SigCgt", |bits| {
+        u64::from_str_radix(bits, 16).ok()
+    })
 }
 
 /// What a thread that is not in a wait of ours does, by its system call.
 pub fn waits_on(state: Option<&State>) -> WaitOn {
-    let Some(State { sleeps: true, call: Some(call), .. }) = state else {
+    let Some(State {
+        sleeps: true,
+        call: Some(call),
+        ..
+    }) = state
+    else {
         return WaitOn::Running;
     };
     match call.number {
@@ -184,7 +225,10 @@ pub fn waits_on(state: Option<&State>) -> WaitOn {
 
 /// Now, in nanoseconds of the monotonic clock.
 pub fn now() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: the time is writable.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -198,8 +242,14 @@ pub fn word_at(addr: usize) -> Option<u32> {
 
 /// Copies mapped memory; false if some of it is not mapped.
 pub fn read_memory(addr: usize, out: &mut [u8]) -> bool {
-    let local = libc::iovec { iov_base: out.as_mut_ptr().cast(), iov_len: out.len() };
-    let remote = libc::iovec { iov_base: addr as *mut libc::c_void, iov_len: out.len() };
+    let local = libc::iovec {
+        iov_base: out.as_mut_ptr().cast(),
+        iov_len: out.len(),
+    };
+    let remote = libc::iovec {
+        iov_base: addr as *mut libc::c_void,
+        iov_len: out.len(),
+    };
     // SAFETY: the kernel checks the remote range, and the local one is
     // writable.
     let n = unsafe {
@@ -226,7 +276,10 @@ mod tests {
     fn a_blocked_call_is_parsed() {
         let line = "202 0x7f4f4b5eb503 0x80 0x2 0x0 0x0 0x0 0x7fff0e5d5a98 0x7f4f4b5eb503\n";
         let call = parse_call(line).expect("a call");
-        assert_eq!((call.number, call.arguments[1..].to_vec()), (202, vec![0x80, 2, 0]));
+        assert_eq!(
+            (call.number, call.arguments[1..].to_vec()),
+            (202, vec![0x80, 2, 0])
+        );
         assert_eq!(call.pc, 0x7f4f_4b5e_b503);
         assert_eq!(parse_call("running\n"), None);
     }

@@ -4,18 +4,29 @@
 //! - [`plain`], [`atomic`], [`mem`]: `__tsan_*`, called by instrumented code.
 //! - [`heap`], [`map`], [`strings`]: the C library's memory functions,
 //!   interposed.
-//! - [`init`]: the start of the process; [`thread`]: threads.
+//! - [`init`]: the start of the process; [`end`]: its end; [`thread`]: threads.
+//! - [`futex`]: waits; [`stuck`]: threads that can never run again, from a
+//!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
+//!   [`place`] that they wait in and its [`symbols`].
 //!
 //! A function `__lc_interpose_NAME` becomes the program's `NAME` when the
 //! runtime is made one object (see `exports.txt`); what the runtime itself
 //! calls under that name becomes `__lc_real_NAME` ([`real`]).
 
 pub mod atomic;
+pub mod caller;
+pub mod end;
+pub mod futex;
 pub mod heap;
 pub mod init;
+pub mod kernel;
 pub mod map;
 pub mod mem;
+pub mod place;
 pub mod plain;
 pub mod real;
+pub mod snapshot;
 pub mod strings;
+pub mod stuck;
+pub mod symbols;
 pub mod thread;

@@ -56,7 +56,12 @@ const NAMES: &[(&str, &str, Place)] = &[
 impl Place {
     /// Where a thread waits whose calls have these names, innermost first.
     pub fn of<'a>(names: impl IntoIterator<Item = Option<&'a str>>) -> Self {
-        names.into_iter().take(NEAR).flatten().find_map(Self::of_function).unwrap_or(Self::Unknown)
+        names
+            .into_iter()
+            .take(NEAR)
+            .flatten()
+            .find_map(Self::of_function)
+            .unwrap_or(Self::Unknown)
     }
 
     fn of_function(name: &str) -> Option<Self> {
@@ -102,7 +107,13 @@ mod tests {
     #[test]
     fn what_is_far_down_the_stack_does_not_count() {
         let park = Some("_ZN3std6thread4park17h0123456789abcdefE");
-        assert_eq!(Place::of([None; NEAR].into_iter().chain([park])), Place::Unknown);
-        assert_eq!(Place::of([Some("_ZN4user4main17h0123456789abcdefE")]), Place::Unknown);
+        assert_eq!(
+            Place::of([None; NEAR].into_iter().chain([park])),
+            Place::Unknown
+        );
+        assert_eq!(
+            Place::of([Some("_ZN4user4main17h0123456789abcdefE")]),
+            Place::Unknown
+        );
     }
 }

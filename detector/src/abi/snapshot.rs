@@ -41,7 +41,12 @@ impl Member {
     fn new(record: *const Thread) -> Self {
         // SAFETY: records stay mapped for good; these fields are atomics, or
         // a number that is old at worst.
-        let (waiting, id) = unsafe { (&(*record).waiting, (&raw const (*record).id).read_volatile()) };
+        let (waiting, id) = unsafe {
+            (
+                &(*record).waiting,
+                (&raw const (*record).id).read_volatile(),
+            )
+        };
         let seen = waiting.look();
         Self {
             record,
@@ -59,7 +64,9 @@ impl Member {
 
     /// What it is blocked on, if that does not end by itself.
     pub fn untimed(&self) -> Option<&Seen> {
-        self.seen.as_ref().filter(|seen| seen.blocked.call.is_wait() && !seen.blocked.timed)
+        self.seen
+            .as_ref()
+            .filter(|seen| seen.blocked.call.is_wait() && !seen.blocked.timed)
     }
 
     /// True if it has not gone on since.
@@ -79,7 +86,8 @@ impl Member {
         let Some(seen) = self.seen else { return false };
         let call_fits = state.call.is_none_or(|call| {
             call.number == libc::SYS_futex
-                && (seen.blocked.call != Call::Futex || call.arguments[0] == seen.blocked.addr as u64)
+                && (seen.blocked.call != Call::Futex
+                    || call.arguments[0] == seen.blocked.addr as u64)
         });
         state.sleeps && call_fits
     }
@@ -94,13 +102,18 @@ impl Member {
             let names = self.stack.iter().map(|&pc| symbols::name_of(pc));
             self.place = Place::of(names);
         }
-        let beside = || [addr.wrapping_sub(4), addr.wrapping_add(4)].into_iter().filter(held);
+        let beside = || {
+            [addr.wrapping_sub(4), addr.wrapping_add(4)]
+                .into_iter()
+                .filter(held)
+        };
         self.locks = match (seen.blocked.call, exact, self.place) {
             (Call::Mutex | Call::ReadLock | Call::WriteLock, _, _) => vec![addr],
             (Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io, _, _) => vec![],
-            (Call::Futex, false, _) => {
-                beside().chain([addr]).chain(parked_on(addr, &held)).collect()
-            }
+            (Call::Futex, false, _) => beside()
+                .chain([addr])
+                .chain(parked_on(addr, &held))
+                .collect(),
             (Call::Futex, true, Place::StdMutex | Place::StdRead | Place::StdOnce) => vec![addr],
             (Call::Futex, true, Place::StdWrite) => beside().take(1).collect(),
             (Call::Futex, true, Place::ParkedMutex | Place::ParkedRead | Place::ParkedWrite) => {
@@ -137,7 +150,9 @@ fn parked_on(addr: usize, held: &dyn Fn(&usize) -> bool) -> impl Iterator<Item =
     let mut bytes = [0u8; 2 * NEAR];
     let mut found: Vec<usize> = Vec::new();
     if kernel::read_memory((addr & !7).wrapping_sub(NEAR), &mut bytes) {
-        let words = bytes.chunks_exact(8).filter_map(|word| word.try_into().ok());
+        let words = bytes
+            .chunks_exact(8)
+            .filter_map(|word| word.try_into().ok());
         for word in words.map(usize::from_ne_bytes) {
             let keys = [word, word & !7];
             if let Some(&key) = keys.iter().find(|key| **key > 4096 && held(key))
@@ -160,8 +175,10 @@ impl Snapshot {
             .filter(|record| !std::ptr::eq(*record, absent))
             .map(|record| Member::new(record))
             .collect();
-        let held: Vec<usize> =
-            members.iter().flat_map(|member| member.held.iter().map(|held| held.addr)).collect();
+        let held: Vec<usize> = members
+            .iter()
+            .flat_map(|member| member.held.iter().map(|held| held.addr))
+            .collect();
         for member in &mut members {
             member.find_locks(&held, exact);
         }
@@ -185,15 +202,24 @@ impl Snapshot {
             let state = kernel::state(member.kernel_id)?;
             (member.is_still() && member.sleeps(&state)).then_some(state.switches)
         };
-        let Some(before) = members.iter().map(|m| asleep(m)).collect::<Option<Vec<u64>>>() else {
+        let Some(before) = members
+            .iter()
+            .map(|m| asleep(m))
+            .collect::<Option<Vec<u64>>>()
+        else {
             return false;
         };
-        members.iter().zip(before).all(|(member, switches)| asleep(member) == Some(switches))
+        members
+            .iter()
+            .zip(before)
+            .all(|(member, switches)| asleep(member) == Some(switches))
     }
 
     /// Who owns what the member waits for.
     fn owners(&self, member: &Member) -> Vec<ThreadId> {
-        let &[lock] = &member.locks[..] else { return Vec::new() };
+        let &[lock] = &member.locks[..] else {
+            return Vec::new();
+        };
         let holders = || self.members.iter().filter(|m| m.holds(lock).is_some());
         let exclusive = || {
             // A second claim is one of them out of date: nothing is certain.
@@ -219,11 +245,16 @@ impl Snapshot {
                     /// Of parking_lot: a writer has the lock; readers have it.
                     const WRITER: u32 = 8;
                     let word = kernel::word_at(lock).unwrap_or(0);
-                    if word & WRITER != 0 && word < 16 { exclusive() } else { Vec::new() }
+                    if word & WRITER != 0 && word < 16 {
+                        exclusive()
+                    } else {
+                        Vec::new()
+                    }
                 }
-                Place::ParkedWrite => {
-                    holders().filter(|m| m.id != member.id).map(|m| m.id).collect()
-                }
+                Place::ParkedWrite => holders()
+                    .filter(|m| m.id != member.id)
+                    .map(|m| m.id)
+                    .collect(),
                 Place::Condvar | Place::Park | Place::Unknown => Vec::new(),
             },
             Some(Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io) | None => {
@@ -241,7 +272,9 @@ impl Snapshot {
             Some(_) => self
                 .members
                 .iter()
-                .filter(|m| m.place == Place::StdWrite && m.locks == [lock] && m.untimed().is_some())
+                .filter(|m| {
+                    m.place == Place::StdWrite && m.locks == [lock] && m.untimed().is_some()
+                })
                 .map(|m| m.id)
                 .collect(),
             None => Vec::new(),
@@ -254,12 +287,22 @@ impl Snapshot {
     pub fn graph(&self, others_run: bool, exact: bool) -> WaitGraph {
         let mut graph = WaitGraph::new(others_run);
         for member in &self.members {
-            let Some(seen) = member.untimed() else { continue };
+            let Some(seen) = member.untimed() else {
+                continue;
+            };
             let wakers = match seen.blocked.target {
                 Some(target) => Wakers::All(vec![target]),
                 None => {
-                    let owners = if exact { self.owners(member) } else { self.candidates(member) };
-                    if owners.is_empty() { Wakers::Anyone } else { Wakers::All(owners) }
+                    let owners = if exact {
+                        self.owners(member)
+                    } else {
+                        self.candidates(member)
+                    };
+                    if owners.is_empty() {
+                        Wakers::Anyone
+                    } else {
+                        Wakers::All(owners)
+                    }
                 }
             };
             graph.block(member.id, wakers);
@@ -304,7 +347,9 @@ impl Snapshot {
                 on: member.waits_on(state),
                 for_ms: kernel::now().saturating_sub(since) / 1_000_000,
                 timed: blocked.is_some_and(|blocked| blocked.timed),
-                addr: lock.or(blocked.map(|blocked| blocked.addr)).map(|addr| addr as u64),
+                addr: lock
+                    .or(blocked.map(|blocked| blocked.addr))
+                    .map(|addr| addr as u64),
                 owner,
                 acquired_at,
             }),

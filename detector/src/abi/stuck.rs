@@ -104,16 +104,14 @@ fn all_blocked() -> bool {
 pub fn blocking<R>(thread: &mut Thread, blocked: &Blocked, call: impl FnOnce() -> R) -> R {
     begin_wait(thread, blocked);
     if blocked.call.is_wait() && !blocked.timed {
-        look_for_cycle(thread);
         for ms in SLICES_MS {
-            if !all_blocked() || !possible(thread) {
+            if !all_blocked() || !possible() {
                 break;
             }
             nap(ms);
-            if let Look::Stuck(snapshot) = look(thread, std::ptr::null()) {
-                report_all(thread, &snapshot);
-            }
+            look_from(thread);
         }
+        look_for_cycle(thread);
     }
     let result = call();
     end_wait(thread, blocked);
@@ -128,37 +126,45 @@ pub fn sliced<R>(
     wait: impl Fn(Option<u64>) -> Option<R>,
 ) -> Option<R> {
     begin_wait(thread, blocked);
-    let untimed = !blocked.timed;
-    if untimed {
-        look_for_cycle(thread);
+    let mut result = None;
+    if !blocked.timed {
+        for ms in SLICES_MS {
+            if !all_blocked() {
+                break;
+            }
+            result = wait(Some(kernel::now() + ms * 1_000_000));
+            if result.is_some() {
+                break;
+            }
+            look_from(thread);
+        }
+        if result.is_none() {
+            look_for_cycle(thread);
+        }
     }
-    let mut slices = SLICES_MS.iter();
-    let result = loop {
-        if !untimed || !all_blocked() {
-            break wait(None);
-        }
-        let Some(ms) = slices.next() else { break wait(None) };
-        if let Some(result) = wait(Some(kernel::now() + ms * 1_000_000)) {
-            break Some(result);
-        }
-        if let Look::Stuck(snapshot) = look(thread, std::ptr::null()) {
-            report_all(thread, &snapshot);
-        }
-    };
+    let result = result.or_else(|| wait(None));
     end_wait(thread, blocked);
     result
 }
 
-/// A thread ends, and is no longer live: those it leaves may be stuck.
-///
-/// # Safety
-/// `record` is the calling thread's, which does not use it any more.
-pub unsafe fn thread_ended(kernel_id: i32) {
+/// Looks at the whole process from a thread that has noted its wait, and ends
+/// it if all are stuck.
+fn look_from(thread: &mut Thread) {
+    thread.busy += 1;
+    if let Look::Stuck(snapshot) = look(thread.waiting.kernel_id()) {
+        report_stuck(&snapshot);
+    }
+    thread.busy -= 1;
+}
+
+/// A thread ends, and is no longer live: those it leaves may be stuck. Called
+/// by that thread.
+pub fn thread_ended(kernel_id: i32) {
     for ms in SLICES_MS.into_iter().take(2) {
         if session::live_count() == 0 || !all_blocked() {
             return;
         }
-        match look_from_outside(kernel_id) {
+        match look(kernel_id) {
             Look::Stuck(snapshot) => report_stuck(&snapshot),
             Look::Moving => return,
             Look::Unsure => nap(ms),
@@ -167,14 +173,21 @@ pub unsafe fn thread_ended(kernel_id: i32) {
 }
 
 fn nap(ms: u64) {
-    let time = libc::timespec { tv_sec: 0, tv_nsec: (ms * 1_000_000) as i64 };
+    let time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: (ms * 1_000_000) as i64,
+    };
     // SAFETY: the time is readable.
-    unsafe { sys::call(libc::SYS_nanosleep, [&raw const time as usize, 0, 0, 0, 0, 0]) };
+    unsafe {
+        sys::call(
+            libc::SYS_nanosleep,
+            [&raw const time as usize, 0, 0, 0, 0, 0],
+        )
+    };
 }
 
 /// A first look, without the kernel: false if some thread can go on.
-fn possible(thread: &Thread) -> bool {
-    let _ = thread;
+fn possible() -> bool {
     let snapshot = Snapshot::take(std::ptr::null(), false);
     only_private_waits(&snapshot)
         && snapshot.graph(false, false).stuck().len() == snapshot.members().len()
@@ -187,39 +200,35 @@ fn only_private_waits(snapshot: &Snapshot) -> bool {
         .all(|m| m.kernel_id != 0 && m.untimed().is_some_and(|seen| seen.blocked.private))
 }
 
-/// Looks at the whole process, from a thread that has noted its own wait.
-fn look(thread: &Thread, absent: *const Thread) -> Look {
+/// Looks at the whole process, from a thread that has noted its own wait, or
+/// that ends: `own` is the kernel's number of it.
+fn look(own: i32) -> Look {
     if LOOKING.swap(true, Ordering::Acquire) {
         return Look::Unsure;
     }
-    let outcome = look_alone(thread.waiting.kernel_id(), absent);
+    let outcome = look_alone(own);
     LOOKING.store(false, Ordering::Release);
     outcome
 }
 
-fn look_from_outside(kernel_id: i32) -> Look {
-    if LOOKING.swap(true, Ordering::Acquire) {
-        return Look::Unsure;
-    }
-    let outcome = look_alone(kernel_id, std::ptr::null());
-    LOOKING.store(false, Ordering::Release);
-    outcome
-}
-
-fn look_alone(own: i32, absent: *const Thread) -> Look {
-    let rough = Snapshot::take(absent, false);
+fn look_alone(own: i32) -> Look {
+    let rough = Snapshot::take(std::ptr::null(), false);
     if !all_blocked() || !only_private_waits(&rough) {
         return Look::Moving;
     }
     if rough.graph(false, false).stuck().len() != rough.members().len() {
         return Look::Moving;
     }
-    if kernel::handled_signals().is_none_or(|handled| handled & !HARMLESS_SIGNALS != 0) {
+    if signals_can_wake() {
         return Look::Moving;
     }
-    let snapshot = Snapshot::take(absent, true);
-    let others: Vec<ThreadId> =
-        snapshot.members().iter().filter(|m| m.kernel_id != own).map(|m| m.id).collect();
+    let snapshot = Snapshot::take(std::ptr::null(), true);
+    let others: Vec<ThreadId> = snapshot
+        .members()
+        .iter()
+        .filter(|m| m.kernel_id != own)
+        .map(|m| m.id)
+        .collect();
     let own_is_stuck = snapshot
         .members()
         .iter()
@@ -245,10 +254,25 @@ fn look_alone(own: i32, absent: *const Thread) -> Look {
     }
 }
 
+/// True if a signal has a handler that could wake a thread.
+fn signals_can_wake() -> bool {
+    kernel::handled_signals().is_none_or(|handled| handled & !HARMLESS_SIGNALS != 0)
+}
+
+/// True if something that is not in the snapshot could wake its threads. The
+/// calling thread could not: it ends the process.
+pub fn outside_can_wake(snapshot: &Snapshot) -> bool {
+    let own = sys::thread_id();
+    let known = |id: &i32| *id == own || snapshot.members().iter().any(|m| m.kernel_id == *id);
+    signals_can_wake() || !kernel::tasks().is_some_and(|tasks| tasks.iter().all(known))
+}
+
 /// True if the member's futex still has the value that it waits on, so that it
 /// would go to sleep.
 fn would_block(member: &Member) -> bool {
-    let Some(seen) = member.untimed() else { return false };
+    let Some(seen) = member.untimed() else {
+        return false;
+    };
     seen.blocked.call != Call::Futex
         || kernel::word_at(seen.blocked.addr) == Some(seen.blocked.expected)
 }
@@ -271,12 +295,18 @@ fn look_for_cycle(thread: &mut Thread) {
 fn confirm_cycle(thread: &Thread) {
     for attempt in 0..SLICES_MS.len() {
         let snapshot = Snapshot::take(std::ptr::null(), true);
-        let Some(cycle) = snapshot.graph(true, true).cycle_through(thread.id) else { return };
+        let Some(cycle) = snapshot.graph(true, true).cycle_through(thread.id) else {
+            return;
+        };
         let own_is_stuck = snapshot.member(thread.id).is_some_and(would_block);
         if !own_is_stuck {
             return;
         }
-        let others: Vec<ThreadId> = cycle.iter().copied().filter(|id| *id != thread.id).collect();
+        let others: Vec<ThreadId> = cycle
+            .iter()
+            .copied()
+            .filter(|id| *id != thread.id)
+            .collect();
         let again = || Snapshot::take(std::ptr::null(), true).graph(true, true);
         if snapshot.confirm(&others) && again().cycle_through(thread.id) == Some(cycle.clone()) {
             report_cycle(&snapshot, &cycle);
@@ -287,8 +317,6 @@ fn confirm_cycle(thread: &Thread) {
 }
 
 fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId]) {
-    // If nobody else runs, the whole process is stuck: that is told instead,
-    // in a moment.
     let mut threads = cycle.to_vec();
     threads.sort_unstable();
     {
@@ -298,8 +326,12 @@ fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId]) {
         }
         reported.push(threads);
     }
-    let legs = cycle_legs(snapshot, cycle);
-    emit(legs, all_blocked());
+    emit(cycle_legs(snapshot, cycle), false);
+}
+
+/// True if the thread is in a cycle that was reported.
+pub fn reported(thread: ThreadId) -> bool {
+    REPORTED.lock().iter().any(|cycle| cycle.contains(&thread))
 }
 
 fn cycle_legs(snapshot: &Snapshot, cycle: &[ThreadId]) -> Vec<Leg> {
@@ -324,12 +356,6 @@ fn emit(legs: Vec<Leg>, fatal: bool) {
     });
 }
 
-#[cold]
-fn report_all(thread: &mut Thread, snapshot: &Snapshot) -> ! {
-    thread.busy += 1;
-    report_stuck(snapshot)
-}
-
 /// Reports the cycles, or where there are none all threads, and ends the
 /// process.
 #[cold]
@@ -342,7 +368,13 @@ fn report_stuck(snapshot: &Snapshot) -> ! {
         // The main thread last: as a rule it only waits for the others.
         let mut members: Vec<&Member> = snapshot.members().iter().collect();
         members.sort_by_key(|member| (member.id == ThreadId(0), member.id));
-        emit(members.iter().map(|member| snapshot.leg(member, None, None)).collect(), true);
+        emit(
+            members
+                .iter()
+                .map(|member| snapshot.leg(member, None, None))
+                .collect(),
+            true,
+        );
     }
     end::stuck()
 }

@@ -24,7 +24,9 @@ static FUNCTIONS: OnceLock<Vec<Function>> = OnceLock::new();
 /// The mangled name of the executable's function that holds `pc`.
 pub fn name_of(pc: u64) -> Option<&'static str> {
     let functions = FUNCTIONS.get_or_init(|| read().unwrap_or_default());
-    let at = functions.partition_point(|function| function.start <= pc).checked_sub(1)?;
+    let at = functions
+        .partition_point(|function| function.start <= pc)
+        .checked_sub(1)?;
     let function = &functions[at];
     (pc < function.end).then_some(function.name)
 }
@@ -39,7 +41,11 @@ fn read() -> Option<Vec<Function>> {
         .filter_map(|symbol| {
             let start = bias + symbol.address();
             let name = symbol.name().ok()?;
-            Some(Function { start, end: start + symbol.size(), name })
+            Some(Function {
+                start,
+                end: start + symbol.size(),
+                name,
+            })
         })
         .collect();
     functions.sort_by_key(|function| function.start);
@@ -53,7 +59,14 @@ fn map_executable() -> Option<&'static [u8]> {
     let fd = unsafe {
         sys::call(
             libc::SYS_openat,
-            [libc::AT_FDCWD as usize, c"/proc/self/exe".as_ptr() as usize, flags, 0, 0, 0],
+            [
+                libc::AT_FDCWD as usize,
+                c"/proc/self/exe".as_ptr() as usize,
+                flags,
+                0,
+                0,
+                0,
+            ],
         )
     };
     let fd = usize::try_from(fd).ok()?;
@@ -64,7 +77,14 @@ fn map_executable() -> Option<&'static [u8]> {
     let at = unsafe {
         sys::call(
             libc::SYS_mmap,
-            [0, size, libc::PROT_READ as usize, libc::MAP_PRIVATE as usize, fd, 0],
+            [
+                0,
+                size,
+                libc::PROT_READ as usize,
+                libc::MAP_PRIVATE as usize,
+                fd,
+                0,
+            ],
         )
     };
     // SAFETY: the descriptor was opened here.

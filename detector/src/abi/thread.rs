@@ -6,18 +6,23 @@
 //! variables.
 
 use std::arch::asm;
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_void};
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use dashmap::DashMap;
 
+use super::caller::return_address;
+use super::end;
 use super::real;
+use super::stuck;
 use crate::check;
 use crate::objects;
 use crate::registry::{self, Entry};
 use crate::report::wire::ThreadId;
+use crate::rt::sys;
 use crate::rt::thread::{Thread, current, set_current};
+use crate::rt::waiting::{Blocked, Call};
 use crate::session;
 use crate::sync::ReleaseClock;
 
@@ -35,6 +40,36 @@ real::forward! {
 real::forward! {
     /// The C library's.
     fn pthread_join(thread: libc::pthread_t, result: *mut *mut c_void) -> i32
+}
+real::forward! {
+    /// The C library's.
+    fn pthread_tryjoin_np(thread: libc::pthread_t, result: *mut *mut c_void) -> i32
+}
+real::forward! {
+    /// The C library's.
+    fn pthread_timedjoin_np(
+        thread: libc::pthread_t,
+        result: *mut *mut c_void,
+        until: *const libc::timespec,
+    ) -> i32
+}
+real::forward! {
+    /// The C library's.
+    fn pthread_clockjoin_np(
+        thread: libc::pthread_t,
+        result: *mut *mut c_void,
+        clock: libc::clockid_t,
+        until: *const libc::timespec,
+    ) -> i32
+}
+real::forward! {
+    /// The C library's.
+    fn pthread_setname_np(thread: libc::pthread_t, name: *const c_char) -> i32
+}
+real::forward! {
+    /// The C library's, which takes its arguments as variable ones: in the
+    /// same registers.
+    fn prctl(option: i32, a: usize, b: usize, c: usize, d: usize) -> i32
 }
 real::forward! {
     /// The C library's.
@@ -191,10 +226,11 @@ extern "C" fn run(child: *mut c_void) -> *mut c_void {
     let thread = unsafe { &mut *record };
     thread.stack = stack_range();
     thread.locals = locals();
+    thread.waiting.runs(sys::thread_id());
     let key = *KEY.get_or_init(|| {
         let mut key = 0;
         // SAFETY: the key is writable; the destructor takes a round number.
-        unsafe { libc::pthread_key_create(&raw mut key, Some(end)) };
+        unsafe { libc::pthread_key_create(&raw mut key, Some(last_destructor)) };
         key
     });
     // SAFETY: the key exists; the value is a number of rounds, no pointer.
@@ -211,7 +247,7 @@ const ROUNDS: usize = 4;
 
 /// The key's destructor: waits for the last round, so that the program's own
 /// destructors are followed.
-unsafe extern "C" fn end(rounds_left: *mut c_void) {
+unsafe extern "C" fn last_destructor(rounds_left: *mut c_void) {
     let rounds_left = rounds_left as usize;
     if rounds_left > 1 {
         if let Some(&key) = KEY.get() {
@@ -231,6 +267,43 @@ unsafe extern "C" fn end(rounds_left: *mut c_void) {
         });
         session::end_thread(record);
     }
+    end::thread_ended();
+    stuck::thread_ended(sys::thread_id());
+}
+
+/// The thread has been joined: all that it did happens before now.
+fn joined(handle: libc::pthread_t, id: ThreadId) {
+    handles().remove_if(&handle, |_, now| *now == id);
+    // SAFETY: the record belongs to this thread.
+    if let Some(thread) = unsafe { current().as_mut() } {
+        thread.busy += 1;
+        registry::with(id, |entry| thread.clocks.acquire(&entry.end));
+        thread.busy -= 1;
+    }
+}
+
+/// Joins by `call`, which gives up by itself if `timed`.
+fn join(handle: libc::pthread_t, timed: bool, pc: u64, call: impl FnOnce() -> i32) -> i32 {
+    let id = handles().get(&handle).map(|id| *id);
+    // SAFETY: the record belongs to this thread.
+    let thread = unsafe { current().as_mut() };
+    let (Some(thread), Some(id)) = (thread, id) else {
+        return call();
+    };
+    let blocked = Blocked {
+        call: Call::Join,
+        addr: 0,
+        expected: 0,
+        timed,
+        private: true,
+        target: Some(id),
+        pc,
+    };
+    let failed = stuck::blocking(thread, &blocked, call);
+    if failed == 0 {
+        joined(handle, id);
+    }
+    failed
 }
 
 /// Interposed function of the C library.
@@ -239,19 +312,49 @@ unsafe extern "C" fn __lc_interpose_pthread_join(
     handle: libc::pthread_t,
     result: *mut *mut c_void,
 ) -> i32 {
-    let id = handles().get(&handle).map(|id| *id);
     // SAFETY: as the program says.
-    let failed = unsafe { pthread_join(handle, result) };
-    if failed == 0
-        && let Some(id) = id
-    {
-        handles().remove_if(&handle, |_, now| *now == id);
-        // SAFETY: the record belongs to this thread.
-        if let Some(thread) = unsafe { current().as_mut() } {
-            registry::with(id, |entry| thread.clocks.acquire(&entry.end));
-        }
-    }
-    failed
+    join(handle, false, return_address(), || unsafe {
+        pthread_join(handle, result)
+    })
+}
+
+/// Interposed function of the C library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __lc_interpose_pthread_tryjoin_np(
+    handle: libc::pthread_t,
+    result: *mut *mut c_void,
+) -> i32 {
+    // SAFETY: as the program says.
+    join(handle, true, return_address(), || unsafe {
+        pthread_tryjoin_np(handle, result)
+    })
+}
+
+/// Interposed function of the C library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __lc_interpose_pthread_timedjoin_np(
+    handle: libc::pthread_t,
+    result: *mut *mut c_void,
+    until: *const libc::timespec,
+) -> i32 {
+    // SAFETY: as the program says.
+    join(handle, !until.is_null(), return_address(), || unsafe {
+        pthread_timedjoin_np(handle, result, until)
+    })
+}
+
+/// Interposed function of the C library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __lc_interpose_pthread_clockjoin_np(
+    handle: libc::pthread_t,
+    result: *mut *mut c_void,
+    clock: libc::clockid_t,
+    until: *const libc::timespec,
+) -> i32 {
+    // SAFETY: as the program says.
+    join(handle, !until.is_null(), return_address(), || unsafe {
+        pthread_clockjoin_np(handle, result, clock, until)
+    })
 }
 
 /// Interposed function of the C library.
@@ -260,4 +363,64 @@ unsafe extern "C" fn __lc_interpose_pthread_detach(handle: libc::pthread_t) -> i
     handles().remove(&handle);
     // SAFETY: as the program says.
     unsafe { pthread_detach(handle) }
+}
+
+/// The thread is called by this name from now on.
+///
+/// # Safety
+/// `name` is a C string.
+unsafe fn named(id: ThreadId, name: *const c_char) {
+    // SAFETY: as the caller says.
+    let name = unsafe { CStr::from_ptr(name) }
+        .to_string_lossy()
+        .into_owned();
+    registry::with(id, |entry| entry.name = Some(name));
+}
+
+/// Interposed function of the C library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __lc_interpose_pthread_setname_np(
+    handle: libc::pthread_t,
+    name: *const c_char,
+) -> i32 {
+    // SAFETY: as the program says.
+    let failed = unsafe { pthread_setname_np(handle, name) };
+    // SAFETY: the record belongs to this thread.
+    let own = unsafe { current().as_ref() }.map(|thread| thread.id);
+    // SAFETY: takes no argument.
+    let is_own = unsafe { libc::pthread_self() } == handle;
+    let id = if is_own {
+        own
+    } else {
+        handles().get(&handle).map(|id| *id)
+    };
+    if failed == 0
+        && let Some(id) = id
+    {
+        // SAFETY: the C library has read it as one.
+        unsafe { named(id, name) };
+    }
+    failed
+}
+
+/// Interposed function of the C library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __lc_interpose_prctl(
+    option: i32,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+) -> i32 {
+    // SAFETY: as the program says.
+    let result = unsafe { prctl(option, a, b, c, d) };
+    // SAFETY: the record belongs to this thread.
+    if option == libc::PR_SET_NAME
+        && result == 0
+        && let Some(thread) = unsafe { current().as_ref() }
+    {
+        // SAFETY: the kernel has read it as a C string.
+        unsafe { named(thread.id, a as *const c_char) };
+    }
+    result
 }

@@ -1,0 +1,250 @@
+//! The end of the process: who is still alive, and the last record.
+//!
+//! A handler of the C library's `on_exit`, registered before any constructor
+//! of the program, runs after all of the program's own exit handlers: what
+//! they join or stop is no leak. It waits for the threads that are left to end
+//! or to block, woken by these events (see [`crate::leak`]); the timer is only
+//! for threads that do neither.
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use super::kernel;
+use super::real;
+use super::snapshot::{Member, Snapshot};
+use super::stuck;
+use crate::findings;
+use crate::leak::{self, Alive, Next};
+use crate::registry;
+use crate::report::kind::Kind;
+use crate::report::wire::{End, Finding, Record, ThreadId};
+use crate::rt::sys;
+use crate::rt::thread::current;
+use crate::wire;
+
+/// Exit status of a process with findings and nobody to read them, and of one
+/// that is stuck.
+const FINDINGS_STATUS: i32 = 66;
+/// The thread that began the process.
+const MAIN: ThreadId = ThreadId(0);
+
+/// The end has begun: threads that end or block tell so.
+static ENDING: AtomicBool = AtomicBool::new(false);
+/// Counts these events; a futex.
+static EVENTS: AtomicU32 = AtomicU32::new(0);
+static GRACE_NS: AtomicU64 = AtomicU64::new(0);
+
+unsafe extern "C" {
+    fn on_exit(handler: unsafe extern "C" fn(i32, *mut c_void), argument: *mut c_void) -> i32;
+}
+
+/// Registers the handler. Called once, before any constructor.
+pub fn init(grace: Option<&str>) {
+    let grace = leak::grace(grace).as_nanos();
+    GRACE_NS.store(u64::try_from(grace).unwrap_or(u64::MAX), Ordering::Relaxed);
+    // SAFETY: the handler takes any status and no argument.
+    unsafe { on_exit(at_exit, std::ptr::null_mut()) };
+}
+
+/// A thread has blocked.
+#[inline]
+pub fn thread_blocked() {
+    if ENDING.load(Ordering::Relaxed) {
+        tell();
+    }
+}
+
+/// A thread has ended.
+pub fn thread_ended() {
+    thread_blocked();
+}
+
+#[cold]
+fn tell() {
+    EVENTS.fetch_add(1, Ordering::SeqCst);
+    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: wakes the waiters on a word of ours.
+    unsafe {
+        sys::call(
+            libc::SYS_futex,
+            [EVENTS.as_ptr() as usize, operation as usize, 1, 0, 0, 0],
+        );
+    }
+}
+
+/// Waits for an event after the one counted `seen`, for `ns` at most.
+fn wait_for_event(seen: u32, ns: u64) {
+    let time = libc::timespec {
+        tv_sec: (ns / 1_000_000_000) as i64,
+        tv_nsec: (ns % 1_000_000_000) as i64,
+    };
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    let arguments = [
+        EVENTS.as_ptr() as usize,
+        operation as usize,
+        seen as usize,
+        &raw const time as usize,
+        0,
+        0,
+    ];
+    // SAFETY: waits on a word of ours.
+    unsafe { sys::call(libc::SYS_futex, arguments) };
+}
+
+unsafe extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
+    if ENDING.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    // SAFETY: the record belongs to this thread.
+    let thread = unsafe { current().as_mut() };
+    if let Some(thread) = thread {
+        thread.busy += 1;
+    }
+    report_leaks();
+    last_records(status, false);
+    if !wire::supervised() && wire::findings() > 0 && status == 0 {
+        // SAFETY: null is all streams.
+        unsafe { libc::fflush(std::ptr::null_mut()) };
+        sys::exit_now(FINDINGS_STATUS);
+    }
+}
+
+fn last_records(status: i32, abrupt: bool) {
+    findings::write_gaps();
+    let status = status & 0xff;
+    wire::write(&Record::End(End {
+        status,
+        abrupt,
+        threads: registry::created(),
+    }));
+}
+
+/// All threads are stuck, which has been reported: ends the process.
+pub fn stuck() -> ! {
+    findings::write_gaps();
+    sys::exit_now(FINDINGS_STATUS)
+}
+
+/// Waits for the threads to end, and reports those that do not.
+fn report_leaks() {
+    let own = current();
+    let deadline = kernel::now().saturating_add(GRACE_NS.load(Ordering::Relaxed));
+    loop {
+        /// Until the next look at a thread that is on its way into a wait.
+        const SOON: u64 = 1_000_000;
+        let events = EVENTS.load(Ordering::SeqCst);
+        let snapshot = Snapshot::take(own, true);
+        let left: Vec<&Member> = snapshot
+            .members()
+            .iter()
+            .filter(|member| member.id != MAIN)
+            .collect();
+        let stuck = stuck_among(&snapshot);
+        let alive = Alive {
+            threads: left.len(),
+            stuck: stuck_count(&left, stuck.as_deref()),
+        };
+        let now = kernel::now();
+        match leak::next(alive, now >= deadline) {
+            Next::Clean => return,
+            Next::Wait => {
+                let pause = if stuck.is_none() { SOON } else { u64::MAX };
+                wait_for_event(events, pause.min(deadline - now));
+            }
+            Next::Report => {
+                for member in left
+                    .into_iter()
+                    .filter(|member| !stuck::reported(member.id))
+                {
+                    report(&snapshot, member, stuck.as_deref());
+                }
+                return;
+            }
+        }
+    }
+}
+
+fn stuck_count(left: &[&Member], stuck: Option<&[ThreadId]>) -> usize {
+    left.iter()
+        .filter(|member| stuck.is_some_and(|stuck| stuck.contains(&member.id)))
+        .count()
+}
+
+/// The threads that can never run again; none if some is on its way into a
+/// wait, or out of one.
+fn stuck_among(snapshot: &Snapshot) -> Option<Vec<ThreadId>> {
+    let others_run = snapshot.members().iter().any(|m| m.untimed().is_none())
+        || stuck::outside_can_wake(snapshot);
+    let stuck: Vec<ThreadId> = snapshot
+        .graph(others_run, true)
+        .stuck()
+        .into_iter()
+        .collect();
+    snapshot.confirm(&stuck).then_some(stuck)
+}
+
+fn report(snapshot: &Snapshot, member: &Member, stuck: Option<&[ThreadId]>) {
+    let state = kernel::state(member.kernel_id);
+    if state.is_none() && member.kernel_id != 0 {
+        // Gone meanwhile.
+        return;
+    }
+    findings::emit(&Finding {
+        kind: Kind::LeakedThread,
+        certainty: leak::certainty(stuck.is_some_and(|stuck| stuck.contains(&member.id))),
+        legs: vec![snapshot.leg(member, None, state.as_ref())],
+        memory: None,
+        fatal: false,
+    });
+}
+
+real::forward! {
+    /// The C library's.
+    fn _exit(status: i32) -> ()
+}
+
+real::forward! {
+    /// The C library's.
+    fn quick_exit(status: i32) -> ()
+}
+
+/// Before an end without exit handlers.
+fn abrupt(status: i32) {
+    // SAFETY: the record belongs to this thread.
+    if let Some(thread) = unsafe { current().as_mut() }
+        && thread.busy == 0
+    {
+        thread.busy += 1;
+        last_records(status, true);
+        thread.busy -= 1;
+    }
+}
+
+/// Interposed function of the C library.
+#[unsafe(export_name = "__lc_interpose__exit")]
+unsafe extern "C" fn exit_at_once(status: i32) {
+    abrupt(status);
+    // SAFETY: as the program says.
+    unsafe { _exit(status) }
+}
+
+/// Interposed function of the C library.
+#[unsafe(export_name = "__lc_interpose__Exit")]
+unsafe extern "C" fn exit_at_once_by_c99(status: i32) {
+    // SAFETY: as the program says.
+    unsafe { exit_at_once(status) }
+}
+
+/// Interposed function of the C library.
+#[unsafe(export_name = "__lc_interpose_quick_exit")]
+unsafe extern "C" fn exit_quickly(status: i32) {
+    abrupt(status);
+    // SAFETY: as the program says.
+    unsafe { quick_exit(status) }
+}
+
+/// What the runtime itself, its std, calls as `_exit`.
+#[unsafe(export_name = "__lc_real__exit")]
+unsafe extern "C" fn own_exit(status: i32) -> ! {
+    sys::exit_now(status)
+}
