@@ -65,8 +65,8 @@ fn judge(
             ));
         }
     }
-    if expectation.marks.is_empty() && test.outcome != "passed" {
-        complaints.push(format!("it ended as `{}`, not `passed`", test.outcome));
+    if expectation.marks.is_empty() && test.outcome != "pass" {
+        complaints.push(format!("it ended as `{}`, not `pass`", test.outcome));
     }
 }
 

@@ -79,7 +79,7 @@ pub struct Leg {
 pub struct TestLine {
     /// Which.
     pub test: Test,
-    /// How: `passed`, `failed` …
+    /// How: `pass`, `race`, `fail` …
     pub outcome: String,
 }
 

@@ -1,0 +1,94 @@
+//! Every fixture under the real command: what its `//~` comments ask for is
+//! found, at that place and by that code, and nothing else is.
+//!
+//! `LEAKCHECK_REPEAT=20` runs each that often and prints a table.
+
+use leakcheck_tests::command::{Workshop, fixture};
+use leakcheck_tests::comparison::{Repetitions, compare};
+use leakcheck_tests::expectation;
+
+fn workshop() -> Workshop {
+    Workshop::new(
+        env!("CARGO_BIN_EXE_leakcheck-under-test"),
+        env!("CARGO_TARGET_TMPDIR"),
+    )
+}
+
+fn repetitions() -> usize {
+    match std::env::var("LEAKCHECK_REPEAT") {
+        Ok(number) => number.parse().expect("LEAKCHECK_REPEAT is a number"),
+        Err(_) => 1,
+    }
+}
+
+#[track_caller]
+fn check(name: &str) {
+    let expected = expectation::of_fixture(&fixture(name));
+    assert!(!expected.is_empty(), "the fixture {name} has no tests");
+    let found_something = expected.values().any(|test| !test.marks.is_empty());
+    let mut repetitions_done = Repetitions::default();
+    for _ in 0..repetitions() {
+        let ended = workshop().test(name, &["--timeout", "120"]).run();
+        let levels = ended.findings();
+        let code = if levels.iter().any(|finding| finding.level == "error") {
+            66
+        } else {
+            0
+        };
+        if found_something {
+            ended.assert_code(66);
+        } else {
+            ended.assert_code(code);
+        }
+        repetitions_done.add(compare(name, &expected, &ended.tests(), &ended.findings()));
+    }
+    print!("{}", repetitions_done.table(name));
+    let complaints = repetitions_done.complaints();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+macro_rules! fixtures {
+    ($($name:ident = $fixture:literal),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                check($fixture);
+            }
+        )*
+
+        /// A fixture that nobody runs proves nothing.
+        #[test]
+        fn every_fixture_with_marks_is_run() {
+            let here = [$($fixture),*];
+            for entry in std::fs::read_dir(fixture("")).unwrap() {
+                let entry = entry.unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                let tests_of_driver = ["harness-false", "quickstart"];
+                if !entry.path().join("src").is_dir()
+                    || here.contains(&&*name)
+                    || tests_of_driver.contains(&&*name)
+                {
+                    continue;
+                }
+                let tests = expectation::of_fixture(&entry.path());
+                assert!(tests.values().all(|test| test.marks.is_empty()), "{name} is not run");
+            }
+        }
+    };
+}
+
+fixtures! {
+    arc_swap = "arc-swap",
+    cdeps = "cdeps",
+    correct = "correct",
+    crossbeam = "crossbeam",
+    dashmap = "dashmap",
+    deadlocks = "deadlocks",
+    flume = "flume",
+    kernel = "kernel",
+    leaks = "leaks",
+    parking_lot = "parking-lot",
+    races = "races",
+    rayon = "rayon",
+    tokio = "tokio",
+}
