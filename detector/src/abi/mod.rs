@@ -8,6 +8,8 @@
 //! - [`futex`]: waits; [`stuck`]: threads that can never run again, from a
 //!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
 //!   [`place`] that they wait in and its [`symbols`].
+//! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
+//!   [`edge`] of an address.
 //!
 //! A function `__lc_interpose_NAME` becomes the program's `NAME` when the
 //! runtime is made one object (see `exports.txt`); what the runtime itself
@@ -15,6 +17,7 @@
 
 pub mod atomic;
 pub mod caller;
+pub mod edge;
 pub mod end;
 pub mod futex;
 pub mod heap;
@@ -24,6 +27,8 @@ pub mod map;
 pub mod mem;
 pub mod place;
 pub mod plain;
+pub mod pthread_lock;
+pub mod pthread_wait;
 pub mod real;
 pub mod snapshot;
 pub mod strings;

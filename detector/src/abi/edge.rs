@@ -1,0 +1,44 @@
+//! Release and acquire by address, for what is not an atomic variable of
+//! instrumented code: locks of C code, the environment's lock.
+
+use crate::objects;
+use crate::rt::thread::{Thread, current};
+use crate::session;
+use crate::shadow::map;
+
+/// The calling thread's record, if it is followed and the runtime is not
+/// itself at work in it.
+#[inline]
+pub fn tracked() -> Option<&'static mut Thread> {
+    // SAFETY: the record belongs to this thread.
+    unsafe { current().as_mut() }.filter(|thread| thread.busy == 0)
+}
+
+/// All that the thread did happens before whatever acquires at `addr` later.
+pub fn release(thread: &mut Thread, addr: usize) {
+    if !map::covers(addr, 1) {
+        return;
+    }
+    thread.busy += 1;
+    // SAFETY: covered, as just checked.
+    let mut guard = unsafe { objects::get(thread, addr) }.lock();
+    thread.clocks.release(guard.clock());
+    drop(guard);
+    session::tick(thread);
+    thread.busy -= 1;
+}
+
+/// All that was released at `addr` happens before what the thread does next.
+pub fn acquire(thread: &mut Thread, addr: usize) {
+    if !map::covers(addr, 1) {
+        return;
+    }
+    thread.busy += 1;
+    // SAFETY: covered, as just checked.
+    if let Some(object) = unsafe { objects::find(addr) }
+        && let Some(clock) = object.lock_to_read().clock()
+    {
+        thread.clocks.acquire(clock);
+    }
+    thread.busy -= 1;
+}
