@@ -123,7 +123,12 @@ fn granule(thread: &mut Thread, at: usize, mask: Mask, seen: &Seen, logged: bool
             after(thread, at, cells[0], new);
             after(thread, at, cells[1], new);
         }
-        let race = step.race.or_else(|| missed(thread, words, cells, new));
+        let now = load(words);
+        if now[0].as_overflow().is_some() {
+            // The granule overflowed meanwhile: the list must know, too.
+            continue;
+        }
+        let race = step.race.or_else(|| missed(thread, now, cells, new));
         if let Some(earlier) = race {
             findings::race(thread, seen, at, earlier);
         }
@@ -152,18 +157,13 @@ fn store(words: &[AtomicU64; 2], index: usize, old: Cell, new: Cell) -> bool {
 
 /// A race with a cell that came into the other word while this one was stored.
 #[inline(always)]
-fn missed(thread: &Thread, words: &[AtomicU64; 2], old: [Cell; 2], new: Cell) -> Option<Cell> {
-    load(words)
-        .into_iter()
-        .zip(old)
-        .map(|(now, _)| now)
-        .find(|&now| {
-            !old.contains(&now)
-                && now.as_overflow().is_none()
-                && now.slot() != new.slot()
-                && now.conflicts(new)
-                && !thread.clocks.ordered(now)
-        })
+fn missed(thread: &Thread, now: [Cell; 2], old: [Cell; 2], new: Cell) -> Option<Cell> {
+    now.into_iter().find(|&now| {
+        !old.contains(&now)
+            && now.slot() != new.slot()
+            && now.conflicts(new)
+            && !thread.clocks.ordered(now)
+    })
 }
 
 /// If the granule lies in the stack of the thread of `cell`, another one, that

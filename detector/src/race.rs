@@ -79,10 +79,34 @@ pub fn step(
         Update::Store(index, merged)
     } else if let Some(index) = superseded.or(empty) {
         Update::Store(index, new)
-    } else if let Some(index) = words.iter().position(|&cell| dead(cell)) {
+    } else if let Some(index) =
+        redundant(words, new).or_else(|| words.iter().position(|&c| dead(c)))
+    {
         Update::Store(index, new)
     } else {
         Update::Overflow
     };
     Step { race, update }
+}
+
+/// A word of `new`'s own thread whose bytes it has accessed again since, as
+/// strongly: with `new` and by what other words say.
+fn redundant(words: &[Cell], new: Cell) -> Option<usize> {
+    words.iter().position(|&cell| {
+        cell.slot() == new.slot() && outdated(cell, words.iter().copied().chain([new]))
+    })
+}
+
+/// True if every byte of `cell` was accessed again by the same thread in a
+/// later epoch, as strongly, as some of `cells` say.
+pub fn outdated(cell: Cell, cells: impl Iterator<Item = Cell>) -> bool {
+    let later = cells.filter(|later| {
+        later.slot() == cell.slot()
+            && later.epoch() > cell.epoch()
+            && cell
+                .with_mask(0)
+                .superseded_by(later.with_mask(cell.mask()))
+    });
+    let covered = later.fold(0, |mask, later| mask | later.mask());
+    !cell.is_empty() && cell.as_overflow().is_none() && cell.mask() & !covered == 0
 }

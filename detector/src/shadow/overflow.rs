@@ -1,15 +1,15 @@
 //! Granules with more accesses than two words hold: a list of cells.
 //!
-//! The first word of the granule then refers to the list; the second stays
-//! what it was. The list grows by nodes of six cells; it shrinks back to a
-//! word when one cell is left. A cell goes in and out only under the list's
-//! lock; a thread that looks for its own cell needs none, since only it adds
-//! its cells.
+//! The first word of the granule then refers to the list, which holds all its
+//! cells; the second only repeats the cell last recorded, for the hooks to
+//! find. The list grows by nodes of six cells and stays until the memory ends.
+//! A cell goes in and out only under the list's lock; a thread that looks for
+//! its own cell needs none, since only it adds its cells.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::word::Cell;
-use crate::race::{self, Update};
+use crate::race;
 use crate::rt::lock::SpinWord;
 use crate::rt::pool::{Pool, Zeroed};
 use crate::session;
@@ -41,53 +41,82 @@ pub struct Outcome {
     pub changed: bool,
 }
 
-/// Moves the first word of a granule to a list of its own. If the word is not
-/// `first` any more, nothing happens.
+/// Moves the words of a granule to a list. If the first is not `first` any
+/// more, nothing happens.
+///
+/// A thread that stores into the second word meanwhile reads the first again
+/// and records its access in the list, too.
 pub fn begin(words: &[AtomicU64; 2], first: Cell) {
-    let number = NODES.take();
+    let number = fresh(first);
     let node = NODES.get(number);
-    for cell in &node.cells {
-        cell.store(0, Ordering::Relaxed);
-    }
-    node.more.store(0, Ordering::Relaxed);
-    node.cells[0].store(first.bits(), Ordering::Relaxed);
     node.live.store(1, Ordering::Relaxed);
+    node.lock.lock();
     let word = Cell::overflow(number).bits();
-    if words[0]
+    let begun = words[0]
         .compare_exchange(first.bits(), word, Ordering::SeqCst, Ordering::Relaxed)
-        .is_err()
-    {
+        .is_ok();
+    if begun {
+        let second = words[1].load(Ordering::SeqCst);
+        node.cells[1].store(second, Ordering::Release);
+    } else {
         node.live.store(0, Ordering::Relaxed);
+    }
+    node.lock.unlock();
+    if !begun {
         NODES.put_many(&[number]);
     }
 }
 
-/// The places of a list's cells.
-fn places(number: u32) -> impl Iterator<Item = &'static AtomicU64> {
+/// A node with one cell.
+fn fresh(cell: Cell) -> u32 {
+    let number = NODES.take();
+    let node = NODES.get(number);
+    for place in &node.cells {
+        place.store(0, Ordering::Relaxed);
+    }
+    node.more.store(0, Ordering::Relaxed);
+    node.cells[0].store(cell.bits(), Ordering::Release);
+    number
+}
+
+/// Calls `f` with each place of a list until it returns something.
+#[inline(always)]
+fn each<R>(number: u32, mut f: impl FnMut(&'static AtomicU64) -> Option<R>) -> Option<R> {
     let mut at = number;
-    std::iter::from_fn(move || {
-        if at == 0 {
-            return None;
-        }
+    while at != 0 {
         let node = NODES.get(at);
+        for place in &node.cells {
+            if let Some(result) = f(place) {
+                return Some(result);
+            }
+        }
         at = node.more.load(Ordering::Acquire);
-        Some(node.cells.iter())
-    })
-    .flatten()
+    }
+    None
 }
 
 /// A copy of a list's cells.
 pub fn cells(number: u32) -> Vec<Cell> {
-    places(number)
-        .map(|place| Cell::from_bits(place.load(Ordering::Acquire)))
-        .filter(|cell| !cell.is_empty())
-        .collect()
+    let mut cells = Vec::new();
+    each(number, |place| {
+        let cell = Cell::from_bits(place.load(Ordering::Acquire));
+        if !cell.is_empty() {
+            cells.push(cell);
+        }
+        None::<()>
+    });
+    cells
 }
 
 /// Checks and records an access. None if the granule has left the list
 /// meanwhile: look again.
 pub fn access(number: u32, words: &[AtomicU64; 2], new: Cell, clocks: &Clocks) -> Option<Outcome> {
-    if places(number).any(|place| Cell::from_bits(place.load(Ordering::Acquire)).says(new)) {
+    let said = each(number, |place| {
+        Cell::from_bits(place.load(Ordering::Acquire))
+            .says(new)
+            .then_some(())
+    });
+    if said.is_some() {
         return Some(Outcome {
             race: None,
             changed: false,
@@ -98,62 +127,51 @@ pub fn access(number: u32, words: &[AtomicU64; 2], new: Cell, clocks: &Clocks) -
     let here = words[0].load(Ordering::Acquire) == Cell::overflow(number).bits()
         && head.live.load(Ordering::Relaxed) == 1;
     let outcome = here.then(|| locked(number, words, new, clocks));
-    let over = here && collapse(number, words);
     head.lock.unlock();
-    if over {
-        give_back(number);
-    }
     outcome
 }
 
 /// As [`access`], the lock held.
 fn locked(number: u32, words: &[AtomicU64; 2], new: Cell, clocks: &Clocks) -> Outcome {
-    let second = Cell::from_bits(words[1].load(Ordering::Acquire));
-    let mut race = (!second.is_empty()
-        && second.slot() != new.slot()
-        && second.conflicts(new)
-        && !clocks.ordered(second))
-    .then_some(second);
-    let mut empty = None;
-    let mut merge = None;
-    for place in places(number) {
+    let (mut race, mut free, mut merge, mut own) = (None, None, None, 0);
+    each(number, |place| {
         let cell = Cell::from_bits(place.load(Ordering::Relaxed));
         if cell.is_empty() {
-            empty = empty.or(Some(place));
-            continue;
+            free = free.or(Some(place));
+            return None::<()>;
         }
-        let step = race::step(&[cell], new, |c| clocks.ordered(c), session::dead);
-        race = step.race.or(race);
-        match step.update {
-            Update::Store(_, merged)
-                if merged.stamp() == cell.stamp() && merged.access() == cell.access() =>
-            {
-                merge = Some((place, merged));
-            }
-            // Superseded or dead: its place is free.
-            Update::Store(..) => {
-                place.store(0, Ordering::Release);
-                empty = empty.or(Some(place));
-            }
-            Update::Nothing | Update::Overflow => {}
+        let mine = cell.slot() == new.slot();
+        let before = mine || clocks.ordered(cell);
+        let races = !before && cell.conflicts(new);
+        if races {
+            race = Some(cell);
         }
-    }
-    if let Some((place, merged)) = merge {
-        place.store(merged.bits(), Ordering::SeqCst);
-    } else if let Some(place) = empty {
-        place.store(new.bits(), Ordering::SeqCst);
-    } else {
-        append(number, new);
-    }
-    // What came into the second word meanwhile does not know of this access.
-    let now = Cell::from_bits(words[1].load(Ordering::SeqCst));
-    if race.is_none()
-        && now != second
-        && now.slot() != new.slot()
-        && now.conflicts(new)
-        && !clocks.ordered(now)
-    {
-        race = Some(now);
+        own += u32::from(mine);
+        if cell.stamp() == new.stamp() && cell.access() == new.access() {
+            merge = Some((place, cell.with_mask(new.mask())));
+        } else if ((before || races) && cell.superseded_by(new)) || session::dead(cell) {
+            place.store(0, Ordering::Release);
+            free = free.or(Some(place));
+        }
+        None
+    });
+    let recorded = match (merge, free) {
+        (Some((place, merged)), _) => {
+            place.store(merged.bits(), Ordering::SeqCst);
+            merged
+        }
+        (None, Some(place)) => {
+            place.store(new.bits(), Ordering::SeqCst);
+            new
+        }
+        (None, None) => {
+            append(number, new);
+            new
+        }
+    };
+    words[1].store(recorded.bits(), Ordering::Relaxed);
+    if own > 1 {
+        drop_outdated(number, new);
     }
     Outcome {
         race,
@@ -161,14 +179,22 @@ fn locked(number: u32, words: &[AtomicU64; 2], new: Cell, clocks: &Clocks) -> Ou
     }
 }
 
+/// Drops the cells of `new`'s thread that later ones of it make redundant, so
+/// that a thread that touches the bytes in ever new combinations does not grow
+/// the list.
+fn drop_outdated(number: u32, new: Cell) {
+    let all = cells(number);
+    each(number, |place| {
+        let cell = Cell::from_bits(place.load(Ordering::Relaxed));
+        if cell.slot() == new.slot() && race::outdated(cell, all.iter().copied()) {
+            place.store(0, Ordering::Release);
+        }
+        None::<()>
+    });
+}
+
 fn append(number: u32, new: Cell) {
-    let added = NODES.take();
-    let node = NODES.get(added);
-    for cell in &node.cells {
-        cell.store(0, Ordering::Relaxed);
-    }
-    node.more.store(0, Ordering::Relaxed);
-    node.cells[0].store(new.bits(), Ordering::Relaxed);
+    let added = fresh(new);
     let mut at = number;
     loop {
         let last = NODES.get(at);
@@ -182,35 +208,17 @@ fn append(number: u32, new: Cell) {
     }
 }
 
-/// With one cell left, goes back to a word. The lock is held. True if the list
-/// is no longer referred to.
-fn collapse(number: u32, words: &[AtomicU64; 2]) -> bool {
-    let mut left = places(number).filter(|place| place.load(Ordering::Relaxed) != 0);
-    let (Some(only), None) = (left.next(), left.next()) else {
-        return false;
-    };
-    let word = only.load(Ordering::Relaxed);
-    NODES.get(number).live.store(0, Ordering::Relaxed);
-    let list = Cell::overflow(number).bits();
-    words[0]
-        .compare_exchange(list, word, Ordering::SeqCst, Ordering::Relaxed)
-        .is_ok()
-}
-
 /// Frees the list of a granule that no longer refers to it.
 pub fn free(number: u32) {
     let head = NODES.get(number);
     head.lock.lock();
     let live = head.live.swap(0, Ordering::Relaxed) == 1;
     head.lock.unlock();
-    if live {
-        give_back(number);
+    if !live {
+        return;
     }
-}
-
-fn give_back(number: u32) {
     let mut numbers = vec![number];
-    let mut at = NODES.get(number).more.load(Ordering::Relaxed);
+    let mut at = head.more.load(Ordering::Relaxed);
     while at != 0 {
         numbers.push(at);
         at = NODES.get(at).more.load(Ordering::Relaxed);
