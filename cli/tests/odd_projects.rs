@@ -374,6 +374,47 @@ fn every_way_a_test_can_end() {
 }
 
 #[test]
+fn a_gate_and_its_lines_for_machines() {
+    let project = Project::package(
+        r#"#[test] fn passes() {}
+        #[test] fn races() {
+            static mut TOTAL: u32 = 0;
+            let other = std::thread::spawn(|| unsafe { TOTAL += 1 });
+            unsafe { TOTAL += 1 };
+            other.join().unwrap();
+        }
+        #[test] fn fails() { panic!("said before") }"#,
+    );
+    let args = ["test", "--message-format", "json", "--", "--skip", "fails"];
+    let said = project.leakcheck(&args);
+    said.ends_with(66)
+        .says("RACE [")
+        .says("error[LC0001]: data race");
+    let lines: Vec<serde_json::Value> = said
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let types: Vec<&str> = lines
+        .iter()
+        .map(|line| line["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(types, ["test", "test", "finding", "summary"]);
+    assert!(lines.iter().all(|line| line["schema"] == 1));
+    assert_eq!(lines[2]["code"], "LC0001");
+    assert_eq!(lines[2]["test"]["name"], "races");
+    assert_eq!(lines[3]["exit_code"], 66);
+    assert_eq!(lines[3]["tests"]["with_findings"], 1);
+
+    // Failed tests count more than findings, and both are told.
+    let said = project.leakcheck(&["test"]);
+    said.ends_with(100)
+        .says("error[LC0001]: data race")
+        .says("said before");
+    project.leakcheck(&["test", "passes"]).ends_with(0);
+}
+
+#[test]
 fn bad_input_is_named() {
     let project = Project::package("#[test] fn passes() {}");
     project.leakcheck(&["test", "no_such_test"]).ends_with(4);

@@ -12,7 +12,7 @@ use super::teller::{Teller, Telling, say};
 use super::verdict::{Verdict, Word, errors};
 use crate::collect::{CollectOptions, Collector};
 use crate::error::Error;
-use crate::model::{Gap, RunReport, TestId, TestReport};
+use crate::model::{Gap, GapReason, RunReport, TestId, TestReport};
 use crate::outcome::Outcome;
 use crate::plan::SourceDirectories;
 use crate::render::json::TestCounts;
@@ -93,6 +93,13 @@ impl Reporter {
             .as_ref()
             .map(|_| executed.reached_its_end);
         let verdict = Verdict::new(&executed.ended, limit, last_word, report.stuck);
+        if report.processes == 0 && suite.binary(finished.case.binary).traits.instrumented {
+            self.gap(Gap {
+                reason: GapReason::MissingEnd,
+                detail: None,
+                count: 1,
+            });
+        }
         let word = Word::of(verdict, Some(&report));
         self.tally.count(word);
         self.teller

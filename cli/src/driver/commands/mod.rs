@@ -6,6 +6,8 @@ mod run;
 mod show_env;
 mod test;
 
+use clap::ValueEnum as _;
+
 use crate::args::{BuildOptions, Cli, Color, Command};
 use crate::driver::status;
 use crate::driver::teller::say;
@@ -38,8 +40,11 @@ fn plan(build: &BuildOptions) -> Result<Plan, Error> {
     })
 }
 
+/// `--color`, else cargo's own variable.
 fn set_color(color: Option<Color>) {
-    let choice = match color.unwrap_or(Color::Auto) {
+    let variable = std::env::var("CARGO_TERM_COLOR").ok();
+    let of_cargo = variable.and_then(|text| Color::from_str(&text, true).ok());
+    let choice = match color.or(of_cargo).unwrap_or(Color::Auto) {
         Color::Auto => anstream::ColorChoice::Auto,
         Color::Always => anstream::ColorChoice::Always,
         Color::Never => anstream::ColorChoice::Never,
