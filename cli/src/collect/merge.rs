@@ -3,16 +3,40 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use leakcheck::report::kind::Kind;
+
 use crate::model::{Finding, Fingerprint, Gap, GapReason};
 
-/// Findings by fingerprint.
+/// What is one finding within a run: the fingerprint, and for leaked threads
+/// where they were spawned, since all closures of a function have one name.
+type Key = (Fingerprint, Option<(String, u32)>);
+
+fn key(finding: &Finding) -> Key {
+    let spawned = match finding.kind {
+        Kind::LeakedThread => finding
+            .legs
+            .first()
+            .and_then(|leg| leg.thread.spawned.first())
+            .and_then(|step| step.at.primary())
+            .and_then(|frame| frame.place.as_ref())
+            .map(|place| (place.shown.clone(), place.line)),
+        Kind::DataRace
+        | Kind::RaceWithFree
+        | Kind::RaceWithReturn
+        | Kind::VolatileRace
+        | Kind::Deadlock => None,
+    };
+    (finding.fingerprint.clone(), spawned)
+}
+
+/// Findings, equal ones as one.
 #[derive(Debug, Default)]
-pub struct Findings(BTreeMap<Fingerprint, Finding>);
+pub struct Findings(BTreeMap<Key, Finding>);
 
 impl Findings {
     /// Adds a finding, or its count to an equal one.
     pub fn add(&mut self, finding: Finding) {
-        match self.0.entry(finding.fingerprint.clone()) {
+        match self.0.entry(key(&finding)) {
             Entry::Vacant(vacant) => {
                 vacant.insert(finding);
             }
