@@ -46,7 +46,8 @@ fn judge(
     findings: &[&Finding],
     complaints: &mut Vec<String>,
 ) {
-    for finding in findings {
+    // An idle pool that a named rule knows is told as a note.
+    for finding in findings.iter().filter(|finding| finding.level != "note") {
         if !expectation
             .marks
             .iter()
