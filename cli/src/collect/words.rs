@@ -4,7 +4,7 @@ use leakcheck::report::kind::Kind;
 use leakcheck::report::wire::AccessOp;
 
 use super::pools::PoolRule;
-use crate::model::{Access, Leg, LockName, Memory, Role, Shape, ThreadLabel, WaitFor};
+use crate::model::{Access, Leg, LockName, Memory, Role, Shape, ThreadLabel, Wait, WaitFor};
 
 /// What the sentences are about.
 pub struct Subject<'a> {
@@ -44,6 +44,7 @@ pub fn title(subject: &Subject<'_>) -> String {
         .memory
         .map_or_else(|| "memory".to_owned(), Memory::text);
     match subject.kind {
+        Kind::DataRace if subject.memory == Some(&Memory::Unknown) => "data race".to_owned(),
         Kind::DataRace => format!("data race on {memory}"),
         Kind::VolatileRace => format!("race by volatile or speculative access on {memory}"),
         Kind::RaceWithFree => format!("use of {memory} races with its free"),
@@ -52,7 +53,7 @@ pub fn title(subject: &Subject<'_>) -> String {
                 function: Some(function),
                 ..
             }) => {
-                format!("use of {memory} races with the return of `{function}`")
+                format!("use of a local variable of `{function}` races with its return")
             }
             _ => format!("use of {memory} races with the return of its function"),
         },
@@ -75,7 +76,16 @@ fn leaked_title(subject: &Subject<'_>) -> String {
     };
     let thread = leg.thread.label.text();
     match &leg.wait {
-        Some(wait) => format!("{thread} {outlives}: it {}", wait.what.phrase()),
+        Some(wait) => match (&wait.owner, wait.what.is_lock()) {
+            (Some(owner), true) => {
+                format!(
+                    "{thread} {outlives}: it {}, held by {}",
+                    wait_phrase(wait),
+                    owner.text()
+                )
+            }
+            (None | Some(_), _) => format!("{thread} {outlives}: it {}", wait_phrase(wait)),
+        },
         None => format!("{thread} {outlives}"),
     }
 }
@@ -116,11 +126,7 @@ fn deadlock_title(subject: &Subject<'_>) -> String {
             }
         }
         (Some(Shape::Cycle), [first, second]) => {
-            format!(
-                "deadlock: {} and {} wait for each other",
-                label(first),
-                label(second)
-            )
+            format!("deadlock: {} wait for each other", both(first, second))
         }
         (Some(Shape::Cycle), legs) => {
             format!(
@@ -134,12 +140,49 @@ fn deadlock_title(subject: &Subject<'_>) -> String {
                 label(only)
             )
         }
+        (_, [first, second]) => {
+            format!(
+                "deadlock: {} wait, and nothing is left to wake them",
+                both(first, second)
+            )
+        }
         (_, legs) => {
             format!(
                 "deadlock: all {} threads wait, and nothing is left to wake them",
                 legs.len()
             )
         }
+    }
+}
+
+/// ``threads `a` and `b` ``.
+fn both(first: &Leg, second: &Leg) -> String {
+    match (&first.thread.label, &second.thread.label) {
+        (ThreadLabel::Named(first), ThreadLabel::Named(second)) => {
+            format!("threads `{first}` and `{second}`")
+        }
+        (first, second) => format!("{} and {}", first.text(), second.text()),
+    }
+}
+
+/// What a thread does, after its name, with the object where it has a name:
+/// ``waits for lock A``.
+pub fn wait_phrase(wait: &Wait) -> String {
+    match (&wait.lock, wait.what, &wait.owner) {
+        (Some(name), WaitFor::Mutex, _) => format!("waits for {}", name.text()),
+        (Some(name), WaitFor::RwLockRead, _) => format!("waits to read {}", name.text()),
+        (Some(name), WaitFor::RwLockWrite, _) => format!("waits to write {}", name.text()),
+        (_, WaitFor::Join, Some(owner)) => format!("waits for {} to end", owner.text()),
+        (_, what, _) => what.phrase().to_owned(),
+    }
+}
+
+/// The same at a place: ``waits here for lock A``.
+pub fn wait_phrase_here(wait: &Wait) -> String {
+    let phrase = wait_phrase(wait);
+    match phrase.strip_prefix("waits ") {
+        Some(rest) => format!("waits here {rest}"),
+        None => format!("{phrase} here"),
     }
 }
 
@@ -317,6 +360,6 @@ pub fn access_phrase(access: Access, thread: &ThreadLabel, with_size: bool) -> S
         AccessOp::Read => format!("{size}{atomic}read by {thread}"),
         AccessOp::Write => format!("{size}{atomic}write by {thread}"),
         AccessOp::Free => format!("freed by {thread}"),
-        AccessOp::Return => format!("its function returns in {thread}"),
+        AccessOp::Return => format!("return of the function in {thread}"),
     }
 }

@@ -177,7 +177,7 @@ impl ThreadLabel {
             Self::Main => "the main thread".to_owned(),
             Self::Test => "the test's thread".to_owned(),
             Self::Named(name) => format!("thread `{name}`"),
-            Self::Namesake(name, id) => format!("thread `{name}` ({})", id.0),
+            Self::Namesake(name, id) => format!("thread `{name}` #{}", id.0),
             Self::Unnamed(id) => format!("thread {} (unnamed)", id.0),
         }
     }
@@ -188,7 +188,7 @@ impl ThreadLabel {
             Self::Main => "main".to_owned(),
             Self::Test => "test".to_owned(),
             Self::Named(name) => name.clone(),
-            Self::Namesake(name, id) => format!("{name} ({})", id.0),
+            Self::Namesake(name, id) => format!("{name} #{}", id.0),
             Self::Unnamed(id) => format!("thread {} (unnamed)", id.0),
         }
     }

@@ -4,12 +4,12 @@ use leakcheck::report::kind::Kind;
 use leakcheck::report::wire::AccessOp;
 
 use super::snippet::Mark;
-use crate::collect::words::access_phrase;
+use crate::collect::words::{access_phrase, wait_phrase_here};
 use crate::model::{
     Access, Crash, Finding, Leg, LockName, Memory, Place, Role, Shape, Stack, Wait, WaitFor,
 };
 
-/// The marks of a finding, the most important first.
+/// The marks of a finding, in the order of their numbers.
 pub fn marks(finding: &Finding) -> Vec<Mark> {
     match finding.kind {
         Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
@@ -103,10 +103,8 @@ fn sizes_differ(finding: &Finding) -> bool {
 }
 
 fn race_marks(finding: &Finding) -> Vec<Mark> {
-    let mut marks: Vec<Mark> = finding
-        .legs
-        .iter()
-        .enumerate()
+    let earliest_first = finding.legs.iter().enumerate().rev();
+    let mut marks: Vec<Mark> = earliest_first
         .filter_map(|(at, leg)| mark(&leg.stack, race_label(finding, at, leg), at == 0))
         .collect();
     if let Some(Memory::Heap {
@@ -125,7 +123,7 @@ fn leaked_marks(finding: &Finding) -> Vec<Mark> {
     for leg in &finding.legs {
         let what = leg.wait.as_ref().map_or_else(
             || "it is here".to_owned(),
-            |wait| format!("it {} here{}", wait_phrase(wait), since(wait)),
+            |wait| format!("it {}{}", wait_phrase_here(wait), since(wait)),
         );
         // Its spawn site tells more than a place inside of std.
         if leg.stack.has_user_frame() {
@@ -154,15 +152,14 @@ fn deadlock_marks(finding: &Finding) -> Vec<Mark> {
     let mut marks = Vec::new();
     for (at, leg) in finding.legs.iter().enumerate() {
         let thread = leg.thread.label.text();
-        let what = leg.wait.as_ref().map_or_else(
-            || "is here".to_owned(),
-            |wait| format!("{} here", wait_phrase(wait)),
-        );
-        let label = match finding.shape {
-            Some(Shape::Own) => format!("{thread} {what}"),
-            Some(Shape::Cycle | Shape::Stuck) | None => {
-                format!("({}) {thread} {what}", number(finding, at))
-            }
+        let what = leg
+            .wait
+            .as_ref()
+            .map_or_else(|| "is here".to_owned(), wait_phrase_here);
+        let label = if finding.legs.len() == 1 {
+            format!("{thread} {what}")
+        } else {
+            format!("({}) {thread} {what}", number(finding, at))
         };
         marks.extend(mark(&leg.stack, label, true));
     }
@@ -189,25 +186,13 @@ fn lock_text(wait: &Wait) -> String {
         .map_or_else(|| "the lock".to_owned(), LockName::text)
 }
 
-/// What a thread does after its name, with the object where it has a name:
-/// ``waits to lock a mutex: lock A``.
-pub fn wait_phrase(wait: &Wait) -> String {
-    match (&wait.lock, wait.what, &wait.owner) {
-        (Some(name), WaitFor::Mutex, _) => format!("waits for {}", name.text()),
-        (Some(name), WaitFor::RwLockRead, _) => format!("waits to read {}", name.text()),
-        (Some(name), WaitFor::RwLockWrite, _) => format!("waits to write {}", name.text()),
-        (_, WaitFor::Join, Some(owner)) => format!("waits for {} to end", owner.text()),
-        (_, what, _) => what.phrase().to_owned(),
-    }
-}
-
-/// `, for 1.2 s`; nothing for what does not wait or waits since now.
+/// ` (for 1.2 s)`; nothing for what does not wait or waits since now.
 pub fn since(wait: &Wait) -> String {
     if wait.what == WaitFor::Running || wait.for_ms < 100 {
         return String::new();
     }
     format!(
-        ", for {}.{} s",
+        " (for {}.{} s)",
         wait.for_ms / 1000,
         wait.for_ms % 1000 / 100
     )

@@ -2,7 +2,7 @@
 //! code, the source with what happened where, then notes.
 //!
 //! - [`marks`]: which places are shown, and what is said at each;
-//! - [`notes`]: stacks, spawners, locks, memory, tests;
+//! - [`notes`]: spawners, locks, memory, tests; [`stacks`]: call stacks;
 //! - [`extent`]: how far a caret goes;
 //! - [`snippet`]: the source itself.
 //!
@@ -13,6 +13,7 @@ pub mod extent;
 pub mod marks;
 pub mod notes;
 pub mod snippet;
+pub mod stacks;
 
 use annotate_snippets::{Group, Level as Severity, Message, Origin, Renderer};
 use leakcheck::report::kind::Level;
@@ -111,13 +112,13 @@ fn report(
     let (snippets, unseen) = snippets(marks, &texts);
     let mut group = Group::with_title(title);
     if snippets.is_empty()
-        && let Some(first) = unseen.first()
+        && let Some(first) = unseen.iter().find(|mark| mark.primary).or(unseen.first())
     {
         group = group.element(origin(first));
     }
     group = group.elements(snippets);
     for mark in unseen {
-        let text = format!("{} at {}", mark.label, mark.place.text());
+        let text = format!("{}, at {}", mark.label, mark.place.text());
         group = group.element(Severity::NOTE.message(text));
     }
     for note in notes {

@@ -4,16 +4,13 @@ use leakcheck::report::kind::{Certainty, Kind};
 
 use super::HumanOptions;
 use super::marks::{number, race_label};
-use crate::model::frame::Line;
+use super::stacks::push_stack;
 use crate::model::{
-    Crash, Finding, Frame, HeldLock, Leg, Memory, Role, Shape, Stack, Thread, Wait, WaitFor,
+    Crash, Finding, HeldLock, Leg, Memory, Role, Shape, Stack, Thread, Wait, WaitFor,
 };
 
 /// Tests named at most in a folded report.
 const MAX_TESTS: usize = 5;
-
-/// A function name is padded up to here, so that places are in a column.
-const MAX_COLUMN: usize = 48;
 
 /// A line under the source, possibly of several lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +33,7 @@ pub fn notes(finding: &Finding, options: &HumanOptions) -> Vec<Note> {
     notes.push(Note::Note(seen(finding, options)));
     notes.extend(finding.help.iter().cloned().map(Note::Help));
     notes.push(Note::Note(format!(
-        "{}, more by `leakcheck explain {}`",
+        "fingerprint {}; `leakcheck explain {}` tells more",
         finding.fingerprint,
         finding.code()
     )));
@@ -88,50 +85,6 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
     push_spawn(&mut text, &leg.thread, options);
     push_locks(&mut text, leg);
     text
-}
-
-/// The frames, one a line, indented under the note's first line.
-fn push_stack(text: &mut String, stack: &Stack, options: &HumanOptions) {
-    let lines = if options.backtrace_full {
-        stack.frames().iter().map(Line::Frame).collect()
-    } else {
-        stack.folded()
-    };
-    let column = lines
-        .iter()
-        .filter_map(|line| match line {
-            Line::Frame(frame) => Some(name(frame, options).chars().count()),
-            Line::Hidden(_) => None,
-        })
-        .max()
-        .unwrap_or(0)
-        .min(MAX_COLUMN);
-    for line in lines {
-        match line {
-            Line::Frame(frame) => {
-                let place = frame.place.as_ref().map(|place| place.text());
-                let name = name(frame, options);
-                let line = match place {
-                    Some(place) => format!("\n  {name:column$}  {place}"),
-                    None => format!("\n  {name}"),
-                };
-                text.push_str(&line);
-            }
-            Line::Hidden(count) => {
-                let frames = if count == 1 { "frame" } else { "frames" };
-                text.push_str(&format!("\n  … {count} {frames} of libraries"));
-            }
-        }
-    }
-}
-
-fn name(frame: &Frame, options: &HumanOptions) -> String {
-    let function = &frame.function;
-    if !options.backtrace_full {
-        return function.short().to_owned();
-    }
-    let inlined = if frame.inlined { " (inlined)" } else { "" };
-    format!("{}{inlined}", function.full())
 }
 
 /// Who spawned the thread, who spawned that one.
@@ -232,10 +185,11 @@ fn memory_note(finding: &Finding, options: &HumanOptions) -> Option<String> {
         } => {
             let ty = ty
                 .as_ref()
-                .map(|ty| format!(" of a `{ty}`"))
+                .map(|ty| format!(" (`{ty}`)"))
                 .unwrap_or_default();
             let mut text = format!(
-                "the memory is byte {offset} of a heap block of {size} bytes{ty}, allocated by {}",
+                "the memory is at byte {offset} of a heap block of {size} bytes{ty}, \
+                 allocated by {}",
                 thread.text()
             );
             if !allocated.is_empty() {
@@ -260,6 +214,9 @@ fn memory_note(finding: &Finding, options: &HumanOptions) -> Option<String> {
 /// How sure it is, how often it was seen, and where.
 fn seen(finding: &Finding, options: &HumanOptions) -> String {
     let certainty = match (finding.kind, finding.certainty) {
+        (Kind::Deadlock, Certainty::Proved) if finding.legs.len() == 1 => {
+            "proved: this thread can never run again"
+        }
         (Kind::Deadlock, Certainty::Proved) => "proved: these threads can never run again",
         (_, Certainty::Proved) => "proved",
         (_, Certainty::Observed) => "observed",
@@ -288,7 +245,7 @@ fn seen(finding: &Finding, options: &HumanOptions) -> String {
     let more = tests.len() - named.len();
     let places = match (tests.len(), more) {
         (0, _) => String::new(),
-        (1, _) => format!(" in {}", tests[0]),
+        (1, _) => format!(" in test {}", tests[0]),
         (count, 0) => format!(" in {count} tests: {}", named.join(", ")),
         (count, more) => format!(" in {count} tests: {} and {more} more", named.join(", ")),
     };

@@ -59,8 +59,8 @@ impl Texts {
     }
 }
 
-/// One snippet a file, in the order of the marks; marks that cannot be shown
-/// are returned too.
+/// One snippet a file, those with a primary mark first, else in the order of
+/// the marks; marks that cannot be shown are returned too.
 pub fn snippets<'a>(
     marks: &'a [Mark],
     texts: &'a Texts,
@@ -83,6 +83,12 @@ pub fn snippets<'a>(
             None => files.push((&mark.place.file, &mark.place.shown, vec![annotation])),
         }
     }
+    let is_primary = |file: &Path| {
+        marks
+            .iter()
+            .any(|mark| mark.primary && mark.place.file == file)
+    };
+    files.sort_by_key(|(file, ..)| !is_primary(file));
     let snippets = files
         .into_iter()
         .filter_map(|(file, shown, annotations)| {

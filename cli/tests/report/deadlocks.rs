@@ -1,0 +1,171 @@
+//! Deadlocks: cycles of two and three, a thread with itself, joins, all stuck.
+
+use leakcheck::report::kind::{Certainty, Kind};
+use leakcheck::report::wire::{Finding, Leg, Stack, ThreadId, Wait, WaitOn};
+use leakcheck_cli::render::human::{HumanOptions, render};
+
+use crate::redaction::check;
+use crate::world::{MAIN, World, finding, lock_wait, wait, waits};
+
+const LOCK_A: u64 = 0x7f00_1000;
+const LOCK_B: u64 = 0x7f00_2000;
+const LOCK_C: u64 = 0x7f00_3000;
+
+fn stuck(world: &mut World, legs: Vec<Leg>, fatal: bool) -> String {
+    let found = finding(Kind::Deadlock, Certainty::Proved, legs);
+    world.found(Finding { fatal, ..found });
+    let report = world.collect();
+    assert_eq!(report.stuck, fatal);
+    render(&report.findings[0], &HumanOptions::default())
+}
+
+/// The stack of `transfer` at its first or second lock.
+fn transfer(world: &mut World, needle: &str) -> Stack {
+    let mut stack = vec![world.std("std::sync::poison::mutex::Mutex<T>::lock")];
+    stack.push(world.user("bank::transfer", "src/bank.rs", needle));
+    stack.extend(world.thread_start());
+    stack
+}
+
+#[test]
+fn two_locks_in_both_orders() {
+    let mut world = World::new();
+    let (left, right) = (world.worker(1, "left"), world.worker(2, "right"));
+    let first = transfer(&mut world, "from.balance.lock()");
+    let second = transfer(&mut world, "to.balance.lock()");
+    let legs = vec![
+        waits(
+            left,
+            lock_wait(WaitOn::Mutex, LOCK_B, right, first.clone()),
+            second.clone(),
+        ),
+        waits(right, lock_wait(WaitOn::Mutex, LOCK_A, left, first), second),
+    ];
+    check("deadlock_two", &stuck(&mut world, legs, false));
+}
+
+#[test]
+fn three_threads_in_a_cycle() {
+    let mut world = World::new();
+    let threads: Vec<ThreadId> = (1..=3)
+        .map(|id| world.worker(id, &format!("fork-{id}")))
+        .collect();
+    let first = transfer(&mut world, "from.balance.lock()");
+    let second = transfer(&mut world, "to.balance.lock()");
+    let legs = [LOCK_B, LOCK_C, LOCK_A]
+        .iter()
+        .enumerate()
+        .map(|(at, lock)| {
+            let owner = threads[(at + 1) % 3];
+            let wait = lock_wait(WaitOn::Mutex, *lock, owner, first.clone());
+            waits(threads[at], wait, second.clone())
+        })
+        .collect();
+    check("deadlock_three", &stuck(&mut world, legs, false));
+}
+
+#[test]
+fn a_thread_with_itself() {
+    let mut world = World::new();
+    let acquired = vec![
+        world.std("std::sync::poison::mutex::Mutex<T>::lock"),
+        world.user(
+            "bank::twice",
+            "src/bank.rs",
+            "account.balance.lock().unwrap();",
+        ),
+    ];
+    let stack = vec![
+        world.std("std::sync::poison::mutex::Mutex<T>::lock"),
+        world.user("bank::twice", "src/bank.rs", "second = account"),
+    ];
+    let legs = vec![waits(
+        MAIN,
+        lock_wait(WaitOn::Mutex, LOCK_A, MAIN, acquired),
+        stack,
+    )];
+    check("deadlock_self", &stuck(&mut world, legs, true));
+}
+
+#[test]
+fn a_join_under_a_lock() {
+    let mut world = World::new();
+    let worker = world.worker(1, "poller");
+    let state = world.variable("poll::STATE", None, 16);
+    let join = vec![
+        world.std("std::thread::JoinHandle<T>::join"),
+        world.user("poll::closing", "src/poll.rs", "join();"),
+    ];
+    let acquired = vec![world.user("poll::closing", "src/poll.rs", "STATE.lock()")];
+    let wanted = vec![
+        world.std("std::sync::poison::mutex::Mutex<T>::lock"),
+        world.user("poll::run", "src/poll.rs", "STATE.lock()"),
+    ];
+    let joins = Wait {
+        owner: Some(worker),
+        ..wait(WaitOn::Join)
+    };
+    let legs = vec![
+        waits(MAIN, joins, join),
+        waits(
+            worker,
+            lock_wait(WaitOn::Mutex, state, MAIN, acquired),
+            wanted,
+        ),
+    ];
+    check("deadlock_join_lock", &stuck(&mut world, legs, true));
+}
+
+#[test]
+fn two_joins() {
+    let mut world = World::new();
+    let (left, right) = (world.worker(1, "left"), world.worker(2, "right"));
+    let of_left = vec![
+        world.std("std::thread::JoinHandle<T>::join"),
+        world.user("poll::drains", "src/poll.rs", "left.join()"),
+    ];
+    let of_right = vec![
+        world.std("std::thread::JoinHandle<T>::join"),
+        world.user("poll::drains", "src/poll.rs", "right.join()"),
+    ];
+    let joins = |owner| Wait {
+        owner: Some(owner),
+        ..wait(WaitOn::Join)
+    };
+    let legs = vec![
+        waits(left, joins(right), of_right),
+        waits(right, joins(left), of_left),
+    ];
+    check("deadlock_joins", &stuck(&mut world, legs, false));
+}
+
+#[test]
+fn all_threads_stuck() {
+    let mut world = World::new();
+    let worker = world.worker(1, "poller");
+    let recv = vec![
+        world.std("std::thread::park"),
+        world.std("std::sync::mpsc::Receiver<T>::recv"),
+        world.user("poll::run", "src/poll.rs", "recv()"),
+    ];
+    let condvar = vec![
+        world.std("std::sync::Condvar::wait"),
+        world.user("poll::run", "src/poll.rs", "wait(guard)"),
+    ];
+    let legs = vec![
+        waits(MAIN, wait(WaitOn::Park), recv),
+        waits(worker, wait(WaitOn::Condvar), condvar),
+    ];
+    check("deadlock_stuck", &stuck(&mut world, legs, true));
+}
+
+#[test]
+fn the_only_thread_stuck() {
+    let mut world = World::new();
+    let recv = vec![
+        world.std("std::sync::mpsc::Receiver<T>::recv"),
+        world.user("poll::run", "src/poll.rs", "recv()"),
+    ];
+    let legs = vec![waits(MAIN, wait(WaitOn::Park), recv)];
+    check("deadlock_alone", &stuck(&mut world, legs, true));
+}
