@@ -10,6 +10,8 @@
 //!   [`place`] that they wait in and its [`symbols`].
 //! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
 //!   [`edge`] of an address.
+//! - [`fd`]: channels behind file descriptors, for [`io`], [`socket`], [`poll`]
+//!   and [`descriptor`].
 //!
 //! A function `__lc_interpose_NAME` becomes the program's `NAME` when the
 //! runtime is made one object (see `exports.txt`); what the runtime itself
@@ -17,20 +19,25 @@
 
 pub mod atomic;
 pub mod caller;
+pub mod descriptor;
 pub mod edge;
 pub mod end;
+pub mod fd;
 pub mod futex;
 pub mod heap;
 pub mod init;
+pub mod io;
 pub mod kernel;
 pub mod map;
 pub mod mem;
 pub mod place;
 pub mod plain;
+pub mod poll;
 pub mod pthread_lock;
 pub mod pthread_wait;
 pub mod real;
 pub mod snapshot;
+pub mod socket;
 pub mod strings;
 pub mod stuck;
 pub mod symbols;

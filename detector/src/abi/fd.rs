@@ -1,0 +1,340 @@
+//! What orders threads through file descriptors: each open file description
+//! that carries bytes or events belongs to a *channel*, which has a clock.
+//!
+//! The two ends of a pipe or a connection are one channel, if both are in this
+//! process: a write, or the close of one end, happens before what the other
+//! end reads. An epoll instance is a channel as well; whoever writes to a
+//! channel that it watches, or changes what it watches, happens before it
+//! returns. Channels belong to descriptions, not to descriptors: a duplicate
+//! has the channel of its original.
+//!
+//! What it misses: descriptors that come over Unix sockets or are made by bare
+//! system calls are given a channel when first used, which an eventfd then
+//! does not share. All connections to one Unix socket share a channel, and so
+//! do all datagrams to one port: more order than there is, never less.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use dashmap::DashMap;
+
+use crate::rt::lock::Spin;
+use crate::rt::sys;
+use crate::rt::thread::Thread;
+use crate::session;
+use crate::sync::ReleaseClock;
+
+/// What threads release into and acquire from when they use a description.
+#[derive(Debug, Default)]
+pub struct Channel {
+    clock: Spin<ReleaseClock>,
+    /// The epoll instances that watch it.
+    watchers: Spin<Vec<Weak<Channel>>>,
+}
+
+/// What tells which descriptions are one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A pipe: both ends are one inode.
+    Pipe {
+        /// Device.
+        device: u64,
+        /// Inode.
+        inode: u64,
+    },
+    /// A TCP connection: its two addresses, the lower first.
+    Connection(Vec<u8>, Vec<u8>),
+    /// What listens on a port, or receives datagrams there.
+    Port {
+        /// Datagrams.
+        datagram: bool,
+        /// In network order.
+        port: u16,
+    },
+    /// A Unix socket, and the connections to it.
+    Path(Vec<u8>),
+}
+
+/// What a descriptor refers to.
+#[derive(Debug, Clone)]
+enum Entry {
+    /// A regular file, a terminal: nothing that orders threads.
+    Plain,
+    /// A socket whose channel is not settled yet.
+    Socket,
+    /// A channel.
+    Open(Arc<Channel>),
+}
+
+/// The maps of this process; made anew in the child of a fork.
+#[derive(Debug, Default)]
+struct Maps {
+    descriptors: DashMap<i32, Entry>,
+    channels: DashMap<Key, Arc<Channel>>,
+}
+
+static MAPS: OnceLock<Maps> = OnceLock::new();
+
+fn maps() -> &'static Maps {
+    MAPS.get_or_init(Maps::default)
+}
+
+impl Channel {
+    /// What the thread did so far happens before what others get from here.
+    pub fn release(&self, thread: &mut Thread) {
+        thread.busy += 1;
+        thread.clocks.release(&mut self.clock.lock());
+        for watcher in self.watchers.lock().iter().filter_map(Weak::upgrade) {
+            thread.clocks.release(&mut watcher.clock.lock());
+        }
+        session::tick(thread);
+        thread.busy -= 1;
+    }
+
+    /// What was released here happens before what the thread does next.
+    pub fn acquire(&self, thread: &mut Thread) {
+        thread.busy += 1;
+        thread.clocks.acquire(&self.clock.lock());
+        thread.busy -= 1;
+    }
+
+    /// The epoll instance `watcher` watches it from now on.
+    pub fn watched_by(&self, watcher: &Arc<Self>) {
+        let mut watchers = self.watchers.lock();
+        watchers.retain(|known| known.strong_count() > 0);
+        if !watchers
+            .iter()
+            .any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(watcher)))
+        {
+            watchers.push(Arc::downgrade(watcher));
+        }
+    }
+}
+
+/// The channel of a descriptor, if it has one.
+pub fn channel(fd: i32) -> Option<Arc<Channel>> {
+    let known = maps().descriptors.get(&fd).map(|entry| entry.clone());
+    let entry = match known {
+        Some(Entry::Open(channel)) => return Some(channel),
+        Some(Entry::Plain) => return None,
+        Some(Entry::Socket) => socket_entry(fd),
+        None => classify(fd)?,
+    };
+    maps().descriptors.insert(fd, entry.clone());
+    match entry {
+        Entry::Open(channel) => Some(channel),
+        Entry::Plain | Entry::Socket => None,
+    }
+}
+
+/// The channel with this key.
+pub fn shared(key: Key) -> Arc<Channel> {
+    Arc::clone(&maps().channels.entry(key).or_default())
+}
+
+/// A descriptor of a new description that has a channel of its own.
+pub fn opened(fd: i32) {
+    maps().descriptors.insert(fd, Entry::Open(Arc::default()));
+}
+
+/// A descriptor of a new socket, not yet connected.
+pub fn opened_socket(fd: i32) {
+    maps().descriptors.insert(fd, Entry::Socket);
+}
+
+/// Two descriptors of the two ends of a new channel.
+pub fn opened_pair(fds: [i32; 2]) {
+    let channel = Arc::default();
+    maps()
+        .descriptors
+        .insert(fds[0], Entry::Open(Arc::clone(&channel)));
+    maps().descriptors.insert(fds[1], Entry::Open(channel));
+}
+
+/// `copy` refers to the same description as `fd`.
+pub fn duplicated(fd: i32, copy: i32) {
+    // An eventfd that was never used must have its channel before there are
+    // two descriptors.
+    channel(fd);
+    let entry = maps().descriptors.get(&fd).map(|entry| entry.clone());
+    match entry {
+        Some(entry) => maps().descriptors.insert(copy, entry),
+        None => maps().descriptors.remove(&copy).map(|(_, entry)| entry),
+    };
+}
+
+/// The descriptor is about to be closed. Returns the channel that it had.
+pub fn closing(fd: i32) -> Option<Arc<Channel>> {
+    let channel = channel(fd);
+    maps().descriptors.remove(&fd);
+    channel
+}
+
+/// What a descriptor is that was not seen before.
+fn classify(fd: i32) -> Option<Entry> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the kernel fills the structure.
+    let failed = unsafe {
+        sys::call(
+            libc::SYS_fstat,
+            [fd as usize, stat.as_mut_ptr() as usize, 0, 0, 0, 0],
+        )
+    };
+    if failed < 0 {
+        return None;
+    }
+    // SAFETY: filled, and valid when zero.
+    let stat = unsafe { stat.assume_init() };
+    Some(match stat.st_mode & libc::S_IFMT {
+        libc::S_IFIFO => Entry::Open(shared(Key::Pipe {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        })),
+        libc::S_IFSOCK => socket_entry(fd),
+        libc::S_IFREG | libc::S_IFDIR | libc::S_IFCHR | libc::S_IFBLK => Entry::Plain,
+        // eventfd, epoll, timerfd …
+        _ => Entry::Open(Arc::default()),
+    })
+}
+
+/// The channel of a socket, by its addresses; not settled while it has none.
+fn socket_entry(fd: i32) -> Entry {
+    let own = address(fd, libc::SYS_getsockname);
+    let peer = address(fd, libc::SYS_getpeername);
+    match key_of(fd, own, peer) {
+        Some(key) => Entry::Open(shared(key)),
+        None => Entry::Socket,
+    }
+}
+
+/// The key of a socket with these addresses.
+fn key_of(fd: i32, own: Option<Vec<u8>>, peer: Option<Vec<u8>>) -> Option<Key> {
+    let own = own?;
+    match family(&own) {
+        libc::AF_UNIX => {
+            // The side that connected has no name of its own.
+            let name = [Some(own), peer]
+                .into_iter()
+                .flatten()
+                .find(|name| name.len() > 2)?;
+            Some(Key::Path(name))
+        }
+        libc::AF_INET | libc::AF_INET6 => match (is_datagram(fd), peer) {
+            (false, Some(peer)) => {
+                let (low, high) = if own <= peer {
+                    (own, peer)
+                } else {
+                    (peer, own)
+                };
+                Some(Key::Connection(low, high))
+            }
+            (datagram, _) => {
+                let port = port(&own)?;
+                (port != 0).then_some(Key::Port { datagram, port })
+            }
+        },
+        _ => None,
+    }
+}
+
+fn is_datagram(fd: i32) -> bool {
+    let mut kind = 0i32;
+    let mut len = size_of::<i32>() as u32;
+    let arguments = [
+        fd as usize,
+        libc::SOL_SOCKET as usize,
+        libc::SO_TYPE as usize,
+        &raw mut kind as usize,
+        &raw mut len as usize,
+        0,
+    ];
+    // SAFETY: the kernel fills the two numbers.
+    unsafe { sys::call(libc::SYS_getsockopt, arguments) };
+    kind == libc::SOCK_DGRAM
+}
+
+/// An address of a socket, as bytes.
+fn address(fd: i32, call: i64) -> Option<Vec<u8>> {
+    let mut bytes = [0u8; 128];
+    let mut len = bytes.len() as u32;
+    let arguments = [
+        fd as usize,
+        bytes.as_mut_ptr() as usize,
+        &raw mut len as usize,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel fills the buffer and the length.
+    let failed = unsafe { sys::call(call, arguments) };
+    (failed == 0).then(|| bytes[..(len as usize).min(bytes.len())].to_vec())
+}
+
+fn family(address: &[u8]) -> i32 {
+    match address {
+        [low, high, ..] => i32::from(u16::from_ne_bytes([*low, *high])),
+        _ => libc::AF_UNSPEC,
+    }
+}
+
+fn port(address: &[u8]) -> Option<u16> {
+    match address {
+        [_, _, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
+        _ => None,
+    }
+}
+
+/// The channel on which `address` is listened to, for a socket that connects
+/// or sends there.
+pub fn at_address(fd: i32, address: &[u8]) -> Option<Arc<Channel>> {
+    match family(address) {
+        libc::AF_UNIX => Some(shared(Key::Path(address.to_vec()))),
+        libc::AF_INET | libc::AF_INET6 => Some(shared(Key::Port {
+            datagram: is_datagram(fd),
+            port: port(address)?,
+        })),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inet(port: u16, last: u8) -> Vec<u8> {
+        let mut address = (libc::AF_INET as u16).to_ne_bytes().to_vec();
+        address.extend(port.to_be_bytes());
+        address.extend([127, 0, 0, last]);
+        address
+    }
+
+    #[test]
+    fn both_ends_of_a_connection_have_one_key() {
+        let (a, b) = (inet(80, 1), inet(4000, 1));
+        let server = key_of(-1, Some(a.clone()), Some(b.clone()));
+        let client = key_of(-1, Some(b), Some(a));
+        assert!(server.is_some());
+        assert_eq!(server, client);
+    }
+
+    #[test]
+    fn a_listener_is_found_by_its_port() {
+        let listener = key_of(-1, Some(inet(80, 0)), None);
+        assert_eq!(
+            listener,
+            Some(Key::Port {
+                datagram: false,
+                port: 80
+            })
+        );
+        assert_eq!(key_of(-1, Some(inet(0, 0)), None), None, "not bound");
+    }
+
+    #[test]
+    fn a_unix_socket_is_found_by_the_name_that_one_side_has() {
+        let unnamed = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();
+        let named = [unnamed.as_slice(), b"/run/x"].concat();
+        let client = key_of(-1, Some(unnamed.clone()), Some(named.clone()));
+        assert_eq!(client, Some(Key::Path(named.clone())));
+        assert_eq!(key_of(-1, Some(named), Some(unnamed)), client);
+    }
+}
