@@ -12,6 +12,9 @@
 //! - [`sysroot`]: the instrumented standard library.
 #![forbid(unsafe_code)]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("leakcheck runs on Linux: its runtime and its runner are made for it");
+
 pub mod args;
 pub mod collect;
 pub mod driver;

@@ -340,8 +340,13 @@ fn key(instrumentation: &Instrumentation) -> String {
     hash.update(instrumentation.sysroot.as_os_str().as_encoded_bytes());
     hash.update([0]);
     hash.update(instrumentation.runtime.as_os_str().as_encoded_bytes());
-    hash.finalize()[..6]
-        .iter()
+    digits(&hash.finalize())
+}
+
+/// The first digits of a hash.
+fn digits(hash: &[u8]) -> String {
+    hash.iter()
+        .take(6)
         .map(|byte| format!("{byte:02x}"))
         .collect()
 }
@@ -367,7 +372,11 @@ fn variables_for_cargo(wiring: &Wiring<'_>) -> Result<Vec<(String, OsString)>, E
     let rustc = link(&own, &bin.join(env::RUSTC_ROLE))?;
     let rustdoc = link(&own, &bin.join(env::RUSTDOC_ROLE))?;
     let runner = link(&own, &bin.join(env::RUNNER_ROLE))?;
-    let project = bin.with_file_name("project.json");
+    let root = wiring.project.sources.workspace_root.as_os_str();
+    let project = bin.with_file_name(format!(
+        "project-{}.json",
+        digits(&Sha256::digest(root.as_encoded_bytes()))
+    ));
     wiring.project.sources.store(&project)?;
 
     let mut variables: Vec<(&str, OsString)> = vec![

@@ -17,7 +17,7 @@ use object::read::ReadCache;
 use object::{Object as _, ObjectSymbol as _};
 
 use super::env;
-use super::execute::{Conditions, command, spawn};
+use super::execute::{Conditions, command, last_part, spawn};
 use super::process::{Ended, Group, supervise};
 use super::record::Call;
 use crate::error::Error;
@@ -109,8 +109,7 @@ pub fn run(
     let child = spawn(&mut command)?;
     let ended = supervise(child, Group::Own, None, conditions.stop)?;
 
-    let output = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
-    let output = String::from_utf8_lossy(&output).into_owned();
+    let output = last_part(&path).map_err(|source| Error::Read { path, source })?;
     let mut processes = Vec::new();
     let read = |source| Error::Read {
         path: processes_dir.clone(),

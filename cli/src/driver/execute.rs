@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,6 +23,9 @@ use crate::error::Error;
 /// How long the last output of an ended process may take to arrive while
 /// another process holds its pipe.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
+
+/// How much of a test's output is kept: its end.
+const KEPT_OUTPUT: u64 = 1024 * 1024;
 
 /// What all executions of a run share.
 #[derive(Debug)]
@@ -102,8 +105,7 @@ pub fn execute(
                 .stderr(file);
             let child = spawn(&mut command)?;
             let ended = supervise(child, Group::Own, conditions.limit, conditions.stop)?;
-            let bytes = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
-            let output = String::from_utf8_lossy(&bytes).into_owned();
+            let output = last_part(&path).map_err(|source| Error::Read { path, source })?;
             let reached_its_end = libtest::reached_its_end(&output);
             Ok(Executed {
                 ended,
@@ -145,6 +147,24 @@ pub fn command(call: &Call, args: &[OsString], runner: &[String]) -> Command {
         .current_dir(&call.dir)
         .env(env::ACTIVE, "1");
     command
+}
+
+/// The text of a file, or the end of a long one.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn last_part(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let left_out = file.metadata()?.len().saturating_sub(KEPT_OUTPUT);
+    file.seek(SeekFrom::Start(left_out))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(if left_out == 0 {
+        text.into_owned()
+    } else {
+        format!("({left_out} bytes before this are left out)\n{text}")
+    })
 }
 
 /// Starts a command.
@@ -197,5 +217,22 @@ impl Copy {
         // Ends at once when the thread drops its sender.
         let _ = self.over.recv_timeout(LAST_OUTPUT);
         self.seen.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT_OUTPUT, last_part};
+
+    #[test]
+    fn the_end_of_a_long_output_is_kept() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "all of it").unwrap();
+        assert_eq!(last_part(file.path()).unwrap(), "all of it");
+        let long = "x".repeat(KEPT_OUTPUT as usize) + "test result: ok";
+        std::fs::write(file.path(), long).unwrap();
+        let kept = last_part(file.path()).unwrap();
+        assert!(kept.starts_with("(15 bytes before this are left out)\n"));
+        assert!(kept.ends_with("xtest result: ok"));
     }
 }

@@ -2,8 +2,10 @@
 //! still reported. A second signal ends leakcheck at once.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 
 use super::process::{Stop, StopReason};
@@ -14,12 +16,30 @@ use crate::error::Error;
 pub struct Handler(Handle);
 
 impl Handler {
+    /// For a program that shares our terminal: SIGINT reaches it without us,
+    /// so we only wait for its end; SIGTERM is for us, and ends it.
+    ///
+    /// # Errors
+    /// If the handler cannot be installed.
+    pub fn install_for_program(stop: &Arc<Stop>) -> Result<Self, Error> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        // In this order: the second SIGINT meets a flag that is set.
+        flag::register_conditional_default(SIGINT, Arc::clone(&interrupted))
+            .and_then(|_| flag::register(SIGINT, interrupted))
+            .map_err(Error::Signals)?;
+        Self::listen(&[SIGTERM], stop)
+    }
+
     /// Lets the signals request a stop.
     ///
     /// # Errors
     /// If the handler cannot be installed.
     pub fn install(stop: &Arc<Stop>) -> Result<Self, Error> {
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::Signals)?;
+        Self::listen(&[SIGINT, SIGTERM], stop)
+    }
+
+    fn listen(signals: &[i32], stop: &Arc<Stop>) -> Result<Self, Error> {
+        let mut signals = Signals::new(signals).map_err(Error::Signals)?;
         let handle = signals.handle();
         let stop = Arc::clone(stop);
         std::thread::spawn(move || {

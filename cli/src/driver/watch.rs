@@ -65,7 +65,7 @@ pub fn watch(
         command.env(GRACE_ENV, grace.to_string());
     }
     let stop = Arc::new(Stop::new(None)?);
-    let handler = Handler::install(&stop)?;
+    let handler = Handler::install_for_program(&stop)?;
     let child = spawn(command)?;
     let ended = supervise(child, Group::Ours, None, &stop)?;
     drop(handler);
