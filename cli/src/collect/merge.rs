@@ -42,7 +42,18 @@ impl Findings {
             }
             Entry::Occupied(mut occupied) => {
                 let known = occupied.get_mut();
-                let count = known.seen.count + finding.seen.count;
+                // A cycle that ends its process was often told before, when it
+                // closed: the second record says only that.
+                let of_known_test = |test| known.seen.tests.contains(test);
+                let told_before = finding.fatal
+                    && !known.fatal
+                    && finding.seen.tests.iter().any(of_known_test);
+                let fatal = known.fatal || finding.fatal;
+                let count = if told_before {
+                    known.seen.count
+                } else {
+                    known.seen.count + finding.seen.count
+                };
                 let mut tests = std::mem::take(&mut known.seen.tests);
                 for test in &finding.seen.tests {
                     if !tests.contains(test) {
@@ -53,6 +64,7 @@ impl Findings {
                 if stacks(&finding) > stacks(known) {
                     *known = finding;
                 }
+                known.fatal = fatal;
                 known.seen.count = count;
                 known.seen.tests = tests;
             }

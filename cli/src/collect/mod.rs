@@ -158,8 +158,10 @@ fn add_gaps(gaps: &mut Gaps, process: &Process) {
     if process.unreadable > 0 {
         add(GapReason::UnreadableRecord, process.unreadable);
     }
-    // A forked child ends by exec or `_exit`; a crash is told by itself.
-    if !process.forked() && process.crash.is_none() {
+    // A forked child ends by exec or `_exit`; a crash and a process whose
+    // threads were all stuck are told by themselves.
+    let stuck = process.findings.iter().any(|finding| finding.fatal);
+    if !process.forked() && process.crash.is_none() && !stuck {
         match &process.end {
             None => add(GapReason::MissingEnd, 1),
             Some(end) if end.abrupt => add(GapReason::AbruptExit, 1),

@@ -201,16 +201,23 @@ impl<'a> Resolver<'a> {
         char::from(b'A' + nth)
     }
 
-    /// The locks that a leg holds.
+    /// The locks that a leg holds, those of the user and of dependencies:
+    /// what std and the harness hold inside guards nothing of the program.
     pub fn held(&mut self, locks: &[wire::Lock]) -> Vec<HeldLock> {
-        locks
-            .iter()
-            .map(|lock| HeldLock {
-                name: self.lock_name(lock.addr),
-                acquired: self.stack(&lock.stack),
-                shared: lock.shared,
-            })
-            .collect()
+        let mut held = Vec::new();
+        for lock in locks {
+            let acquired = self.stack(&lock.stack);
+            let named =
+                |frame: &Frame| matches!(frame.class, FrameClass::User | FrameClass::Dependency);
+            if acquired.frames().iter().any(named) {
+                held.push(HeldLock {
+                    name: self.lock_name(lock.addr),
+                    acquired,
+                    shared: lock.shared,
+                });
+            }
+        }
+        held
     }
 }
 

@@ -293,7 +293,7 @@ impl Memory {
     pub fn text(&self) -> String {
         match self {
             Self::Static { name, .. } => format!("static `{name}`"),
-            Self::Heap { ty: Some(ty), .. } => format!("`{ty}` on the heap"),
+            Self::Heap { ty: Some(ty), .. } => format!("heap memory of `{ty}`"),
             Self::Heap { ty: None, .. } => "heap memory".to_owned(),
             Self::Stack {
                 function: Some(function),

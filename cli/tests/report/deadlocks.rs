@@ -5,7 +5,7 @@ use leakcheck::report::wire::{Finding, Leg, Stack, ThreadId, Wait, WaitOn};
 use leakcheck_cli::render::human::{HumanOptions, render};
 
 use crate::redaction::check;
-use crate::world::{MAIN, World, finding, lock_wait, wait, waits};
+use crate::world::{MAIN, World, finding, lock, lock_wait, wait, waits};
 
 const LOCK_A: u64 = 0x7f00_1000;
 const LOCK_B: u64 = 0x7f00_2000;
@@ -39,7 +39,14 @@ fn two_locks_in_both_orders() {
             lock_wait(WaitOn::Mutex, LOCK_B, right, first.clone()),
             second.clone(),
         ),
-        waits(right, lock_wait(WaitOn::Mutex, LOCK_A, left, first), second),
+        Leg {
+            // One lock of the cycle, which is told there, and one besides.
+            locks: vec![
+                lock(LOCK_A, first.clone(), false),
+                lock(LOCK_C, first.clone(), false),
+            ],
+            ..waits(right, lock_wait(WaitOn::Mutex, LOCK_A, left, first), second)
+        },
     ];
     check("deadlock_two", &stuck(&mut world, legs, false));
 }

@@ -94,6 +94,9 @@ fn on_the_heap_under_different_locks() {
     let state = world.variable("poll::STATE", Some("Mutex<State>"), 16);
     earlier.locks.push(lock(state, one, false));
     later.locks.push(lock(0x7f00_5000, other, true));
+    // A lock inside of std guards nothing of the program, and is not told.
+    let inside = vec![world.std("std::io::Stdout::lock")];
+    later.locks.push(lock(0x7f00_6000, inside, false));
     let memory = heap(&mut world, MAIN);
     world.found(race(Kind::DataRace, later, earlier, memory));
     check("race_heap", &only(&world));

@@ -6,7 +6,7 @@ use super::HumanOptions;
 use super::marks::{number, race_label};
 use super::stacks::push_stack;
 use crate::model::{
-    Crash, Finding, HeldLock, Leg, Memory, Role, Shape, Stack, Thread, Wait, WaitFor,
+    Crash, Finding, HeldLock, Leg, LockName, Memory, Role, Shape, Stack, Thread, Wait, WaitFor,
 };
 
 /// Tests named at most in a folded report.
@@ -83,7 +83,7 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
         push_stack(&mut text, &leg.stack, options);
     }
     push_spawn(&mut text, &leg.thread, options);
-    push_locks(&mut text, leg);
+    push_locks(&mut text, finding, leg);
     text
 }
 
@@ -104,9 +104,14 @@ fn push_spawn(text: &mut String, thread: &Thread, options: &HumanOptions) {
     }
 }
 
-fn push_locks(text: &mut String, leg: &Leg) {
+/// The locks that a leg holds; those that a cycle is about are told there.
+fn push_locks(text: &mut String, finding: &Finding, leg: &Leg) {
+    let waits = finding.legs.iter().filter_map(|leg| leg.wait.as_ref());
+    let in_cycle: Vec<&LockName> = waits.filter_map(|wait| wait.lock.as_ref()).collect();
     for lock in &leg.locks {
-        text.push_str(&format!("\n{}", holding(lock)));
+        if !in_cycle.contains(&&lock.name) {
+            text.push_str(&format!("\n{}", holding(lock)));
+        }
     }
 }
 
