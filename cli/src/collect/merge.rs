@@ -45,9 +45,8 @@ impl Findings {
                 // A cycle that ends its process was often told before, when it
                 // closed: the second record says only that.
                 let of_known_test = |test| known.seen.tests.contains(test);
-                let told_before = finding.fatal
-                    && !known.fatal
-                    && finding.seen.tests.iter().any(of_known_test);
+                let told_before =
+                    finding.fatal && !known.fatal && finding.seen.tests.iter().any(of_known_test);
                 let fatal = known.fatal || finding.fatal;
                 let count = if told_before {
                     known.seen.count
