@@ -26,7 +26,7 @@ pub fn compare(
         };
         let findings: Vec<_> = findings
             .iter()
-            .filter(|finding| finding.test.name == *name)
+            .filter(|finding| finding.is_in(name))
             .collect();
         judge(fixture, expectation, test, &findings, complaints);
     }

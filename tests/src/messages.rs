@@ -49,14 +49,24 @@ pub struct Finding {
     pub level: String,
     /// `proved`, `observed`, `potential`.
     pub certainty: String,
-    /// In which test.
+    /// In which test it was seen first.
     pub test: Test,
+    /// In which tests it was seen.
+    pub tests: Vec<Test>,
     /// Its stable name.
     pub fingerprint: String,
     /// Its sides.
     pub legs: Vec<Leg>,
     /// As a person reads it.
     pub rendered: String,
+}
+
+impl Finding {
+    /// True if it was seen in a test of this name.
+    #[must_use]
+    pub fn is_in(&self, name: &str) -> bool {
+        self.tests.iter().any(|test| test.name == name)
+    }
 }
 
 /// One side of a finding.

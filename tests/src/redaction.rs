@@ -7,10 +7,12 @@ use std::path::Path;
 const TABLE: &[(&str, &str)] = &[
     // Times of tests and of the run.
     (r"\[ *\d+\.\d+s\]", "[TIME]"),
-    // How long a thread has waited.
+    // How long a thread has waited, and whether another was gone by then.
     (r"\b(for|after) \d+(\.\d+)? ?m?s\b", "$1 TIME"),
     // Places in the standard library, which differ by toolchain.
     (r"/rustc/[0-9a-f]{40}/", "/rustc/COMMIT/"),
+    (r"… \d+ library frames?", "… N library frames"),
+    (r"`, ended since:", "`:"),
     // Numbers of threads without a name.
     (r"\bthread \d+ \(unnamed\)", "thread N (unnamed)"),
     // Names that cargo gives to test programs.

@@ -1,5 +1,8 @@
 //! What a person reads about the quick start: every part of the report.
 
+use std::fs;
+use std::path::Path;
+
 use leakcheck_tests::command::{Workshop, repository};
 use leakcheck_tests::redaction::filters;
 
@@ -11,21 +14,47 @@ fn workshop() -> Workshop {
 }
 
 fn snapshot(name: &str, args: &[&str]) {
-    // Built first, so that cargo has nothing to tell below.
-    workshop()
-        .call("quickstart", &["test", "--no-run"])
-        .run()
-        .assert_code(0);
     let mut words = vec!["test", "--test-threads", "1", "--test", "bank"];
     words.extend(args);
     let ended = workshop().call("quickstart", &words).run();
     ended.assert_code(66);
-    insta::with_settings!({ filters => filters(&repository()), omit_expression => true }, {
-        insta::assert_snapshot!(name, ended.stderr);
+    // What comes before is of cargo.
+    let start = ended
+        .stderr
+        .find("    Starting")
+        .expect("the tests were started");
+    let filters = filters(&repository());
+    let filters: Vec<(&str, &str)> = filters.iter().map(|(from, to)| (&**from, &**to)).collect();
+    insta::with_settings!({ filters => filters, omit_expression => true }, {
+        insta::assert_snapshot!(name, &ended.stderr[start..]);
     });
 }
 
 #[test]
 fn quick_start() {
     snapshot("quick_start", &[]);
+}
+
+/// The README shows what this test sees, line by line.
+#[test]
+fn readme() {
+    let filters = filters(&repository());
+    let redacted = |text: &str| {
+        filters.iter().fold(text.to_owned(), |text, (from, to)| {
+            let pattern = regex_lite::Regex::new(from).unwrap();
+            pattern.replace_all(&text, to).into_owned()
+        })
+    };
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, report) = readme.split_once("```text\n").unwrap();
+    let (report, _) = report.split_once("```").unwrap();
+    let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    let seen = fs::read_to_string(snapshots.join("report__quick_start.snap")).unwrap();
+    assert!(report.lines().count() > 40);
+    for line in redacted(report).lines() {
+        assert!(
+            seen.lines().any(|seen| seen.trim_end() == line.trim_end()),
+            "not in the report: {line}"
+        );
+    }
 }
