@@ -1,5 +1,5 @@
 //! The calls of cargo: first build everything, then let cargo say how it
-//! would call each test ([`record`](super::record)).
+//! would call each test ([`super::record`]).
 
 use std::collections::HashMap;
 use std::ffi::OsString;

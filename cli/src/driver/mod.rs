@@ -13,7 +13,7 @@
 //!    [`process`]);
 //! 5. rustdoc runs the doctests with us as their runner ([`doctest`]).
 //!
-//! What one process tells the next goes through the environment ([`env`]).
+//! What one process tells the next goes through the environment ([`mod@env`]).
 
 pub mod cargo;
 pub mod commands;

@@ -2,9 +2,9 @@
 //!
 //! Three things are wanted of it, and the environment says which:
 //!
-//! - note the call for the driver ([`record`](super::record));
+//! - note the call for the driver ([`super::record`]);
 //! - run one doctest for rustdoc, and keep what the driver will need
-//!   ([`doctest`](super::doctest));
+//!   ([`super::doctest`]);
 //! - otherwise (`show-env`): run the program, and say at its end what was
 //!   found in it.
 
