@@ -13,6 +13,7 @@ use crate::list::Suite;
 pub struct Outcome {
     tests: u64,
     failed: u64,
+    gaps: usize,
     levels: BTreeMap<String, u64>,
     /// Findings by level and kind.
     pub kinds: BTreeMap<String, u64>,
@@ -23,13 +24,14 @@ pub struct Outcome {
 impl Outcome {
     /// The head of the table.
     pub const HEAD: &str =
-        "crate                      tests  failed  errors  warnings  notes  exit  seconds";
+        "crate                      tests  failed  errors  warnings  notes  gaps  exit  seconds";
 
     /// Reads the machine-readable report.
     pub fn read(text: &str, status: ExitStatus, took: Duration) -> Result<Self, Box<dyn Error>> {
         let mut outcome = Self {
             tests: 0,
             failed: 0,
+            gaps: 0,
             levels: BTreeMap::new(),
             kinds: BTreeMap::new(),
             status,
@@ -38,9 +40,11 @@ impl Outcome {
         for line in text.lines() {
             let line: Value = serde_json::from_str(line)?;
             match line["type"].as_str() {
-                Some("test") => {
-                    outcome.tests += 1;
-                    outcome.failed += u64::from(line["outcome"] != "passed");
+                Some("summary") => {
+                    let count = |name: &str| line["tests"][name].as_u64().unwrap_or_default();
+                    outcome.tests = count("run");
+                    outcome.failed = count("failed");
+                    outcome.gaps = line["gaps"].as_array().map_or(0, Vec::len);
                 }
                 Some("finding") => {
                     let level = line["level"].as_str().unwrap_or("unknown");
@@ -67,13 +71,14 @@ impl Outcome {
             .code()
             .map_or_else(|| "signal".to_owned(), |code| code.to_string());
         format!(
-            "{:24} {:7} {:7} {:7} {:9} {:6} {:>5} {:8.1}",
+            "{:24} {:7} {:7} {:7} {:9} {:6} {:5} {:>5} {:8.1}",
             format!("{} {}", suite.name, suite.version),
             self.tests,
             self.failed,
             level("error"),
             level("warning"),
             level("note"),
+            self.gaps,
             exit,
             self.seconds,
         )
@@ -89,19 +94,15 @@ mod tests {
     #[test]
     fn findings_are_counted_by_level() {
         let report = concat!(
-            r#"{"type":"test","schema":1,"outcome":"passed"}"#,
-            "\n",
-            r#"{"type":"test","schema":1,"outcome":"failed"}"#,
-            "\n",
             r#"{"type":"finding","schema":1,"level":"error","kind":"data-race"}"#,
             "\n",
             r#"{"type":"finding","schema":1,"level":"note","kind":"leaked-thread"}"#,
             "\n",
-            r#"{"type":"summary","schema":1}"#,
+            r#"{"type":"summary","schema":1,"tests":{"run":2,"failed":1},"gaps":["x"]}"#,
         );
         let status = ExitStatus::from_raw(66 << 8);
         let outcome = Outcome::read(report, status, Duration::from_secs(2)).unwrap();
-        assert_eq!((outcome.tests, outcome.failed), (2, 1));
+        assert_eq!((outcome.tests, outcome.failed, outcome.gaps), (2, 1, 1));
         assert_eq!(outcome.levels["error"], 1);
         assert_eq!(outcome.kinds["note leaked-thread"], 1);
         assert!(!outcome.is_silent());

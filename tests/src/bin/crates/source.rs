@@ -32,7 +32,7 @@ pub fn fetch(suites: &[&Suite], work: &Path) -> Result<Vec<PathBuf>, Box<dyn Err
         // look for a workspace around it.
         fs::remove_file(vendored.join(".cargo-checksum.json"))?;
         let manifest = vendored.join("Cargo.toml");
-        let mut text = fs::read_to_string(&manifest)?;
+        let mut text = without_benches(&fs::read_to_string(&manifest)?);
         if !text.contains("\n[workspace]") {
             text += "\n[workspace]\n";
         }
@@ -41,6 +41,24 @@ pub fn fetch(suites: &[&Suite], work: &Path) -> Result<Vec<PathBuf>, Box<dyn Err
         fs::rename(&vendored, work.join("source").join(&name))?;
     }
     Ok(directories)
+}
+
+/// A published manifest without its benchmarks and the crate they need, which
+/// takes longer to build than all the rest.
+fn without_benches(manifest: &str) -> String {
+    let mut kept = true;
+    let mut text = String::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            kept =
+                !line.starts_with("[[bench]]") && !line.starts_with("[dev-dependencies.criterion]");
+        }
+        if kept {
+            text += line;
+            text.push('\n');
+        }
+    }
+    text
 }
 
 impl Suite {
@@ -71,4 +89,23 @@ fn vendor(suites: &[&Suite], directory: &Path) -> Result<(), Box<dyn Error>> {
         return Err(format!("cargo vendor failed: {status}").into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_benches;
+
+    #[test]
+    fn only_benches_are_left_out() {
+        let manifest = concat!(
+            "[package]\nname = \"x\"\n\n",
+            "[[bench]]\nname = \"b\"\nharness = false\n\n",
+            "[dev-dependencies.criterion]\nversion = \"0.5\"\n\n",
+            "[dev-dependencies.rand]\nversion = \"0.9\"\n",
+        );
+        assert_eq!(
+            without_benches(manifest),
+            "[package]\nname = \"x\"\n\n[dev-dependencies.rand]\nversion = \"0.9\"\n"
+        );
+    }
 }
