@@ -141,6 +141,13 @@ pub fn emit(finding: &Finding) {
         ) => threads.push(thread),
         Some(Memory::Static { .. } | Memory::Mapped { .. } | Memory::Unknown { .. }) | None => {}
     }
+    mention(&threads);
+    wire::write(&Record::Finding(finding.clone()));
+}
+
+/// Writes who these threads are, and who spawned them.
+pub fn mention(threads: &[ThreadId]) {
+    let mut threads = threads.to_vec();
     let mut next = 0;
     while let Some(&id) = threads.get(next) {
         if let Some(parent) = registry::describe(id).and_then(|thread| thread.parent)
@@ -153,7 +160,6 @@ pub fn emit(finding: &Finding) {
     for thread in threads.into_iter().filter_map(registry::describe) {
         wire::write(&Record::Thread(thread));
     }
-    wire::write(&Record::Finding(finding.clone()));
 }
 
 fn kind_of(seen: &Seen, before: Option<&Restored>, earlier: Cell) -> Kind {

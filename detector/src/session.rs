@@ -271,13 +271,27 @@ pub fn forgotten() -> u64 {
     FORGOTTEN.load(Ordering::Relaxed)
 }
 
-/// In the child of a fork: only `thread` is left.
+/// In the child of a fork: only `thread` is left, and all that the others did
+/// happens before what it does next.
 ///
 /// # Safety
 /// No other thread exists.
 pub unsafe fn only(thread: *mut Thread) {
-    THREADS.reset();
     let mut threads = THREADS.lock();
+    let live: Vec<*mut Thread> = threads.live.iter().map(|live| live.0).collect();
+    for other in live {
+        if other != thread {
+            // SAFETY: records stay mapped, and the others' threads are not
+            // here.
+            unsafe { (*thread).clocks.learn((*other).clocks.now()) };
+        }
+    }
+    for (slot, last) in &threads.ended {
+        let mut known = vec![0; slot.index() + 1];
+        known[slot.index()] = last.get();
+        // SAFETY: as above.
+        unsafe { (*thread).clocks.learn(&known) };
+    }
     threads.live.retain(|&live| live == ThreadPtr(thread));
     LIVE.store(threads.live.len(), Ordering::SeqCst);
 }

@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::kernel;
+use super::process;
 use super::real;
 use super::snapshot::{Member, Snapshot};
 use super::stuck;
@@ -44,6 +45,11 @@ pub fn init(grace: Option<&str>) {
     GRACE_NS.store(u64::try_from(grace).unwrap_or(u64::MAX), Ordering::Relaxed);
     // SAFETY: the handler takes any status and no argument.
     unsafe { on_exit(at_exit, std::ptr::null_mut()) };
+}
+
+/// In the child of a fork, whose end has not begun.
+pub fn reset() {
+    ENDING.store(false, Ordering::SeqCst);
 }
 
 /// A thread has blocked.
@@ -92,7 +98,7 @@ fn wait_for_event(seen: u32, ns: u64) {
 }
 
 unsafe extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
-    if ENDING.swap(true, Ordering::SeqCst) {
+    if !process::is_owner() || ENDING.swap(true, Ordering::SeqCst) {
         return;
     }
     // SAFETY: the record belongs to this thread.
@@ -213,6 +219,7 @@ fn abrupt(status: i32) {
     // SAFETY: the record belongs to this thread.
     if let Some(thread) = unsafe { current().as_mut() }
         && thread.busy == 0
+        && process::is_owner()
     {
         thread.busy += 1;
         last_records(status, true);

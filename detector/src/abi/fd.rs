@@ -13,11 +13,12 @@
 //! does not share. All connections to one Unix socket share a channel, and so
 //! do all datagrams to one port: more order than there is, never less.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use dashmap::DashMap;
 
 use crate::rt::lock::Spin;
+use crate::rt::replaceable::Replaceable;
 use crate::rt::sys;
 use crate::rt::thread::Thread;
 use crate::session;
@@ -72,10 +73,15 @@ struct Maps {
     channels: DashMap<Key, Arc<Channel>>,
 }
 
-static MAPS: OnceLock<Maps> = OnceLock::new();
+static MAPS: Replaceable<Maps> = Replaceable::new();
 
 fn maps() -> &'static Maps {
-    MAPS.get_or_init(Maps::default)
+    MAPS.get()
+}
+
+/// In the child of a fork: the threads at the other ends are not here.
+pub fn reset() {
+    MAPS.replace(Maps::default());
 }
 
 impl Channel {

@@ -4,6 +4,8 @@ use std::ffi::{CStr, CString, c_char};
 use std::ops::Range;
 
 use super::end;
+use super::process;
+use super::signal;
 use super::thread as threads;
 use crate::registry::{self, Entry};
 use crate::report::wire::{GRACE_ENV, ThreadId, WIRE_DIR_ENV};
@@ -95,6 +97,7 @@ unsafe extern "C" fn start(
     // SAFETY: the loader passes the environment; std's view of it is not there
     // yet.
     wire::init(unsafe { variable(environment, WIRE_DIR_ENV) });
+    process::init();
     // SAFETY: as above.
     let grace = unsafe { variable(environment, GRACE_ENV) };
     end::init(grace.as_deref().and_then(|grace| grace.to_str().ok()));
@@ -108,6 +111,7 @@ unsafe extern "C" fn start(
             spawned_at: Vec::new(),
             slot: crate::ids::Slot::new(0),
             finished: false,
+            detached: false,
             end: ReleaseClock::new(),
         },
     );
@@ -118,6 +122,8 @@ unsafe extern "C" fn start(
     thread.stack = stack;
     thread.locals = threads::locals();
     thread.waiting.runs(sys::thread_id());
+    signal::thread_starts(thread);
+    signal::init();
     set_current(record);
 }
 

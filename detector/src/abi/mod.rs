@@ -4,7 +4,9 @@
 //! - [`plain`], [`atomic`], [`mem`]: `__tsan_*`, called by instrumented code.
 //! - [`heap`], [`map`], [`strings`]: the C library's memory functions,
 //!   interposed.
-//! - [`init`]: the start of the process; [`end`]: its end; [`thread`]: threads.
+//! - [`init`]: the start of the process; [`end`]: its end; [`process`]: forks;
+//!   [`signal`]: crashes;
+//!   [`thread`]: threads; [`environment`]: `getenv`.
 //! - [`futex`]: waits; [`stuck`]: threads that can never run again, from a
 //!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
 //!   [`place`] that they wait in and its [`symbols`].
@@ -22,6 +24,7 @@ pub mod caller;
 pub mod descriptor;
 pub mod edge;
 pub mod end;
+pub mod environment;
 pub mod fd;
 pub mod futex;
 pub mod heap;
@@ -33,9 +36,11 @@ pub mod mem;
 pub mod place;
 pub mod plain;
 pub mod poll;
+pub mod process;
 pub mod pthread_lock;
 pub mod pthread_wait;
 pub mod real;
+pub mod signal;
 pub mod snapshot;
 pub mod socket;
 pub mod strings;

@@ -15,11 +15,13 @@ use dashmap::DashMap;
 use super::caller::return_address;
 use super::end;
 use super::real;
+use super::signal;
 use super::stuck;
 use crate::check;
 use crate::objects;
 use crate::registry::{self, Entry};
 use crate::report::wire::ThreadId;
+use crate::rt::replaceable::Replaceable;
 use crate::rt::sys;
 use crate::rt::thread::{Thread, current, set_current};
 use crate::rt::waiting::{Blocked, Call};
@@ -77,11 +79,16 @@ real::forward! {
 }
 
 /// Live or joinable threads by their handle.
-static HANDLES: OnceLock<DashMap<libc::pthread_t, ThreadId>> = OnceLock::new();
+static HANDLES: Replaceable<DashMap<libc::pthread_t, ThreadId>> = Replaceable::new();
 static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
 
 fn handles() -> &'static DashMap<libc::pthread_t, ThreadId> {
-    HANDLES.get_or_init(DashMap::new)
+    HANDLES.get()
+}
+
+/// In the child of a fork: the other threads are not here.
+pub fn reset() {
+    HANDLES.replace(DashMap::new());
 }
 
 /// What a new thread is started with.
@@ -189,6 +196,7 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
             spawned_at,
             slot,
             finished: false,
+            detached: false,
             end: ReleaseClock::new(),
         },
     );
@@ -227,6 +235,7 @@ extern "C" fn run(child: *mut c_void) -> *mut c_void {
     thread.stack = stack_range();
     thread.locals = locals();
     thread.waiting.runs(sys::thread_id());
+    signal::thread_starts(thread);
     let key = *KEY.get_or_init(|| {
         let mut key = 0;
         // SAFETY: the key is writable; the destructor takes a round number.
@@ -257,12 +266,15 @@ unsafe extern "C" fn last_destructor(rounds_left: *mut c_void) {
         return;
     }
     let record = current();
+    signal::thread_ends();
     set_current(std::ptr::null_mut());
     // SAFETY: the record belongs to this thread, which no longer uses it.
     unsafe {
         let thread = &mut *record;
         registry::with(thread.id, |entry| {
-            thread.clocks.release(&mut entry.end);
+            if !entry.detached {
+                thread.clocks.release(&mut entry.end);
+            }
             entry.finished = true;
         });
         session::end_thread(record);
@@ -277,7 +289,8 @@ fn joined(handle: libc::pthread_t, id: ThreadId) {
     // SAFETY: the record belongs to this thread.
     if let Some(thread) = unsafe { current().as_mut() } {
         thread.busy += 1;
-        registry::with(id, |entry| thread.clocks.acquire(&entry.end));
+        let end = registry::with(id, |entry| std::mem::take(&mut entry.end));
+        thread.clocks.acquire(&end.unwrap_or_default());
         thread.busy -= 1;
     }
 }
@@ -360,7 +373,12 @@ unsafe extern "C" fn __lc_interpose_pthread_clockjoin_np(
 /// Interposed function of the C library.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __lc_interpose_pthread_detach(handle: libc::pthread_t) -> i32 {
-    handles().remove(&handle);
+    if let Some((_, id)) = handles().remove(&handle) {
+        registry::with(id, |entry| {
+            entry.detached = true;
+            entry.end = ReleaseClock::new();
+        });
+    }
     // SAFETY: as the program says.
     unsafe { pthread_detach(handle) }
 }

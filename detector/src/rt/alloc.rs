@@ -8,8 +8,8 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::lock::SpinWord;
 use super::sys;
 
 const MIN_SHIFT: usize = 4;
@@ -23,7 +23,7 @@ pub struct RuntimeHeap;
 static HEAP: RuntimeHeap = RuntimeHeap;
 
 struct Class {
-    locked: AtomicBool,
+    locked: SpinWord,
     /// Invariant: touched only while `locked` is held.
     list: UnsafeCell<List>,
 }
@@ -43,7 +43,7 @@ unsafe impl Sync for Class {}
 
 static CLASS: [Class; CLASSES] = [const {
     Class {
-        locked: AtomicBool::new(false),
+        locked: SpinWord::new(),
         list: UnsafeCell::new(List {
             free: null_mut(),
             next: 0,
@@ -61,18 +61,10 @@ fn class_of(layout: Layout) -> Option<usize> {
 
 impl Class {
     fn with<R>(&self, f: impl FnOnce(&mut List) -> R) -> R {
-        let mut spins = 0u32;
-        while self.locked.swap(true, Ordering::Acquire) {
-            spins += 1;
-            if spins.is_multiple_of(64) {
-                sys::yield_now();
-            } else {
-                std::hint::spin_loop();
-            }
-        }
+        self.locked.lock();
         // SAFETY: `locked` is held.
         let result = f(unsafe { &mut *self.list.get() });
-        self.locked.store(false, Ordering::Release);
+        self.locked.unlock();
         result
     }
 }

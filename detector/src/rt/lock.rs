@@ -7,7 +7,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::sys;
 
-/// One word that is free (0) or held (1).
+/// What a held word holds: the number of the process in its line of forks. A
+/// word that an earlier one's thread held is free: that thread is not here.
+static GENERATION: AtomicU32 = AtomicU32::new(1);
+
+/// In the child of a fork: frees what the threads of the parent held.
+pub fn forget_holders() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
+/// One word that is free (0) or held (the number of the process).
 #[derive(Debug, Default)]
 pub struct SpinWord(AtomicU32);
 
@@ -20,16 +29,17 @@ impl SpinWord {
     /// Takes it.
     #[inline]
     pub fn lock(&self) {
-        if self.0.swap(1, Ordering::Acquire) != 0 {
-            self.wait();
+        let own = GENERATION.load(Ordering::Relaxed);
+        if self.0.swap(own, Ordering::Acquire) == own {
+            self.wait(own);
         }
     }
 
     #[cold]
-    fn wait(&self) {
+    fn wait(&self, own: u32) {
         let mut spins = 0u32;
         loop {
-            if self.0.load(Ordering::Relaxed) == 0 && self.0.swap(1, Ordering::Acquire) == 0 {
+            if self.0.load(Ordering::Relaxed) != own && self.0.swap(own, Ordering::Acquire) != own {
                 return;
             }
             spins += 1;

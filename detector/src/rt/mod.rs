@@ -3,6 +3,7 @@
 //!
 //! - [`alloc`]: the runtime's heap; [`pool`]: numbered objects; [`lock`]: a
 //!   spin lock.
+//! - [`replaceable`]: values that a forked child makes anew.
 //! - [`sys`]: system calls without the C library.
 //! - [`thread`]: what the runtime keeps for a running thread, and the pointer
 //!   to it in thread-local storage; [`waiting`]: what it is blocked on.
@@ -10,6 +11,7 @@
 pub mod alloc;
 pub mod lock;
 pub mod pool;
+pub mod replaceable;
 pub mod sys;
 pub mod thread;
 pub mod waiting;

@@ -131,6 +131,8 @@ pub struct Thread {
     pub locals: Range<usize>,
     /// What it is blocked on.
     pub waiting: Waiting,
+    /// What its signal handlers run on, or null.
+    pub signal_stack: *mut u8,
 }
 
 thread_local! {
@@ -185,6 +187,7 @@ impl Thread {
             overflows: 0,
             locals: 0..0,
             waiting: Waiting::new(),
+            signal_stack: null_mut(),
         })
     }
 
