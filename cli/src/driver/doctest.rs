@@ -107,7 +107,7 @@ pub fn run(
         .stdout(file.try_clone().map_err(write)?)
         .stderr(file);
     let child = spawn(&mut command)?;
-    let ended = supervise(child, Group::Own, None, conditions.stop)?;
+    let ended = supervise(child, Group::Own, None, conditions.stop, None)?;
 
     let output = last_part(&path).map_err(|source| Error::Read { path, source })?;
     let mut processes = Vec::new();

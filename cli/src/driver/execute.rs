@@ -16,13 +16,16 @@ use leakcheck::report::wire::{GRACE_ENV, WIRE_DIR_ENV};
 
 use super::env;
 use super::libtest;
-use super::process::{Ended, Group, Stop, supervise};
+use super::process::{Ended, Group, Slow, Stop, supervise};
 use super::record::Call;
 use crate::error::Error;
 
 /// How long the last output of an ended process may take to arrive while
 /// another process holds its pipe.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
+
+/// After how long a running test is mentioned.
+pub const LONG: Duration = Duration::from_secs(30);
 
 /// How much of a test's output is kept: its end.
 const KEPT_OUTPUT: u64 = 1024 * 1024;
@@ -75,7 +78,14 @@ pub fn execute(
     args: &[OsString],
     own: &Path,
     conditions: &Conditions<'_>,
+    tell_slow: &dyn Fn(),
 ) -> Result<Executed, Error> {
+    let slow = || {
+        Some(Slow {
+            after: LONG,
+            tell: tell_slow,
+        })
+    };
     let wire_dir = own.join("wire");
     std::fs::create_dir_all(&wire_dir).map_err(|source| Error::Write {
         path: wire_dir.clone(),
@@ -104,7 +114,7 @@ pub fn execute(
                 .stdout(file.try_clone().map_err(write)?)
                 .stderr(file);
             let child = spawn(&mut command)?;
-            let ended = supervise(child, Group::Own, conditions.limit, conditions.stop)?;
+            let ended = supervise(child, Group::Own, conditions.limit, conditions.stop, slow())?;
             let output = last_part(&path).map_err(|source| Error::Read { path, source })?;
             let reached_its_end = libtest::reached_its_end(&output);
             Ok(Executed {
@@ -118,7 +128,7 @@ pub fn execute(
             command.stdout(Stdio::piped());
             let mut child = spawn(&mut command)?;
             let copy = Copy::start(child.stdout.take(), conditions.output);
-            let ended = supervise(child, Group::Own, conditions.limit, conditions.stop)?;
+            let ended = supervise(child, Group::Own, conditions.limit, conditions.stop, slow())?;
             let reached_its_end = copy.finish();
             Ok(Executed {
                 ended,

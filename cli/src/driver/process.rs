@@ -102,6 +102,14 @@ pub struct Ended {
     pub elapsed: Duration,
 }
 
+/// What is done once about a process that takes long.
+pub struct Slow<'a> {
+    /// What long is.
+    pub after: Duration,
+    /// What to do.
+    pub tell: &'a dyn Fn(),
+}
+
 /// Waits for the end of `child`, and brings it about if need be.
 ///
 /// # Errors
@@ -111,6 +119,7 @@ pub fn supervise(
     group: Group,
     limit: Option<Duration>,
     stop: &Stop,
+    mut slow: Option<Slow<'_>>,
 ) -> Result<Ended, Error> {
     let start = Instant::now();
     let pid = Pid::from_child(&child);
@@ -125,12 +134,22 @@ pub fn supervise(
         if own_deadline.is_some_and(|deadline| now >= deadline) {
             break Cause::TimeLimit;
         }
-        let next = [own_deadline, stop.deadline].into_iter().flatten().min();
+        if let Some(slow) = slow.take_if(|slow| start.elapsed() >= slow.after) {
+            (slow.tell)();
+        }
+        let slow_at = slow.as_ref().map(|slow| start + slow.after);
+        let next = [own_deadline, stop.deadline, slow_at]
+            .into_iter()
+            .flatten()
+            .min();
         let mut waits = [
             PollFd::new(&pidfd, PollFlags::IN),
             PollFd::from_borrowed_fd(stop.closed.as_fd(), PollFlags::IN),
         ];
-        wait(&mut waits, next.map(|next| next - now))?;
+        wait(
+            &mut waits,
+            next.map(|next| next.saturating_duration_since(now)),
+        )?;
         if waits[0].revents().contains(PollFlags::IN) {
             break Cause::Itself;
         }
@@ -172,11 +191,12 @@ fn signal(pid: Pid, group: Group, signal: Signal) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
-    use super::{Cause, Group, Stop, StopReason, supervise};
+    use super::{Cause, Group, Slow, Stop, StopReason, supervise};
 
     fn shell(script: &str) -> Child {
         Command::new("sh")
@@ -190,15 +210,35 @@ mod tests {
     #[test]
     fn a_process_ends_by_itself() {
         let stop = Stop::new(None).unwrap();
-        let ended = supervise(shell("exit 7"), Group::Own, None, &stop).unwrap();
+        let ended = supervise(shell("exit 7"), Group::Own, None, &stop, None).unwrap();
         assert_eq!((ended.cause, ended.status.code()), (Cause::Itself, Some(7)));
+    }
+
+    #[test]
+    fn a_slow_process_is_told_once() {
+        let stop = Stop::new(None).unwrap();
+        // It ends when its input does, which is when it was told.
+        let (reader, writer) = std::io::pipe().unwrap();
+        let child = Command::new("cat").stdin(reader).spawn().unwrap();
+        let told = Cell::new(0);
+        let writer = Cell::new(Some(writer));
+        let tell = || {
+            told.set(told.get() + 1);
+            drop(writer.take());
+        };
+        let slow = Slow {
+            after: Duration::from_millis(1),
+            tell: &tell,
+        };
+        let ended = supervise(child, Group::Ours, None, &stop, Some(slow)).unwrap();
+        assert_eq!((ended.cause, told.get()), (Cause::Itself, 1));
     }
 
     #[test]
     fn its_time_is_up() {
         let stop = Stop::new(None).unwrap();
         let limit = Some(Duration::from_millis(1));
-        let ended = supervise(shell("exec sleep 1000"), Group::Own, limit, &stop).unwrap();
+        let ended = supervise(shell("exec sleep 1000"), Group::Own, limit, &stop, None).unwrap();
         assert_eq!(
             (ended.cause, ended.status.signal()),
             (Cause::TimeLimit, Some(15))
@@ -216,7 +256,7 @@ mod tests {
             .spawn()
             .unwrap();
         let limit = Some(Duration::from_millis(1));
-        let ended = supervise(child, Group::Own, limit, &stop).unwrap();
+        let ended = supervise(child, Group::Own, limit, &stop, None).unwrap();
         assert_eq!(ended.cause, Cause::TimeLimit);
         // The grandchild holds the pipe too: this ends when both are gone.
         assert_eq!(std::io::read_to_string(reader).unwrap(), "");
@@ -226,8 +266,9 @@ mod tests {
     fn a_stop_ends_what_runs_and_what_would() {
         let stop = Stop::new(None).unwrap();
         std::thread::scope(|scope| {
-            let running = scope
-                .spawn(|| supervise(shell("exec sleep 1000"), Group::Own, None, &stop).unwrap());
+            let running = scope.spawn(|| {
+                supervise(shell("exec sleep 1000"), Group::Own, None, &stop, None).unwrap()
+            });
             stop.request(StopReason::Signal);
             stop.request(StopReason::RunTimeout);
             assert_eq!(
@@ -235,14 +276,14 @@ mod tests {
                 Cause::Stopped(StopReason::Signal)
             );
         });
-        let ended = supervise(shell("exec sleep 1000"), Group::Own, None, &stop).unwrap();
+        let ended = supervise(shell("exec sleep 1000"), Group::Own, None, &stop, None).unwrap();
         assert_eq!(ended.cause, Cause::Stopped(StopReason::Signal));
     }
 
     #[test]
     fn the_runs_deadline_stops_it() {
         let stop = Stop::new(Some(Instant::now() + Duration::from_millis(1))).unwrap();
-        let ended = supervise(shell("exec sleep 1000"), Group::Own, None, &stop).unwrap();
+        let ended = supervise(shell("exec sleep 1000"), Group::Own, None, &stop, None).unwrap();
         assert_eq!(ended.cause, Cause::Stopped(StopReason::RunTimeout));
         assert_eq!(stop.reason(), Some(StopReason::RunTimeout));
     }

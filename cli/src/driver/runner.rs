@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
 
-use super::execute::{Conditions, Executed, execute};
+use super::execute::{Conditions, Executed, LONG, execute};
 use super::libtest::BinaryArgs;
+use super::status;
 use super::suite::{Case, Suite};
+use super::teller::say;
 use crate::error::Error;
 
 /// A case that was run.
@@ -77,8 +79,10 @@ fn execute_case(
     conditions: &Conditions<'_>,
 ) -> Result<Executed, Error> {
     let call = &suite.binary(case.binary).call;
+    // Where nobody reads it, the test goes on.
+    let tell_slow = || drop(say(&status::slow(LONG, &suite.id(case))));
     match &case.test {
-        Some(name) => execute(call, &args.run_command(name), dir, conditions),
-        None => execute(call, &call.args, dir, conditions),
+        Some(name) => execute(call, &args.run_command(name), dir, conditions, &tell_slow),
+        None => execute(call, &call.args, dir, conditions, &tell_slow),
     }
 }

@@ -64,6 +64,13 @@ pub fn line(word: Word, elapsed: Option<Duration>, id: &TestId) -> String {
     }
 }
 
+/// `        SLOW [> 30.000s] package::binary name`: it still runs.
+#[must_use]
+pub fn slow(after: Duration, id: &TestId) -> String {
+    let label = label("SLOW", warning());
+    format!("{label} [>{:>7.3}s] {id}", after.as_secs_f64())
+}
+
 /// A sentence below a test's line, indented to its text.
 #[must_use]
 pub fn remark(text: &str) -> String {
@@ -252,7 +259,7 @@ mod tests {
     use anstream::adapter::strip_str;
     use leakcheck::report::wire::GapKind;
 
-    use super::{Tally, Word, line, output, plural, remark, summary};
+    use super::{Tally, Word, line, output, plural, remark, slow, summary};
     use crate::driver::process::StopReason;
     use crate::model::{Gap, GapReason, RunReport, TestId};
 
@@ -271,6 +278,7 @@ mod tests {
             line(Word::Deadlock, Some(Duration::from_secs(1234)), &id("two")),
             remark("all its threads wait for each other; ended"),
             line(Word::Ignored, None, &id("three")),
+            slow(Duration::from_secs(30), &id("four")),
             output(&id("two"), "left\n  right\n\n"),
         ];
         insta::assert_snapshot!(strip_str(&lines.join("\n")).to_string());

@@ -147,7 +147,13 @@ fn list(
     own: &Path,
     conditions: &Conditions<'_>,
 ) -> Result<String, Error> {
-    let executed = execute(call, &args.list_command(only_ignored), own, conditions)?;
+    let executed = execute(
+        call,
+        &args.list_command(only_ignored),
+        own,
+        conditions,
+        &|| (),
+    )?;
     if executed.ended.cause == Cause::Itself && executed.ended.status.success() {
         Ok(executed.output)
     } else {

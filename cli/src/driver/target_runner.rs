@@ -108,7 +108,7 @@ fn doctest(
     let limit = limit.map(Duration::from_millis);
     let stop = Arc::new(Stop::new(None)?);
     let child = execute::spawn(&mut command)?;
-    let ended = supervise(child, Group::Ours, limit, &stop)?;
+    let ended = supervise(child, Group::Ours, limit, &stop, None)?;
     if ended.cause == Cause::TimeLimit {
         eprintln!(
             "leakcheck: ended after {} s, see --timeout",

@@ -67,7 +67,7 @@ pub fn watch(
     let stop = Arc::new(Stop::new(None)?);
     let handler = Handler::install_for_program(&stop)?;
     let child = spawn(command)?;
-    let ended = supervise(child, Group::Ours, None, &stop)?;
+    let ended = supervise(child, Group::Ours, None, &stop, None)?;
     drop(handler);
 
     let name = program
