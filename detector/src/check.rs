@@ -17,7 +17,7 @@ use crate::rt::thread::Thread;
 use crate::session;
 use crate::shadow::map::{self, Table};
 use crate::shadow::overflow;
-use crate::shadow::word::{Access, Cell, Class, GRANULE, Mask};
+use crate::shadow::word::{Access, Cell, Class, GRANULE, Mask, WORDS};
 
 /// An access that a hook reports.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ pub fn access(thread: &mut Thread, seen: Seen) {
 }
 
 /// Checks and records an access that lies in one granule.
-#[inline(never)]
+#[inline(always)]
 pub fn small(thread: &mut Thread, seen: Seen, mask: Mask) {
     if !map::covers(seen.addr, GRANULE) {
         findings::unshadowed();
@@ -88,7 +88,11 @@ fn granule(thread: &mut Thread, at: usize, mask: Mask, seen: &Seen, logged: bool
             if outcome.changed && !logged {
                 thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
             }
-            after(thread, at, cells[1], new);
+            if outcome.changed {
+                overflow::cells(list)
+                    .into_iter()
+                    .for_each(|cell| after(thread, at, cell, new));
+            }
             if let Some(earlier) = outcome.race {
                 findings::race(thread, seen, at, earlier);
             }
@@ -100,15 +104,9 @@ fn granule(thread: &mut Thread, at: usize, mask: Mask, seen: &Seen, logged: bool
             |cell| thread.clocks.ordered(cell),
             session::dead,
         );
-        let stored = match step.update {
+        let (index, cell) = match step.update {
             Update::Nothing => return logged,
-            Update::Store(index, cell) => {
-                if !logged {
-                    thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
-                    logged = true;
-                }
-                store(words, index, cells[index], cell)
-            }
+            Update::Store(index, cell) => (index % WORDS, cell),
             Update::Overflow => {
                 if !thread.tried_floor() {
                     overflow::begin(words, cells[0]);
@@ -116,20 +114,33 @@ fn granule(thread: &mut Thread, at: usize, mask: Mask, seen: &Seen, logged: bool
                 continue;
             }
         };
-        if !stored {
+        if !logged {
+            thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+            logged = true;
+        }
+        if !store(words, index, cells[index], cell) {
             continue;
         }
-        if cells[0].bits() | cells[1].bits() != 0 {
-            after(thread, at, cells[0], new);
-            after(thread, at, cells[1], new);
+        // Its own older cell in the granule means that it looked already.
+        let first = !cells[index].same_slot(new) || cells[index].is_empty();
+        if first {
+            cells
+                .into_iter()
+                .for_each(|cell| after(thread, at, cell, new));
         }
         let now = load(words);
-        if now[0].as_overflow().is_some() {
-            // The granule overflowed meanwhile: the list must know, too.
-            continue;
+        if changed(now, cells, index) {
+            if now[0].as_overflow().is_some() {
+                // The granule overflowed meanwhile: the list must know, too.
+                continue;
+            }
+            if step.race.is_none()
+                && let Some(earlier) = missed(thread, now, cells, new)
+            {
+                findings::race(thread, seen, at, earlier);
+            }
         }
-        let race = step.race.or_else(|| missed(thread, now, cells, new));
-        if let Some(earlier) = race {
+        if let Some(earlier) = step.race {
             findings::race(thread, seen, at, earlier);
         }
         return true;
@@ -137,16 +148,26 @@ fn granule(thread: &mut Thread, at: usize, mask: Mask, seen: &Seen, logged: bool
 }
 
 #[inline(always)]
-fn load(words: &[AtomicU64; 2]) -> [Cell; 2] {
-    [
-        Cell::from_bits(words[0].load(Ordering::Acquire)),
-        Cell::from_bits(words[1].load(Ordering::Acquire)),
-    ]
+fn load(words: &[AtomicU64; WORDS]) -> [Cell; WORDS] {
+    std::array::from_fn(|index| Cell::from_bits(words[index].load(Ordering::Acquire)))
+}
+
+/// True if a word besides the one stored is not what it was.
+#[inline(always)]
+fn changed(now: [Cell; WORDS], old: [Cell; WORDS], stored: usize) -> bool {
+    let differs = |index: usize| {
+        if index == stored {
+            0
+        } else {
+            now[index].bits() ^ old[index].bits()
+        }
+    };
+    (0..WORDS).fold(0, |all, index| all | differs(index)) != 0
 }
 
 #[inline(always)]
-fn store(words: &[AtomicU64; 2], index: usize, old: Cell, new: Cell) -> bool {
-    let word = &words[index & 1];
+fn store(words: &[AtomicU64; WORDS], index: usize, old: Cell, new: Cell) -> bool {
+    let word = &words[index];
     if session::alone() {
         word.store(new.bits(), Ordering::Relaxed);
         return true;
@@ -155,9 +176,9 @@ fn store(words: &[AtomicU64; 2], index: usize, old: Cell, new: Cell) -> bool {
         .is_ok()
 }
 
-/// A race with a cell that came into the other word while this one was stored.
-#[inline(always)]
-fn missed(thread: &Thread, now: [Cell; 2], old: [Cell; 2], new: Cell) -> Option<Cell> {
+/// A race with a cell that came into another word while one was stored.
+#[cold]
+fn missed(thread: &Thread, now: [Cell; WORDS], old: [Cell; WORDS], new: Cell) -> Option<Cell> {
     now.into_iter().find(|&now| {
         !old.contains(&now)
             && now.slot() != new.slot()
@@ -219,7 +240,7 @@ fn end_of_part(
         // SAFETY: covered, as checked above.
         let words = unsafe { map::words(at) };
         let cells = load(words);
-        if cells[0].is_empty() && cells[1].is_empty() && (sparse || !keep) {
+        if cells[0].is_empty() && (sparse || !keep) {
             at += GRANULE;
             continue;
         }
@@ -228,10 +249,7 @@ fn end_of_part(
             cell.slot() != new.slot() && cell.conflicts(new) && !thread.clocks.ordered(*cell)
         };
         let race = match cells[0].as_overflow() {
-            Some(list) => overflow::cells(list)
-                .into_iter()
-                .chain([cells[1]])
-                .find(racy),
+            Some(list) => overflow::cells(list).into_iter().find(racy),
             None => cells.into_iter().find(racy),
         };
         if !logged && (keep || race.is_some()) {
@@ -250,7 +268,7 @@ fn end_of_part(
 }
 
 #[inline(always)]
-fn clear(words: &[AtomicU64; 2]) {
+fn clear(words: &[AtomicU64; WORDS]) {
     let first = Cell::from_bits(words[0].load(Ordering::Relaxed));
     if !first.is_empty() {
         words[0].store(0, Ordering::Relaxed);
@@ -258,8 +276,11 @@ fn clear(words: &[AtomicU64; 2]) {
             overflow::free(list);
         }
     }
-    if words[1].load(Ordering::Relaxed) != 0 {
-        words[1].store(0, Ordering::Relaxed);
+    for word in &words[1..] {
+        if word.load(Ordering::Relaxed) == 0 {
+            break;
+        }
+        word.store(0, Ordering::Relaxed);
     }
 }
 

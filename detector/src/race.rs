@@ -40,53 +40,64 @@ pub struct Step {
 /// Checks `new` against `words` and decides where it goes.
 ///
 /// `ordered` tells whether a cell of another slot happens before the new
-/// access; `dead` whether every live thread knows it.
-#[inline]
-pub fn step(
-    words: &[Cell],
+/// access; `dead` whether every live thread knows it. Words fill from the
+/// first on: behind an empty one there is none.
+#[inline(always)]
+pub fn step<const N: usize>(
+    words: &[Cell; N],
     new: Cell,
     ordered: impl Fn(Cell) -> bool,
     dead: impl Fn(Cell) -> bool,
 ) -> Step {
     let mut race = None;
-    let mut empty = None;
-    let mut merge = None;
-    let mut superseded = None;
+    let mut place = None;
+    let mut merged = None;
     for (index, &cell) in words.iter().enumerate() {
         if cell.is_empty() {
-            empty = Some(index);
+            place = place.or(Some(index));
+            break;
+        }
+        if cell.same_slot(new) {
+            if cell.says(new) {
+                return Step {
+                    race: None,
+                    update: Update::Nothing,
+                };
+            }
+            if cell.same_stamp(new) && cell.same_access(new) {
+                merged = Some(index);
+            } else if cell.superseded_by(new) {
+                place = place.or(Some(index));
+            }
             continue;
         }
-        if cell.says(new) {
-            return Step {
-                race: None,
-                update: Update::Nothing,
-            };
-        }
-        let before = cell.slot() == new.slot() || ordered(cell);
-        if !before && cell.conflicts(new) {
-            race = Some(cell);
-        }
-        // A race is told once: from then on the cell counts as ordered.
-        let gone = before || race == Some(cell);
-        if cell.stamp() == new.stamp() && cell.access() == new.access() {
-            merge = Some((index, cell.with_mask(new.mask())));
-        } else if gone && cell.superseded_by(new) {
-            superseded = Some(index);
+        let conflicts = cell.conflicts(new);
+        let superseded = cell.superseded_by(new);
+        if conflicts || superseded {
+            // A race is told once: from then on the cell counts as ordered.
+            let before = ordered(cell);
+            if conflicts && !before {
+                race = Some(cell);
+            }
+            if superseded && (before || conflicts) {
+                place = place.or(Some(index));
+            }
         }
     }
-    let update = if let Some((index, merged)) = merge {
-        Update::Store(index, merged)
-    } else if let Some(index) = superseded.or(empty) {
-        Update::Store(index, new)
-    } else if let Some(index) =
-        redundant(words, new).or_else(|| words.iter().position(|&c| dead(c)))
-    {
-        Update::Store(index, new)
-    } else {
-        Update::Overflow
+    let update = match (merged, place) {
+        (Some(index), _) => Update::Store(index, words[index].with_mask(new.mask())),
+        (None, Some(index)) => Update::Store(index, new),
+        (None, None) => crowded(words, new, dead),
     };
     Step { race, update }
+}
+
+/// Where a cell goes if no word is free.
+#[cold]
+fn crowded(words: &[Cell], new: Cell, dead: impl Fn(Cell) -> bool) -> Update {
+    redundant(words, new)
+        .or_else(|| words.iter().position(|&cell| dead(cell)))
+        .map_or(Update::Overflow, |index| Update::Store(index, new))
 }
 
 /// A word of `new`'s own thread whose bytes it has accessed again since, as

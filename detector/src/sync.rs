@@ -64,7 +64,7 @@ pub struct Order {
 #[derive(Debug)]
 pub struct Clocks {
     /// What happens before now. Its own component is the current epoch.
-    now: Box<[u64]>,
+    now: Box<[u64; Slot::COUNT]>,
     /// Components beyond are zero.
     len: usize,
     slot: Slot,
@@ -78,7 +78,7 @@ impl Clocks {
     /// The clocks of a thread that knows nothing and has no slot yet.
     pub fn new() -> Self {
         Self {
-            now: vec![0; Slot::COUNT].into_boxed_slice(),
+            now: zeroed(),
             len: 0,
             slot: Slot::new(0),
             released: VectorClock::new(),
@@ -149,7 +149,7 @@ impl Clocks {
 
     /// Knows all that `other` knows, too.
     pub fn learn(&mut self, other: &[u64]) {
-        clock::join(&mut self.now, other);
+        clock::join(&mut self.now[..], other);
         self.len = self.len.max(other.len());
     }
 
@@ -158,7 +158,7 @@ impl Clocks {
         if !self.knows(object) {
             let Self { now, len, .. } = self;
             let other = object.clock.as_slice();
-            clock::join(now, other);
+            clock::join(&mut now[..], other);
             *len = (*len).max(other.len());
         }
     }
@@ -225,7 +225,7 @@ impl Clocks {
             let Self {
                 now, len, pending, ..
             } = self;
-            clock::join(now, pending.as_slice());
+            clock::join(&mut now[..], pending.as_slice());
             *len = (*len).max(pending.as_slice().len());
             pending.clear();
         }
@@ -234,6 +234,14 @@ impl Clocks {
         }
         order.release
     }
+}
+
+/// A clock's worth of zeros, never on the stack.
+fn zeroed() -> Box<[u64; Slot::COUNT]> {
+    let zeros = vec![0; Slot::COUNT].into_boxed_slice();
+    zeros
+        .try_into()
+        .unwrap_or_else(|_| unreachable!("the length is the same"))
 }
 
 impl Default for Clocks {

@@ -12,9 +12,12 @@ use crate::report::wire::{GRACE_ENV, ThreadId, WIRE_DIR_ENV};
 use crate::rt::sys;
 use crate::rt::thread::set_current;
 use crate::session;
-use crate::shadow::map;
+use crate::shadow::map::{self, Places};
 use crate::sync::ReleaseClock;
 use crate::wire;
+
+/// Environment variable: one mark for each start whose layout did not fit.
+const TRIED_ENV: &str = "LEAKCHECK_LAYOUT_TRIED";
 
 /// Run by the loader before any constructor of the program.
 #[used]
@@ -22,18 +25,12 @@ use crate::wire;
 static START: unsafe extern "C" fn(i32, *const *const c_char, *const *const c_char) = start;
 
 /// Where things are at the start, from `/proc/self/maps`.
-struct Maps {
-    exe: usize,
-    lowest_high: usize,
-    stack: Range<usize>,
-}
-
-fn read_maps() -> Option<Maps> {
+fn read_maps() -> Option<Places> {
     let text = std::fs::read_to_string("/proc/self/maps").ok()?;
     let exe = start as *const () as usize;
-    let mut maps = Maps {
+    let mut maps = Places {
         exe: usize::MAX,
-        lowest_high: usize::MAX,
+        mappings: usize::MAX,
         stack: 0..0,
     };
     let mut ranges = Vec::new();
@@ -55,7 +52,7 @@ fn read_maps() -> Option<Maps> {
         .map(|r| r.start)
         .filter(|at| at.abs_diff(exe) < NEAR)
         .min()?;
-    maps.lowest_high = ranges
+    maps.mappings = ranges
         .iter()
         .map(|r| r.start)
         .filter(|at| *at > exe + NEAR)
@@ -79,15 +76,57 @@ fn main_stack(now: &Range<usize>) -> Range<usize> {
     now.end - size.min(UNLIMITED)..now.end
 }
 
+/// Runs the program anew, a few times at most: the kernel lays the next one out
+/// differently. Returns if that does not help.
+///
+/// # Safety
+/// Both are null-terminated arrays of C strings.
+unsafe fn start_again(arguments: *const *const c_char, environment: *const *const c_char) {
+    const TRIES: usize = 20;
+    // SAFETY: as the caller says.
+    let tried = unsafe { variable(environment, TRIED_ENV) };
+    let tried = tried.map_or(0, |marks| marks.as_bytes().len());
+    if tried >= TRIES {
+        return;
+    }
+    let Ok(mark) = CString::new(format!("{TRIED_ENV}={}", "x".repeat(tried + 1))) else {
+        return;
+    };
+    let mut entries = vec![mark.as_ptr()];
+    let mut at = environment;
+    // SAFETY: up to the null, as the caller says.
+    unsafe {
+        while !at.read().is_null() {
+            if !CStr::from_ptr(at.read())
+                .to_bytes()
+                .starts_with(TRIED_ENV.as_bytes())
+            {
+                entries.push(at.read());
+            }
+            at = at.add(1);
+        }
+    }
+    entries.push(std::ptr::null());
+    // SAFETY: a path and two null-terminated arrays of C strings; on success
+    // nothing of this process is left.
+    unsafe {
+        let exe = c"/proc/self/exe".as_ptr() as usize;
+        let [arguments, entries] = [arguments as usize, entries.as_ptr() as usize];
+        sys::call(libc::SYS_execve, [exe, arguments, entries, 0, 0, 0]);
+    }
+}
+
 unsafe extern "C" fn start(
     _count: i32,
-    _arguments: *const *const c_char,
+    arguments: *const *const c_char,
     environment: *const *const c_char,
 ) {
     let Some(maps) = read_maps() else {
         sys::fatal("failed to read /proc/self/maps: is /proc mounted?");
     };
-    if !map::init(maps.exe, maps.lowest_high) {
+    if !map::init(&maps) {
+        // SAFETY: the loader passes the arguments and the environment.
+        unsafe { start_again(arguments, environment) };
         sys::fatal(
             "failed to reserve shadow memory: the address space is limited (ulimit -v, \
              vm.overcommit_memory=2) or laid out in an unknown way; lift the limit, or run \

@@ -1,49 +1,52 @@
 //! Where the shadow of an address is.
 //!
 //! Two tables, both reserved at start and filled by the kernel page by page:
-//! - the *shadow*: two 64-bit words for every 8 bytes (see [`super::word`]),
-//!   at `(addr · 2 + SHADOW) mod 2^47`;
+//! - the *shadow*: four 64-bit words for every 8 bytes (see [`super::word`]),
+//!   at `(addr · 4 + SHADOW) mod 2^47`;
 //! - the *objects*: a 32-bit number for every 8 bytes, of the first object
 //!   there (sync object or heap block), at `addr / 2 + OBJECTS`.
 //!
-//! A process uses two windows of its address space: around the executable and
-//! its break, and from below its highest mappings up to the stack. Their
-//! images are placed at start where they overlap neither the windows nor each
-//! other, whatever the randomisation of the address space chose. Memory
+//! A process uses three windows of its address space: around the executable and
+//! its break, around its mappings, and at its stack. Their images are placed at
+//! start where they overlap neither the windows nor each other, as the
+//! randomisation of the address space happens to leave room. Memory
 //! mapped elsewhere later (by `MAP_FIXED`, say) has no shadow; [`covers`] says
 //! so, and the caller counts it.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::word::GRANULE;
+use super::word::{GRANULE, WORDS};
 use crate::rt::sys;
 
 const TIB: usize = 1 << 40;
 /// End of the user's half of the address space.
 const TOP: usize = 1 << 47;
-const SHADOW_MASK: usize = (TOP - 1) & !15;
+/// Bytes of shadow for each byte of the program.
+const SCALE: usize = WORDS * size_of::<u64>() / GRANULE;
+const SHADOW_MASK: usize = (TOP - 1) & !(WORDS * size_of::<u64>() - 1);
 
-/// What lies below the executable's window is never mapped by the kernel on
-/// its own; its break grows upwards from it.
-const LOW_WINDOW: usize = TIB;
-/// How far below the mappings at start the kernel's later ones may reach.
-const HIGH_WINDOW_BELOW: usize = 5 * TIB;
+const GIB: usize = 1 << 30;
+/// From the executable upwards: itself and its break.
+const LOW_WINDOW: usize = TIB / 2;
+/// How far below and above the mappings at the start later ones may be; the
+/// first that fits is taken.
+const REACH: [usize; 3] = [4 * TIB, 2 * TIB, TIB];
+/// How far below its mapping at the start the stack may be.
+const STACK_WINDOW: usize = 64 * GIB;
 
 /// The windows and their images. Written once by [`init`], before the first
 /// access is checked.
 struct Layout {
     shadow: usize,
     objects: usize,
-    low: Range<usize>,
-    high: Range<usize>,
+    windows: [Range<usize>; 3],
 }
 
 static mut LAYOUT: Layout = Layout {
     shadow: 0,
     objects: 0,
-    low: 0..0,
-    high: 0..0,
+    windows: [0..0, 0..0, 0..0],
 };
 
 /// The layout, read-only after [`init`].
@@ -59,11 +62,11 @@ fn layout() -> &'static Layout {
 /// # Safety
 /// [`covers`] holds for `addr`.
 #[inline(always)]
-pub unsafe fn words(addr: usize) -> &'static [AtomicU64; 2] {
-    let at = (addr * 2).wrapping_add(layout().shadow) & SHADOW_MASK;
-    // SAFETY: the image of a covered window is mapped, aligned to 16, and
+pub unsafe fn words(addr: usize) -> &'static [AtomicU64; WORDS] {
+    let at = (addr * SCALE).wrapping_add(layout().shadow) & SHADOW_MASK;
+    // SAFETY: the image of a covered window is mapped, aligned to 32, and
     // touched only through atomics.
-    unsafe { &*(at as *const [AtomicU64; 2]) }
+    unsafe { &*(at as *const [AtomicU64; WORDS]) }
 }
 
 /// The number of the first object in the granule that holds `addr`.
@@ -81,22 +84,23 @@ pub unsafe fn object(addr: usize) -> &'static AtomicU32 {
 /// True if all of `addr .. addr + size` has shadow.
 #[inline]
 pub fn covers(addr: usize, size: usize) -> bool {
-    let layout = layout();
     let Some(end) = addr.checked_add(size) else {
         return false;
     };
-    (addr >= layout.high.start && end <= layout.high.end)
-        || (addr >= layout.low.start && end <= layout.low.end)
+    let windows = &layout().windows;
+    windows
+        .iter()
+        .any(|window| addr >= window.start && end <= window.end)
 }
 
 /// True once the tables are there.
 pub fn ready() -> bool {
-    layout().high.end != 0
+    layout().windows[0].end != 0
 }
 
 const PAGE: usize = 4096;
 /// Bytes of the program that one page of a table describes.
-const SHADOW_SPAN: usize = PAGE / 2;
+const SHADOW_SPAN: usize = PAGE / SCALE;
 const OBJECT_SPAN: usize = PAGE * 2;
 
 /// Which table.
@@ -122,7 +126,7 @@ pub fn touched(table: Table, range: Range<usize>) -> Vec<Range<usize>> {
     while at < range.end {
         let pages = (range.end - at).div_ceil(span).min(PAGES);
         let image = match table {
-            Table::Shadow => (at * 2).wrapping_add(layout().shadow) & SHADOW_MASK,
+            Table::Shadow => (at * SCALE).wrapping_add(layout().shadow) & SHADOW_MASK,
             Table::Objects => (at / 2).wrapping_add(layout().objects),
         };
         if !sys::resident(image, &mut resident[..pages]) {
@@ -152,33 +156,65 @@ pub fn give_back(range: Range<usize>) {
     let start = range.start.next_multiple_of(SHADOW_SPAN);
     let end = range.end / SHADOW_SPAN * SHADOW_SPAN;
     if start < end {
-        let image = (start * 2).wrapping_add(layout().shadow) & SHADOW_MASK;
-        sys::advise(image, (end - start) * 2, libc::MADV_DONTNEED);
+        let image = (start * SCALE).wrapping_add(layout().shadow) & SHADOW_MASK;
+        sys::advise(image, (end - start) * SCALE, libc::MADV_DONTNEED);
     }
 }
 
-/// Reserves the tables. `low` and `high` are the lowest address of the
-/// executable and of the mappings of the upper half; false if no place fits.
-pub fn init(exe: usize, mappings: usize) -> bool {
-    let low_start = exe / TIB * TIB;
-    let low = low_start..(low_start + 2 * LOW_WINDOW);
-    let high_start = (mappings / TIB * TIB)
-        .saturating_sub(HIGH_WINDOW_BELOW)
-        .max(low.end);
-    let windows = [low, high_start..TOP];
-    let Some(shadow) = place(&windows, &[], |base, w| shadow_image(base, w)) else {
-        return false;
-    };
+/// Where a process has its memory at the start.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Lowest address of the executable.
+    pub exe: usize,
+    /// Lowest address of the mappings of the upper half.
+    pub mappings: usize,
+    /// The stack of the main thread.
+    pub stack: Range<usize>,
+}
+
+/// The windows of a process: around the executable, the mappings, the stack.
+/// The last is empty if the one before reaches the stack.
+fn windows(places: &Places, reach: usize) -> [Range<usize>; 3] {
+    let exe = places.exe / GIB * GIB;
+    let mappings = places.mappings / GIB * GIB;
+    let low = exe..exe + LOW_WINDOW;
+    let stack = (places.stack.start / GIB * GIB - STACK_WINDOW)..TOP;
+    let high = mappings.saturating_sub(reach).max(low.end)..(mappings + reach / 4).min(TOP);
+    if high.end >= stack.start {
+        [high.start..TOP, low, TOP..TOP]
+    } else {
+        [high, low, stack]
+    }
+}
+
+/// A place for the images of the windows: the bases of the two tables.
+fn fit(windows: &[Range<usize>]) -> Option<(usize, usize)> {
+    let shadow = place(windows, &[], shadow_image)?;
     let taken: Vec<_> = windows
         .iter()
         .flat_map(|w| shadow_image(shadow, w))
         .collect();
-    let Some(objects) = place(&windows, &taken, |base, w| vec![object_image(base, w)]) else {
-        return false;
-    };
-    let images = taken
-        .into_iter()
-        .chain(windows.iter().map(|w| object_image(objects, w)));
+    let objects = place(windows, &taken, |base, w| vec![object_image(base, w)])?;
+    Some((shadow, objects))
+}
+
+/// Reserves the tables. False if they do not fit between what the process has
+/// mapped: another start, with another randomisation, may do.
+pub fn init(places: &Places) -> bool {
+    let fitting = REACH.iter().find_map(|&reach| {
+        let windows = windows(places, reach);
+        let (shadow, objects) = fit(&windows)?;
+        Some(Layout {
+            shadow,
+            objects,
+            windows,
+        })
+    });
+    let Some(layout) = fitting else { return false };
+    let windows = || layout.windows.iter().filter(|window| !window.is_empty());
+    let images = windows()
+        .flat_map(|w| shadow_image(layout.shadow, w))
+        .chain(windows().map(|w| object_image(layout.objects, w)));
     for image in images {
         if !sys::map_at(image.start, image.len()) {
             return false;
@@ -186,22 +222,14 @@ pub fn init(exe: usize, mappings: usize) -> bool {
         sys::advise(image.start, image.len(), libc::MADV_DONTDUMP);
         sys::advise(image.start, image.len(), libc::MADV_NOHUGEPAGE);
     }
-    let [low, high] = windows;
     // SAFETY: the process has one thread yet, and nothing is checked yet.
-    unsafe {
-        *&raw mut LAYOUT = Layout {
-            shadow,
-            objects,
-            low,
-            high,
-        }
-    };
+    unsafe { *&raw mut LAYOUT = layout };
     true
 }
 
 fn shadow_image(base: usize, window: &Range<usize>) -> Vec<Range<usize>> {
-    let start = (window.start * 2).wrapping_add(base) & SHADOW_MASK;
-    let end = start + window.len() * 2;
+    let start = (window.start * SCALE).wrapping_add(base) & SHADOW_MASK;
+    let end = start + window.len() * SCALE;
     if end <= TOP {
         vec![start..end]
     } else {
@@ -224,13 +252,14 @@ fn place(
     (0..TOP / TIB)
         .map(|step| (step * TIB).wrapping_sub(TOP / 2))
         .find(|&base| {
-            let images: Vec<_> = windows.iter().flat_map(|w| image(base, w)).collect();
+            let windows = || windows.iter().filter(|window| !window.is_empty());
+            let images: Vec<_> = windows().flat_map(|w| image(base, w)).collect();
             let free = |a: &Range<usize>, b: &Range<usize>| a.end <= b.start || b.end <= a.start;
             images.iter().enumerate().all(|(i, a)| {
                 a.start >= TIB
                     && a.start < a.end
                     && a.end <= TOP
-                    && windows.iter().chain(taken).all(|b| free(a, b))
+                    && windows().chain(taken).all(|b| free(a, b))
                     && images[..i].iter().all(|b| free(a, b))
             })
         })
@@ -240,33 +269,48 @@ fn place(
 mod tests {
     use super::*;
 
-    fn fits(exe: usize, mappings: usize) {
-        let low = exe / TIB * TIB;
-        let windows = [
-            low..low + 2 * TIB,
-            (mappings / TIB * TIB) - HIGH_WINDOW_BELOW..TOP,
-        ];
-        let shadow = place(&windows, &[], |b, w| shadow_image(b, w));
-        let taken: Vec<_> = windows
-            .iter()
-            .flat_map(|w| shadow_image(shadow.expect("shadow"), w))
-            .collect();
-        assert!(place(&windows, &taken, |b, w| vec![object_image(b, w)]).is_some());
+    fn fits(exe: usize, mappings: usize, stack: usize) -> bool {
+        let places = Places {
+            exe,
+            mappings,
+            stack: stack..stack + (8 << 20),
+        };
+        fit(&windows(&places, REACH[REACH.len() - 1])).is_some()
     }
 
     #[test]
-    fn every_randomisation_fits() {
-        // 28 bits of page randomisation, the kernel's default, and 32, the
-        // distributions' choice since 2023; and none.
+    fn the_default_randomisation_always_fits() {
         for exe in [
             0x0040_0000,
             0x5555_5555_4000,
+            0x55d5_5555_4000,
             0x5655_5555_4000,
-            0x6555_5555_4000,
         ] {
-            for mappings in [0x7fff_f7d0_0000, 0x7eff_0000_0000, 0x77ff_0000_0000] {
-                fits(exe, mappings);
+            for mappings in [0x7eff_0000_0000, 0x7f55_f7d0_0000, 0x7fff_f7d0_0000] {
+                assert!(
+                    fits(exe, mappings, 0x7fff_f000_0000),
+                    "{exe:x} {mappings:x}"
+                );
             }
         }
+    }
+
+    /// With 32 bits of randomisation, the choice of some distributions since
+    /// 2023, a process starts again where two windows fall together.
+    #[test]
+    fn most_wide_randomisations_fit() {
+        let step = |from: usize, n: usize| from + n * 0x0100_0000_0000;
+        let starts = (0..16).flat_map(|n| (0..16).map(move |m| (n, m)));
+        let all: Vec<_> = starts
+            .map(|(n, m)| {
+                fits(
+                    step(0x5555_5555_4000, n),
+                    step(0x6fff_0000_0000, m),
+                    0x7fff_f000_0000,
+                )
+            })
+            .collect();
+        let fitting = all.iter().filter(|fits| **fits).count();
+        assert!(fitting * 2 > all.len(), "{fitting} of {}", all.len());
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! The first word of the granule then refers to the list, which holds all its
 //! cells; the second only repeats the cell last recorded, for the hooks to
-//! find. The list grows by nodes of six cells and stays until the memory ends.
+//! find, and the others are empty. The list grows by nodes of six cells and stays until the memory ends.
 //! A cell goes in and out only under the list's lock; a thread that looks for
 //! its own cell needs none, since only it adds its cells.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::word::Cell;
+use super::word::{Cell, WORDS};
 use crate::race;
 use crate::rt::lock::SpinWord;
 use crate::rt::pool::{Pool, Zeroed};
@@ -16,6 +16,9 @@ use crate::session;
 use crate::sync::Clocks;
 
 const CELLS: usize = 6;
+/// With more cells of one thread than that, it is worth looking for redundant
+/// ones.
+const OWN_CELLS: u32 = 3;
 
 #[repr(C, align(64))]
 struct Node {
@@ -46,7 +49,7 @@ pub struct Outcome {
 ///
 /// A thread that stores into the second word meanwhile reads the first again
 /// and records its access in the list, too.
-pub fn begin(words: &[AtomicU64; 2], first: Cell) {
+pub fn begin(words: &[AtomicU64; WORDS], first: Cell) {
     let number = fresh(first);
     let node = NODES.get(number);
     node.live.store(1, Ordering::Relaxed);
@@ -56,8 +59,9 @@ pub fn begin(words: &[AtomicU64; 2], first: Cell) {
         .compare_exchange(first.bits(), word, Ordering::SeqCst, Ordering::Relaxed)
         .is_ok();
     if begun {
-        let second = words[1].load(Ordering::SeqCst);
-        node.cells[1].store(second, Ordering::Release);
+        for (word, place) in words.iter().zip(&node.cells).skip(1) {
+            place.store(word.swap(0, Ordering::SeqCst), Ordering::Release);
+        }
     } else {
         node.live.store(0, Ordering::Relaxed);
     }
@@ -110,7 +114,12 @@ pub fn cells(number: u32) -> Vec<Cell> {
 
 /// Checks and records an access. None if the granule has left the list
 /// meanwhile: look again.
-pub fn access(number: u32, words: &[AtomicU64; 2], new: Cell, clocks: &Clocks) -> Option<Outcome> {
+pub fn access(
+    number: u32,
+    words: &[AtomicU64; WORDS],
+    new: Cell,
+    clocks: &Clocks,
+) -> Option<Outcome> {
     let said = each(number, |place| {
         Cell::from_bits(place.load(Ordering::Acquire))
             .says(new)
@@ -132,7 +141,7 @@ pub fn access(number: u32, words: &[AtomicU64; 2], new: Cell, clocks: &Clocks) -
 }
 
 /// As [`access`], the lock held.
-fn locked(number: u32, words: &[AtomicU64; 2], new: Cell, clocks: &Clocks) -> Outcome {
+fn locked(number: u32, words: &[AtomicU64; WORDS], new: Cell, clocks: &Clocks) -> Outcome {
     let (mut race, mut free, mut merge, mut own) = (None, None, None, 0);
     each(number, |place| {
         let cell = Cell::from_bits(place.load(Ordering::Relaxed));
@@ -170,7 +179,7 @@ fn locked(number: u32, words: &[AtomicU64; 2], new: Cell, clocks: &Clocks) -> Ou
         }
     };
     words[1].store(recorded.bits(), Ordering::Relaxed);
-    if own > 1 {
+    if own > OWN_CELLS {
         drop_outdated(number, new);
     }
     Outcome {

@@ -8,7 +8,7 @@
 //! | 12–25 | slot of the thread |
 //! | 26–63 | epoch of that slot |
 //!
-//! A granule has two words. A word is empty (zero), a cell, or a reference to
+//! A granule has four words. A word is empty (zero), a cell, or a reference to
 //! an overflow list (mask zero, not all zero), which holds the cells that do
 //! not fit. The atomic class keeps the size because two atomic accesses of
 //! different sizes that overlap do conflict, and cells merge: two neighbouring
@@ -18,8 +18,12 @@
 
 use crate::ids::{Epoch, Slot};
 
-/// Bytes that one pair of words describes.
+/// Bytes that one group of words describes.
 pub const GRANULE: usize = 8;
+
+/// Words of a granule: how many accesses it keeps without a list. Two threads
+/// that read and write, with different bytes of the granule, need four.
+pub const WORDS: usize = 4;
 
 /// Which bytes of a granule: bit n is byte n.
 pub type Mask = u8;
@@ -235,6 +239,24 @@ impl Cell {
     #[must_use]
     pub const fn with_mask(self, mask: Mask) -> Self {
         Self(self.0 | mask as u64)
+    }
+
+    /// True if both are of one slot.
+    #[inline]
+    pub const fn same_slot(self, other: Self) -> bool {
+        (self.0 ^ other.0) & ((Slot::COUNT as u64 - 1) << SLOT_SHIFT) == 0
+    }
+
+    /// True if both are of one slot and epoch.
+    #[inline]
+    pub const fn same_stamp(self, other: Self) -> bool {
+        (self.0 ^ other.0) >> SLOT_SHIFT == 0
+    }
+
+    /// True if both are the same access, to whatever bytes.
+    #[inline]
+    pub const fn same_access(self, other: Self) -> bool {
+        (self.0 ^ other.0) & (0b1111 << READ_SHIFT) == 0
     }
 
     /// True if this cell already says all that `new` would say: the same
