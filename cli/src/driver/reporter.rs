@@ -71,7 +71,7 @@ impl Reporter {
 
     /// Something that was not seen, as the driver knows.
     pub fn gap(&mut self, gap: Gap) {
-        self.gaps.push(gap);
+        add(&mut self.gaps, gap);
     }
 
     /// A test that has ended. Its directory may be removed then.
@@ -178,7 +178,9 @@ impl Reporter {
         let started = self.tally.run() as usize;
         self.tally.not_run = planned.saturating_sub(started) as u64;
         let mut report = self.collector.finish();
-        report.gaps.append(&mut self.gaps);
+        for gap in self.gaps.drain(..) {
+            add(&mut report.gaps, gap);
+        }
         self.teller.findings(&report.findings)?;
         let text = status::summary(
             &self.tally,
@@ -217,7 +219,9 @@ impl Reporter {
             self.teller.crash(crash)?;
         }
         let mut run = self.collector.finish();
-        run.gaps.append(&mut self.gaps);
+        for gap in self.gaps.drain(..) {
+            add(&mut run.gaps, gap);
+        }
         self.teller.findings(&run.findings)?;
         if !run.findings.is_empty() {
             let label = status::label("Findings", status::bad());
@@ -275,6 +279,17 @@ impl Reporter {
         } else {
             say(&status::remark(&remarks.join("; ")))
         }
+    }
+}
+
+/// Equal gaps are one with a count.
+fn add(gaps: &mut Vec<Gap>, new: Gap) {
+    match gaps
+        .iter_mut()
+        .find(|gap| (gap.reason, &gap.detail) == (new.reason, &new.detail))
+    {
+        Some(gap) => gap.count += new.count,
+        None => gaps.push(new),
     }
 }
 
