@@ -5,8 +5,8 @@
 //! engine. Built with the feature `abi` as a static object it is the runtime
 //! that the command links into an instrumented program.
 //!
-//! Data flows one way: hooks ([`abi`]) → the check ([`check`], [`objects`])
-//! → findings ([`findings`]) → the wire file ([`wire`]). The pure parts,
+//! Data flows one way: hooks (`abi`) → the check (`check`, `objects`)
+//! → findings (`findings`) → the wire file (`wire`). The pure parts,
 //! [`clock`], [`shadow::word`], [`race`], [`sync`] and [`history`], hold the
 //! rules.
 

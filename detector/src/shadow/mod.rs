@@ -1,8 +1,8 @@
 //! Shadow memory: what is known of every 8 bytes of the program.
 //!
 //! - [`word`]: one shadow cell, packed in 64 bits.
-//! - [`map`]: where the cells of an address are (feature `abi`).
-//! - [`overflow`]: granules with more cells than two (feature `abi`).
+//! - `map`: where the cells of an address are (feature `abi`).
+//! - `overflow`: granules with more cells than two (feature `abi`).
 
 #[cfg(feature = "abi")]
 pub mod map;
