@@ -12,12 +12,12 @@
 //!
 //! Who calls what:
 //!
-//! - [`toolchain`] asks `rustc` what it is;
-//! - [`cache`] names the directory for exactly these inputs and locks it;
-//! - [`bitcode`] takes bitcode out of an rlib and puts an object back;
-//! - [`build`] instruments the rlibs in parallel and completes the directory.
+//! - `toolchain` asks `rustc` what it is;
+//! - `cache` names the directory for exactly these inputs and locks it;
+//! - `bitcode` takes bitcode out of an rlib and puts an object back;
+//! - `build` instruments the rlibs in parallel and completes the directory.
 //!
-//! What it misses: the crates named in [`build::left_plain`] stay as shipped,
+//! What it misses: the crates named in `build::left_plain` stay as shipped,
 //! and so does `libstd-*.so`, which only crates with `-Cprefer-dynamic` use.
 
 mod bitcode;

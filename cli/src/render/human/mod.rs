@@ -1,7 +1,7 @@
 //! The report that a person reads, in the manner of rustc: a title with the
 //! code, the source with what happened where, then notes.
 //!
-//! - [`marks`]: which places are shown, and what is said at each;
+//! - [`mod@marks`]: which places are shown, and what is said at each;
 //! - [`notes`]: spawners, locks, memory, tests; [`stacks`]: call stacks;
 //! - [`extent`]: how far a caret goes;
 //! - [`snippet`]: the source itself.
