@@ -1,5 +1,6 @@
 //! A finding of the wire as a person reads it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use leakcheck::report::kind::{Kind, Level};
@@ -12,7 +13,7 @@ use super::pools::{PoolRule, idle_pool};
 use super::resolve::Resolver;
 use super::waits::wait_for;
 use super::words;
-use crate::model::{Access, Finding, Leg, Memory, Role, Seen, Shape, Stack, Wait};
+use crate::model::{Access, Finding, Leg, Memory, Role, Seen, Shape, Stack, ThreadLabel, Wait};
 
 /// Builds findings of one process.
 pub struct FindingBuilder<'r, 'a> {
@@ -28,6 +29,8 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
     /// Names everything in a finding and judges it.
     pub fn build(mut self, found: &wire::Finding) -> Finding {
         self.resolver.begin(&threads(found));
+        let told = self.without_harness(found);
+        let found = told.as_ref();
         let legs: Vec<Leg> = found
             .legs
             .iter()
@@ -84,6 +87,21 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             fatal: found.fatal,
             legs,
         }
+    }
+
+    /// The main thread of a test binary waits for the thread of the test: of
+    /// threads that are all stuck it is the one that nobody asked for.
+    fn without_harness<'f>(&mut self, found: &'f wire::Finding) -> Cow<'f, wire::Finding> {
+        let is_test = |leg: &wire::Leg| self.resolver.label(leg.thread) == ThreadLabel::Test;
+        if found.kind != Kind::Deadlock || !found.legs.iter().any(is_test) {
+            return Cow::Borrowed(found);
+        }
+        let mut told = found.clone();
+        told.legs.retain(|leg| {
+            self.resolver.label(leg.thread) != ThreadLabel::Main
+                || self.resolver.stack(&leg.stack).has_user_frame()
+        });
+        Cow::Owned(told)
     }
 
     fn leg(&mut self, kind: Kind, leg: &wire::Leg) -> Leg {

@@ -1,8 +1,8 @@
 //! The stable name of a finding.
 //!
 //! Made of the code, the paths of the user's functions on each leg and what
-//! the memory is. Lines, addresses, hashes, thread names and numbers are not
-//! in it; neither is the order of the legs, which is chance, nor the test that
+//! the memory is; for a leaked thread also its name without the digits. Lines,
+//! addresses, hashes and thread numbers are not in it; neither is the order of the legs, which is chance, nor the test that
 //! the code was called from, so that two tests that find one bug agree.
 //!
 //! What it misses: two bugs in the same functions on the same memory are one.
@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use leakcheck::report::kind::Kind;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{Fingerprint, Leg, Memory, Stack, TestId};
+use crate::model::{Fingerprint, Leg, Memory, Stack, TestId, ThreadLabel};
 
 /// Prefix with the version of the recipe.
 const PREFIX: &str = "lc1:";
@@ -40,7 +40,8 @@ pub fn fingerprint(
                     .spawned
                     .first()
                     .map(|step| functions(&step.at, test));
-                format!("{entry} < {}", spawned.unwrap_or_default())
+                let name = family(&leg.thread.label);
+                format!("{entry} < {} {name}", spawned.unwrap_or_default())
             })
             .collect(),
         Kind::DataRace
@@ -110,6 +111,18 @@ fn in_test(path: &str, test: &TestId) -> bool {
         && inside
             .strip_prefix(&test.name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// The name that the program gave to a thread, without the number of a worker
+/// among its like: all closures of a function have one path, and the name can
+/// tell them apart.
+fn family(label: &ThreadLabel) -> String {
+    match label {
+        ThreadLabel::Named(name) | ThreadLabel::Namesake(name, _) => {
+            name.chars().filter(|c| !c.is_ascii_digit()).collect()
+        }
+        ThreadLabel::Main | ThreadLabel::Test | ThreadLabel::Unnamed(_) => String::new(),
+    }
 }
 
 fn memory_label(memory: &Memory, test: &TestId) -> String {

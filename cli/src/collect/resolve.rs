@@ -184,11 +184,23 @@ impl<'a> Resolver<'a> {
             return name.clone();
         }
         let name = match self.variable(address) {
-            Some((variable, _)) => LockName::Static(variable.name),
+            Some((variable, _)) => LockName::Static(self.unique(variable.name)),
             None => LockName::Letter(self.next_letter()),
         };
         self.locks.push((address, name.clone()));
         name
+    }
+
+    /// The last segment of a static's path, unless another lock of the
+    /// finding is called so.
+    fn unique(&self, path: String) -> String {
+        let last = path.rsplit("::").next().unwrap_or(&path).to_owned();
+        let short = LockName::Static(last.clone());
+        if self.locks.iter().any(|(_, name)| *name == short) {
+            path
+        } else {
+            last
+        }
     }
 
     fn next_letter(&self) -> char {

@@ -43,12 +43,14 @@ impl CollectOptions {
             return (class_without_file(&frame.function, module), None);
         };
         let (class, file, shown) = self.locate_file(file);
+        // Line 0 is code that the compiler made, such as the `main` of tests.
         let class = if frame.function.rust_crate() == Some(DETECTOR_CRATE) {
             FrameClass::Runtime
+        } else if class == FrameClass::User && frame.line == 0 {
+            FrameClass::Std
         } else {
             class
         };
-        // Line 0 is code that the compiler made.
         let place = (frame.line > 0).then_some(Place {
             file,
             shown,
@@ -296,6 +298,19 @@ mod tests {
             FrameClass::Std,
             "hashbrown-0.16.1/src/raw.rs",
         );
+    }
+
+    #[test]
+    fn what_the_compiler_made_is_not_the_users() {
+        let frame = RawFrame {
+            function: FunctionName::from_demangled("bank::main"),
+            file: Some(PathBuf::from("/ws/src/lib.rs")),
+            line: 0,
+            column: 0,
+            inlined: false,
+        };
+        let found = options().locate(&frame, Path::new("/ws/target/bank"));
+        assert_eq!(found, (FrameClass::Std, None));
     }
 
     #[test]

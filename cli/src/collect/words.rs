@@ -30,6 +30,13 @@ impl Subject<'_> {
             .map(|wait| wait.what)
     }
 
+    /// Whether all threads wait for one and the same lock.
+    fn one_lock(&self) -> bool {
+        let mut locks = self.legs.iter().map(|leg| leg.wait.as_ref()?.lock.as_ref());
+        let first = locks.next().flatten();
+        first.is_some() && locks.all(|lock| lock == first)
+    }
+
     fn accesses(&self) -> impl Iterator<Item = Access> {
         self.legs.iter().filter_map(|leg| match leg.role {
             Role::Access(access) => Some(access),
@@ -172,8 +179,18 @@ pub fn wait_phrase(wait: &Wait) -> String {
         (Some(name), WaitFor::Mutex, _) => format!("waits for {}", name.text()),
         (Some(name), WaitFor::RwLockRead, _) => format!("waits to read {}", name.text()),
         (Some(name), WaitFor::RwLockWrite, _) => format!("waits to write {}", name.text()),
+        (Some(name), WaitFor::Once, _) => format!("waits for {}", object(name, wait.what)),
         (_, WaitFor::Join, Some(owner)) => format!("waits for {} to end", owner.text()),
         (_, what, _) => what.phrase().to_owned(),
+    }
+}
+
+/// What is waited for, by name: ``lock A``, ``the initialisation of `CELL` ``.
+pub fn object(name: &LockName, what: WaitFor) -> String {
+    match (what, name) {
+        (WaitFor::Once, LockName::Static(name)) => format!("the initialisation of `{name}`"),
+        (WaitFor::Once, LockName::Letter(letter)) => format!("initialisation {letter}"),
+        (_, name) => name.text(),
     }
 }
 
@@ -238,39 +255,43 @@ fn race_help(subject: &Subject<'_>) -> String {
     }
 }
 
-/// What the locks held on the two sides tell.
+/// What the locks held on the two sides tell. The history does not keep the
+/// locks of an earlier access, so none there means nothing.
 fn lock_help(legs: &[Leg]) -> Option<String> {
     let [later, earlier] = legs else { return None };
-    let names =
-        |leg: &Leg| -> Vec<LockName> { leg.locks.iter().map(|lock| lock.name.clone()).collect() };
-    let (at_later, at_earlier) = (names(later), names(earlier));
-    match (at_later.is_empty(), at_earlier.is_empty()) {
-        (true, true) => None,
-        (false, false) => {
-            if let Some(both) = at_later.iter().find(|name| at_earlier.contains(name)) {
-                let reading = legs
-                    .iter()
-                    .flat_map(|leg| &leg.locks)
-                    .any(|lock| lock.name == *both && lock.shared);
-                return reading.then(|| {
-                    format!(
-                        "{} is held only for reading: write under its write lock",
-                        both.text()
-                    )
-                });
-            }
-            Some(
-                "each side holds a lock, but not the same one: guard the memory by one lock"
-                    .to_owned(),
+    let shared = |name: &LockName| {
+        let locks = legs.iter().flat_map(|leg| &leg.locks);
+        locks
+            .filter(|lock| lock.name == *name)
+            .any(|lock| lock.shared)
+    };
+    let at = |leg: &Leg| {
+        leg.locks
+            .iter()
+            .map(|lock| lock.name.clone())
+            .collect::<Vec<_>>()
+    };
+    let (at_later, at_earlier) = (at(later), at(earlier));
+    let both = at_later.iter().find(|name| at_earlier.contains(name));
+    match (both, at_later.first().or(at_earlier.first())) {
+        (None, None) => None,
+        (Some(both), _) => shared(both).then(|| {
+            format!(
+                "{} is held only for reading: write under its write lock",
+                both.text()
             )
-        }
-        (true, false) => Some(format!(
-            "only (1) holds {}: (2) must hold it too",
-            at_earlier[0].text()
-        )),
-        (false, true) => Some(format!(
-            "only (2) holds {}: (1) must hold it too",
-            at_later[0].text()
+        }),
+        (None, Some(_)) if !at_later.is_empty() && !at_earlier.is_empty() => Some(
+            "each side holds a lock, but not the same one: guard the memory by one lock".to_owned(),
+        ),
+        (None, Some(one)) => Some(format!(
+            "{} does not order the two: both sides must hold it{}",
+            one.text(),
+            if shared(one) {
+                ", and who writes must hold it for writing"
+            } else {
+                ""
+            }
         )),
     }
 }
@@ -319,7 +340,9 @@ fn deadlock_help(subject: &Subject<'_>) -> String {
         .iter()
         .any(|what| matches!(what, WaitFor::ChannelRecv | WaitFor::ChannelSelect));
     let locks = waits.iter().any(|what| what.is_lock());
+    let once = waits.contains(&WaitFor::Once);
     let help = match subject.shape {
+        Some(Shape::Own) if once => "an initialisation must not ask for its own value",
         Some(Shape::Own) => match waits.first() {
             Some(WaitFor::RwLockWrite | WaitFor::RwLockRead) => {
                 "drop the guard that it holds first: an RwLock guard cannot be upgraded or taken \
@@ -328,6 +351,11 @@ fn deadlock_help(subject: &Subject<'_>) -> String {
             Some(WaitFor::Join) => "a thread cannot join itself: let another one do it",
             _ => "drop the first guard before locking again, or pass it down",
         },
+        Some(Shape::Cycle) if once => "let one of the two initialisations do without the other",
+        Some(Shape::Cycle) if subject.one_lock() => {
+            "a waiting writer keeps new readers out: drop the first read guard before taking \
+             another"
+        }
         Some(Shape::Cycle) if waits.iter().all(|what| what.is_lock()) => {
             "take these locks in one order everywhere"
         }
@@ -360,6 +388,6 @@ pub fn access_phrase(access: Access, thread: &ThreadLabel, with_size: bool) -> S
         AccessOp::Read => format!("{size}{atomic}read by {thread}"),
         AccessOp::Write => format!("{size}{atomic}write by {thread}"),
         AccessOp::Free => format!("freed by {thread}"),
-        AccessOp::Return => format!("return of the function in {thread}"),
+        AccessOp::Return => format!("its function returns in {thread}"),
     }
 }

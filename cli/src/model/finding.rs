@@ -428,10 +428,9 @@ impl WaitFor {
     /// True for what one thread holds and another wants.
     pub const fn is_lock(self) -> bool {
         match self {
-            Self::Mutex | Self::RwLockRead | Self::RwLockWrite => true,
+            Self::Mutex | Self::RwLockRead | Self::RwLockWrite | Self::Once => true,
             Self::Condvar
             | Self::Barrier
-            | Self::Once
             | Self::ChannelRecv
             | Self::ChannelSend
             | Self::ChannelSelect

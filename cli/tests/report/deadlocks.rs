@@ -124,6 +124,61 @@ fn a_join_under_a_lock() {
 }
 
 #[test]
+fn two_initialisations() {
+    let mut world = World::new();
+    let (left, right) = (world.worker(1, "left"), world.worker(2, "right"));
+    let (one, other) = (
+        world.variable("bank::LEFT", None, 16),
+        world.variable("bank::RIGHT", None, 16),
+    );
+    let stack = |world: &mut World, needle: &str| {
+        vec![
+            world.std("std::sync::once_lock::OnceLock<T>::get_or_init"),
+            world.user("poll::run", "src/poll.rs", needle),
+        ]
+    };
+    let (first, second) = (stack(&mut world, "recv()"), stack(&mut world, "step()"));
+    let legs = vec![
+        waits(
+            left,
+            lock_wait(WaitOn::Futex, other, right, first.clone()),
+            second.clone(),
+        ),
+        waits(right, lock_wait(WaitOn::Futex, one, left, second), first),
+    ];
+    check("deadlock_once", &stuck(&mut world, legs, false));
+}
+
+#[test]
+fn a_reader_behind_a_waiting_writer() {
+    let mut world = World::new();
+    let writer = world.worker(1, "writer");
+    let table = world.variable("poll::TABLE", None, 16);
+    let first = vec![world.user("poll::run", "src/poll.rs", "STATE.lock()")];
+    let again = vec![
+        world.std("std::sync::RwLock<T>::read"),
+        world.user("poll::run", "src/poll.rs", "TABLE.read()"),
+    ];
+    let write = vec![
+        world.std("std::sync::RwLock<T>::write"),
+        world.user("poll::run", "src/poll.rs", "TABLE.write()"),
+    ];
+    let legs = vec![
+        waits(
+            MAIN,
+            lock_wait(WaitOn::RwLockRead, table, writer, Vec::new()),
+            again,
+        ),
+        waits(
+            writer,
+            lock_wait(WaitOn::RwLockWrite, table, MAIN, first),
+            write,
+        ),
+    ];
+    check("deadlock_reader_again", &stuck(&mut world, legs, true));
+}
+
+#[test]
 fn two_joins() {
     let mut world = World::new();
     let (left, right) = (world.worker(1, "left"), world.worker(2, "right"));

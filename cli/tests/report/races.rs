@@ -45,6 +45,17 @@ fn on_a_static() {
     check("race_static", &only(&world));
 }
 
+#[test]
+fn where_only_the_later_access_knows_its_locks() {
+    let mut world = World::new();
+    let mut found = static_race(&mut world);
+    let state = world.variable("poll::STATE", None, 16);
+    let acquired = vec![world.user("poll::run", "src/poll.rs", "TABLE.read()")];
+    found.legs[0].locks.push(lock(state, acquired, true));
+    world.found(found);
+    check("race_one_lock", &only(&world));
+}
+
 fn heap(world: &mut World, thread: ThreadId) -> Memory {
     let stack = vec![
         world.std("alloc::alloc::exchange_malloc"),

@@ -1,13 +1,13 @@
 //! What holds for every kind: merging, unfolding, missing sources, crashes.
 
-use leakcheck::report::kind::Kind;
-use leakcheck::report::wire::{AccessOp, Gap, GapKind, Memory, Record};
+use leakcheck::report::kind::{Certainty, Kind};
+use leakcheck::report::wire::{AccessOp, Finding, Gap, GapKind, Memory, Record, WaitOn};
 use leakcheck_cli::model::{GapReason, TestId};
 use leakcheck_cli::render::human::{HumanOptions, render, render_crash};
 
 use crate::races::static_race;
 use crate::redaction::check;
-use crate::world::{MAIN, World, access, crash, race, test};
+use crate::world::{MAIN, World, access, crash, finding, race, test, wait, waits};
 
 #[test]
 fn equal_findings_are_merged_over_tests() {
@@ -129,6 +129,40 @@ fn the_thread_of_a_test_is_called_so() {
     assert_eq!(legs[0].thread.label.text(), "the test's thread");
     assert_eq!(legs[1].thread.spawned[0].by.text(), "the test's thread");
     assert_eq!(legs[1].thread.spawned.len(), 1);
+}
+
+#[test]
+fn the_harness_that_waits_for_a_stuck_test_is_left_out() {
+    let mut world = World::new();
+    let runner = world.thread(1, Some("drains"), MAIN, Vec::new());
+    let recv = vec![
+        world.std("std::sync::mpsc::Receiver<T>::recv"),
+        world.user("poll::drains", "src/poll.rs", "two()"),
+    ];
+    let harness = vec![
+        world.std("std::sync::mpsc::Receiver<T>::recv"),
+        world.std("test::run_tests"),
+        // The main function that the compiler makes has no line.
+        world.library("bank::main", "src/bank.rs", 0),
+    ];
+    world.found(Finding {
+        fatal: true,
+        ..finding(
+            Kind::Deadlock,
+            Certainty::Proved,
+            vec![
+                waits(runner, wait(WaitOn::Park), recv),
+                waits(MAIN, wait(WaitOn::Park), harness),
+            ],
+        )
+    });
+    let report = world.collect();
+    let found = &report.findings[0];
+    assert_eq!(found.legs.len(), 1);
+    assert_eq!(
+        found.title,
+        "deadlock: the test's thread waits, and nothing is left to wake it"
+    );
 }
 
 #[test]

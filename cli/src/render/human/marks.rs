@@ -4,9 +4,9 @@ use leakcheck::report::kind::Kind;
 use leakcheck::report::wire::AccessOp;
 
 use super::snippet::Mark;
-use crate::collect::words::{access_phrase, wait_phrase_here};
+use crate::collect::words::{access_phrase, object, wait_phrase_here};
 use crate::model::{
-    Access, Crash, Finding, Leg, LockName, Memory, Place, Role, Shape, Stack, Wait, WaitFor,
+    Access, Crash, Finding, Leg, Memory, Place, Role, Shape, Stack, ThreadLabel, Wait, WaitFor,
 };
 
 /// The marks of a finding, in the order of their numbers.
@@ -62,7 +62,20 @@ pub fn race_label(finding: &Finding, at: usize, leg: &Leg) -> String {
     let Role::Access(access) = leg.role else {
         return format!("({number}) {}", leg.thread.label.text());
     };
-    let what = access_phrase(access, &leg.thread.label, sizes_differ(finding));
+    let what = match (access.op, leg.stack.frames().first()) {
+        (AccessOp::Return, Some(frame)) => {
+            let function = frame
+                .function
+                .path()
+                .rsplit("::")
+                .next()
+                .unwrap_or_default();
+            format!("`{function}` returns in {}", leg.thread.label.text())
+        }
+        (AccessOp::Return | AccessOp::Read | AccessOp::Write | AccessOp::Free, _) => {
+            access_phrase(access, &leg.thread.label, sizes_differ(finding))
+        }
+    };
     let through = through(&leg.stack);
     // Only the later one can be said not to come after.
     let order = if at == 0 && finding.legs.len() == 2 {
@@ -141,7 +154,7 @@ fn leaked_marks(finding: &Finding) -> Vec<Mark> {
             && let Some(owner) = &wait.owner
             && wait.what.is_lock()
         {
-            let label = format!("{} was acquired here by {}", lock_text(wait), owner.text());
+            let label = acquired(wait, owner, false);
             marks.extend(mark(&wait.acquired, label, false));
         }
     }
@@ -168,22 +181,26 @@ fn deadlock_marks(finding: &Finding) -> Vec<Mark> {
             && let Some(owner) = &wait.owner
             && wait.what.is_lock()
         {
-            let label = match finding.shape {
-                Some(Shape::Own) => "it acquired the same lock here".to_owned(),
-                Some(Shape::Cycle | Shape::Stuck) | None => {
-                    format!("{} acquired {} here", owner.text(), lock_text(wait))
-                }
-            };
+            let label = acquired(wait, owner, finding.shape == Some(Shape::Own));
             marks.extend(mark(&wait.acquired, label, false));
         }
     }
     marks
 }
 
-fn lock_text(wait: &Wait) -> String {
-    wait.lock
-        .as_ref()
-        .map_or_else(|| "the lock".to_owned(), LockName::text)
+/// What an owner did, at the place where it did it.
+fn acquired(wait: &Wait, owner: &ThreadLabel, same: bool) -> String {
+    let owner = owner.text();
+    let object = match &wait.lock {
+        _ if same && wait.what == WaitFor::Once => "the same initialisation".to_owned(),
+        _ if same => "the same lock".to_owned(),
+        Some(name) => object(name, wait.what),
+        None => "the lock".to_owned(),
+    };
+    match wait.what {
+        WaitFor::Once => format!("{owner} began {object} here"),
+        _ => format!("{owner} acquired {object} here"),
+    }
 }
 
 /// ` (for 1.2 s)`; nothing for what does not wait or waits since now.

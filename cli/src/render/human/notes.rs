@@ -5,6 +5,7 @@ use leakcheck::report::kind::{Certainty, Kind};
 use super::HumanOptions;
 use super::marks::{number, race_label};
 use super::stacks::push_stack;
+use crate::collect::words::object;
 use crate::model::{
     Crash, Finding, HeldLock, Leg, LockName, Memory, Role, Shape, Stack, Thread, Wait, WaitFor,
 };
@@ -149,7 +150,7 @@ fn cycle(finding: &Finding) -> Option<String> {
 /// What is owned and wanted, and where each.
 fn edge(wait: &Wait, leg: &Leg) -> String {
     let object = match (&wait.lock, wait.what) {
-        (Some(name), _) => name.text(),
+        (Some(name), what) => object(name, what),
         (None, WaitFor::Join) => "its end".to_owned(),
         (None, WaitFor::ChannelRecv | WaitFor::ChannelSelect) => "a message from it".to_owned(),
         (None, WaitFor::ChannelSend) => "room in its channel".to_owned(),
@@ -157,7 +158,12 @@ fn edge(wait: &Wait, leg: &Leg) -> String {
         (None, WaitFor::Condvar | WaitFor::Park) => "a wake-up".to_owned(),
         (None, _) => "what it holds".to_owned(),
     };
-    let acquired = at(&wait.acquired).map(|place| format!(", acquired at {place}"));
+    let verb = if wait.what == WaitFor::Once {
+        "begun"
+    } else {
+        "acquired"
+    };
+    let acquired = at(&wait.acquired).map(|place| format!(", {verb} at {place}"));
     let wanted = at(&leg.stack).map(|place| format!(", wanted at {place}"));
     format!(
         "{object}{}{}",
@@ -223,6 +229,7 @@ fn seen(finding: &Finding, options: &HumanOptions) -> String {
             "proved: this thread can never run again"
         }
         (Kind::Deadlock, Certainty::Proved) => "proved: these threads can never run again",
+        (Kind::LeakedThread, Certainty::Proved) => "proved: nothing can wake it any more",
         (_, Certainty::Proved) => "proved",
         (_, Certainty::Observed) => "observed",
         (_, Certainty::Potential) => "potential: it did not happen in this run",
