@@ -78,6 +78,47 @@ fn granule(thread: &mut Thread, at: usize, mask: Mask, seen: &Seen, logged: bool
     // SAFETY: the callers have checked that the access is covered.
     let words = unsafe { map::words(at) };
     let new = Cell::from_bits(thread.stamp() | seen.access.bits() | u64::from(mask));
+    let cells = load(words);
+    if cells[0].as_overflow().is_some() {
+        return contended(thread, at, new, seen, logged);
+    }
+    let ordered = |cell| thread.clocks.ordered(cell);
+    let step = race::step(&cells, new, ordered, session::dead);
+    let (index, old, cell) = match step.update {
+        Update::Nothing => return logged,
+        Update::Store { index, old, cell } if step.race.is_none() => (index, old, cell),
+        Update::Store { .. } | Update::Overflow => {
+            return contended(thread, at, new, seen, logged);
+        }
+    };
+    if !logged {
+        thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+    }
+    if session::alone() {
+        words[index % WORDS].store(cell.bits(), Ordering::Relaxed);
+        return true;
+    }
+    if !swap(&words[index % WORDS], old, cell) {
+        return contended(thread, at, new, seen, true);
+    }
+    // Its own older cell in the granule means that it looked already.
+    if old.is_empty() && index != 0 || !old.same_slot(new) {
+        came(thread, at, cells, new);
+    }
+    let now = load(words);
+    if changed(now, cells, index) {
+        missed(thread, at, now, cells, new, seen);
+    }
+    true
+}
+
+/// As [`granule`], for what is not simple: a race, an overflow, another thread
+/// at the same granule.
+#[cold]
+#[inline(never)]
+fn contended(thread: &mut Thread, at: usize, new: Cell, seen: &Seen, logged: bool) -> bool {
+    // SAFETY: the callers have checked that the access is covered.
+    let words = unsafe { map::words(at) };
     let mut logged = logged;
     loop {
         let cells = load(words);
@@ -88,25 +129,21 @@ fn granule(thread: &mut Thread, at: usize, mask: Mask, seen: &Seen, logged: bool
             if outcome.changed && !logged {
                 thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
             }
-            if outcome.changed {
-                overflow::cells(list)
-                    .into_iter()
-                    .for_each(|cell| after(thread, at, cell, new));
+            if outcome.first {
+                for cell in overflow::cells(list) {
+                    touches_stack(thread, at, cell, new);
+                }
             }
             if let Some(earlier) = outcome.race {
                 findings::race(thread, seen, at, earlier);
             }
             return outcome.changed || logged;
         }
-        let step = race::step(
-            &cells,
-            new,
-            |cell| thread.clocks.ordered(cell),
-            session::dead,
-        );
-        let (index, cell) = match step.update {
+        let ordered = |cell| thread.clocks.ordered(cell);
+        let step = race::step(&cells, new, ordered, session::dead);
+        let (index, old, cell) = match step.update {
             Update::Nothing => return logged,
-            Update::Store(index, cell) => (index % WORDS, cell),
+            Update::Store { index, old, cell } => (index, old, cell),
             Update::Overflow => {
                 if !thread.tried_floor() {
                     overflow::begin(words, cells[0]);
@@ -118,30 +155,13 @@ fn granule(thread: &mut Thread, at: usize, mask: Mask, seen: &Seen, logged: bool
             thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
             logged = true;
         }
-        if !store(words, index, cells[index], cell) {
+        if !swap(&words[index % WORDS], old, cell) {
             continue;
         }
-        // Its own older cell in the granule means that it looked already.
-        let first = !cells[index].same_slot(new) || cells[index].is_empty();
-        if first {
-            cells
-                .into_iter()
-                .for_each(|cell| after(thread, at, cell, new));
-        }
-        let now = load(words);
-        if changed(now, cells, index) {
-            if now[0].as_overflow().is_some() {
-                // The granule overflowed meanwhile: the list must know, too.
-                continue;
-            }
-            if step.race.is_none()
-                && let Some(earlier) = missed(thread, now, cells, new)
-            {
-                findings::race(thread, seen, at, earlier);
-            }
-        }
-        if let Some(earlier) = step.race {
-            findings::race(thread, seen, at, earlier);
+        came(thread, at, cells, new);
+        match step.race {
+            Some(earlier) => findings::race(thread, seen, at, earlier),
+            None => missed(thread, at, load(words), cells, new, seen),
         }
         return true;
     }
@@ -166,32 +186,50 @@ fn changed(now: [Cell; WORDS], old: [Cell; WORDS], stored: usize) -> bool {
 }
 
 #[inline(always)]
-fn store(words: &[AtomicU64; WORDS], index: usize, old: Cell, new: Cell) -> bool {
-    let word = &words[index];
-    if session::alone() {
-        word.store(new.bits(), Ordering::Relaxed);
-        return true;
-    }
+fn swap(word: &AtomicU64, old: Cell, new: Cell) -> bool {
     word.compare_exchange(old.bits(), new.bits(), Ordering::SeqCst, Ordering::Relaxed)
         .is_ok()
 }
 
-/// A race with a cell that came into another word while one was stored.
+/// Looks at what came into other words while one was stored: a race with it,
+/// or an overflow, whose list must know of the access, too.
 #[cold]
-fn missed(thread: &Thread, now: [Cell; WORDS], old: [Cell; WORDS], new: Cell) -> Option<Cell> {
-    now.into_iter().find(|&now| {
-        !old.contains(&now)
-            && now.slot() != new.slot()
+#[inline(never)]
+fn missed(
+    thread: &mut Thread,
+    at: usize,
+    now: [Cell; WORDS],
+    old: [Cell; WORDS],
+    new: Cell,
+    seen: &Seen,
+) {
+    if now[0].as_overflow().is_some() {
+        contended(thread, at, new, seen, true);
+        return;
+    }
+    let racy = |now: &Cell| {
+        !old.contains(now)
+            && !now.same_slot(new)
             && now.conflicts(new)
-            && !thread.clocks.ordered(now)
-    })
+            && !thread.clocks.ordered(*now)
+    };
+    if let Some(earlier) = now.into_iter().find(racy) {
+        findings::race(thread, seen, at, earlier);
+    }
+}
+
+/// A thread touched a granule that others have touched.
+#[inline(never)]
+fn came(thread: &Thread, at: usize, cells: [Cell; WORDS], new: Cell) {
+    for cell in cells {
+        touches_stack(thread, at, cell, new);
+    }
 }
 
 /// If the granule lies in the stack of the thread of `cell`, another one, that
 /// thread must look at it when the function returns.
-#[inline(always)]
-fn after(thread: &Thread, at: usize, cell: Cell, new: Cell) {
-    if cell.is_empty() || cell.slot() == new.slot() || thread.stack.contains(&at) {
+fn touches_stack(thread: &Thread, at: usize, cell: Cell, new: Cell) {
+    if cell.is_empty() || cell.same_slot(new) || thread.stack.contains(&at) {
         return;
     }
     if let Some(owner) = session::owner_of_stack(cell.slot(), at) {

@@ -21,8 +21,15 @@ use crate::shadow::word::Cell;
 pub enum Update {
     /// Nothing: it is already recorded.
     Nothing,
-    /// Replace the word with this index.
-    Store(usize, Cell),
+    /// Replace a word.
+    Store {
+        /// Which.
+        index: usize,
+        /// What it held.
+        old: Cell,
+        /// What it becomes.
+        cell: Cell,
+    },
     /// Neither word can go: move to an overflow list.
     Overflow,
 }
@@ -49,12 +56,15 @@ pub fn step<const N: usize>(
     ordered: impl Fn(Cell) -> bool,
     dead: impl Fn(Cell) -> bool,
 ) -> Step {
-    let mut race = None;
-    let mut place = None;
-    let mut merged = None;
-    for (index, &cell) in words.iter().enumerate() {
+    let mut race = Cell::EMPTY;
+    // Where it goes, and what is there now; N if nowhere.
+    let (mut index, mut old) = (N, Cell::EMPTY);
+    let mut merges = false;
+    for (at, &cell) in words.iter().enumerate() {
         if cell.is_empty() {
-            place = place.or(Some(index));
+            if index == N {
+                index = at;
+            }
             break;
         }
         if cell.same_slot(new) {
@@ -65,39 +75,53 @@ pub fn step<const N: usize>(
                 };
             }
             if cell.same_stamp(new) && cell.same_access(new) {
-                merged = Some(index);
-            } else if cell.superseded_by(new) {
-                place = place.or(Some(index));
+                (index, old, merges) = (at, cell, true);
+            } else if index == N && cell.superseded_by(new) {
+                (index, old) = (at, cell);
             }
-            continue;
-        }
-        let conflicts = cell.conflicts(new);
-        let superseded = cell.superseded_by(new);
-        if conflicts || superseded {
-            // A race is told once: from then on the cell counts as ordered.
-            let before = ordered(cell);
-            if conflicts && !before {
-                race = Some(cell);
-            }
-            if superseded && (before || conflicts) {
-                place = place.or(Some(index));
+        } else {
+            let conflicts = cell.conflicts(new);
+            let superseded = index == N && cell.superseded_by(new);
+            if conflicts || superseded {
+                // A race is told once: from then on the cell counts as
+                // ordered.
+                let before = ordered(cell);
+                if conflicts && !before {
+                    race = cell;
+                }
+                if superseded && (before || conflicts) {
+                    (index, old) = (at, cell);
+                }
             }
         }
     }
-    let update = match (merged, place) {
-        (Some(index), _) => Update::Store(index, words[index].with_mask(new.mask())),
-        (None, Some(index)) => Update::Store(index, new),
-        (None, None) => crowded(words, new, dead),
+    let cell = if merges {
+        old.with_mask(new.mask())
+    } else {
+        new
     };
+    let update = if index < N {
+        Update::Store { index, old, cell }
+    } else {
+        crowded(words, new, dead)
+    };
+    let race = (!race.is_empty()).then_some(race);
     Step { race, update }
 }
 
 /// Where a cell goes if no word is free.
 #[cold]
+#[inline(never)]
 fn crowded(words: &[Cell], new: Cell, dead: impl Fn(Cell) -> bool) -> Update {
-    redundant(words, new)
-        .or_else(|| words.iter().position(|&cell| dead(cell)))
-        .map_or(Update::Overflow, |index| Update::Store(index, new))
+    let free = redundant(words, new).or_else(|| words.iter().position(|&cell| dead(cell)));
+    match free {
+        Some(index) => Update::Store {
+            index,
+            old: words[index],
+            cell: new,
+        },
+        None => Update::Overflow,
+    }
 }
 
 /// A word of `new`'s own thread whose bytes it has accessed again since, as

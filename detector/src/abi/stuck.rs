@@ -1,8 +1,8 @@
 //! Threads that can never run again, told as soon as it is so.
 //!
 //! Two events start a look:
-//! - A thread is about to block while another blocked thread holds locks, and
-//!   the owners of what they wait for lead back to it: a *cycle*. It is
+//! - A thread is about to block, and the owners of what is waited for lead
+//!   back to it: a *cycle*. It is
 //!   reported at once, and the other threads go on.
 //! - All live threads are blocked without a timeout: the *process* is stuck,
 //!   and is ended with status 66. The last thread to block waits in slices of
@@ -29,13 +29,15 @@ use crate::report::wire::{Finding, Leg, ThreadId};
 use crate::rt::lock::Spin;
 use crate::rt::sys;
 use crate::rt::thread::Thread;
-use crate::rt::waiting::{Blocked, Call};
+use crate::rt::waiting::{Blocked, Call, Seen};
 use crate::session;
 
 /// Threads in a wait without a timeout.
 static BLOCKED: AtomicUsize = AtomicUsize::new(0);
 /// Of them, those that hold locks.
 static HOLDING: AtomicUsize = AtomicUsize::new(0);
+/// Of them, those that join.
+static JOINING: AtomicUsize = AtomicUsize::new(0);
 /// A look at the whole process is under way.
 static LOOKING: AtomicBool = AtomicBool::new(false);
 /// Cycles reported, as sorted numbers of their threads.
@@ -69,6 +71,9 @@ fn begin_wait(thread: &Thread, blocked: &Blocked) {
     thread.waiting.begin(blocked, kernel::now());
     if blocked.call.is_wait() && !blocked.timed {
         BLOCKED.fetch_add(1, Ordering::SeqCst);
+        if blocked.call == Call::Join {
+            JOINING.fetch_add(1, Ordering::SeqCst);
+        }
         if !thread.locks().is_empty() {
             HOLDING.fetch_add(1, Ordering::SeqCst);
         }
@@ -80,6 +85,9 @@ fn begin_wait(thread: &Thread, blocked: &Blocked) {
 fn end_wait(thread: &Thread, blocked: &Blocked) {
     if blocked.call.is_wait() && !blocked.timed {
         BLOCKED.fetch_sub(1, Ordering::SeqCst);
+        if blocked.call == Call::Join {
+            JOINING.fetch_sub(1, Ordering::SeqCst);
+        }
         if !thread.locks().is_empty() {
             HOLDING.fetch_sub(1, Ordering::SeqCst);
         }
@@ -91,6 +99,7 @@ fn end_wait(thread: &Thread, blocked: &Blocked) {
 pub fn reset() {
     BLOCKED.store(0, Ordering::SeqCst);
     HOLDING.store(0, Ordering::SeqCst);
+    JOINING.store(0, Ordering::SeqCst);
     LOOKING.store(false, Ordering::SeqCst);
     REPORTED.reset();
 }
@@ -279,7 +288,10 @@ fn would_block(member: &Member) -> bool {
 
 /// The thread is about to block: does that close a cycle?
 fn look_for_cycle(thread: &mut Thread) {
-    if HOLDING.load(Ordering::SeqCst) == 0 {
+    // In a cycle someone holds a lock, or all of them join.
+    let joins_too =
+        |seen: Seen| seen.blocked.call == Call::Join && JOINING.load(Ordering::SeqCst) > 1;
+    if HOLDING.load(Ordering::SeqCst) == 0 && !thread.waiting.look().is_some_and(joins_too) {
         return;
     }
     let rough = Snapshot::take(std::ptr::null(), false);

@@ -272,7 +272,7 @@ impl Thread {
     }
 
     /// Logs an access in the history.
-    #[inline]
+    #[inline(always)]
     pub fn log(&mut self, pc: u64, access: Access, op: AccessOp, addr: usize, size: usize) {
         let calm = self.top == self.logged_top && self.low_water == self.logged_top;
         if !calm || self.logged_stamp != self.stamp {
@@ -291,6 +291,7 @@ impl Thread {
     }
 
     /// Brings the history up to the epoch and the shadow stack of now.
+    #[inline(never)]
     fn catch_up(&mut self) {
         let room = (self.log_end as usize).saturating_sub(self.log_next as usize) / 8;
         let pushes = (self.top as usize - self.low_water as usize) / 8;

@@ -16,9 +16,6 @@ use crate::session;
 use crate::sync::Clocks;
 
 const CELLS: usize = 6;
-/// With more cells of one thread than that, it is worth looking for redundant
-/// ones.
-const OWN_CELLS: u32 = 3;
 
 #[repr(C, align(64))]
 struct Node {
@@ -42,6 +39,8 @@ pub struct Outcome {
     pub race: Option<Cell>,
     /// True if it was not recorded before.
     pub changed: bool,
+    /// True if the thread had no cell in the list.
+    pub first: bool,
 }
 
 /// Moves the words of a granule to a list. If the first is not `first` any
@@ -129,6 +128,7 @@ pub fn access(
         return Some(Outcome {
             race: None,
             changed: false,
+            first: false,
         });
     }
     let head = NODES.get(number);
@@ -142,64 +142,68 @@ pub fn access(
 
 /// As [`access`], the lock held.
 fn locked(number: u32, words: &[AtomicU64; WORDS], new: Cell, clocks: &Clocks) -> Outcome {
-    let (mut race, mut free, mut merge, mut own) = (None, None, None, 0);
+    let (mut race, mut free, mut merge, mut first) = (None, None, None, true);
     each(number, |place| {
         let cell = Cell::from_bits(place.load(Ordering::Relaxed));
         if cell.is_empty() {
-            free = free.or(Some(place));
-            return None::<()>;
-        }
-        let mine = cell.slot() == new.slot();
-        let before = mine || clocks.ordered(cell);
-        let races = !before && cell.conflicts(new);
-        if races {
-            race = Some(cell);
-        }
-        own += u32::from(mine);
-        if cell.stamp() == new.stamp() && cell.access() == new.access() {
-            merge = Some((place, cell.with_mask(new.mask())));
-        } else if ((before || races) && cell.superseded_by(new)) || session::dead(cell) {
-            place.store(0, Ordering::Release);
-            free = free.or(Some(place));
-        }
-        None
-    });
-    let recorded = match (merge, free) {
-        (Some((place, merged)), _) => {
-            place.store(merged.bits(), Ordering::SeqCst);
-            merged
-        }
-        (None, Some(place)) => {
-            place.store(new.bits(), Ordering::SeqCst);
-            new
-        }
-        (None, None) => {
-            append(number, new);
-            new
-        }
-    };
-    words[1].store(recorded.bits(), Ordering::Relaxed);
-    if own > OWN_CELLS {
-        drop_outdated(number, new);
-    }
-    Outcome {
-        race,
-        changed: true,
-    }
-}
-
-/// Drops the cells of `new`'s thread that later ones of it make redundant, so
-/// that a thread that touches the bytes in ever new combinations does not grow
-/// the list.
-fn drop_outdated(number: u32, new: Cell) {
-    let all = cells(number);
-    each(number, |place| {
-        let cell = Cell::from_bits(place.load(Ordering::Relaxed));
-        if cell.slot() == new.slot() && race::outdated(cell, all.iter().copied()) {
-            place.store(0, Ordering::Release);
+            free = Some(place);
+        } else if cell.same_slot(new) {
+            first = false;
+            if cell.same_stamp(new) && cell.same_access(new) {
+                merge = Some((place, cell.with_mask(new.mask())));
+            } else if cell.superseded_by(new) {
+                place.store(0, Ordering::Release);
+                free = Some(place);
+            }
+        } else {
+            let conflicts = cell.conflicts(new);
+            let superseded = cell.superseded_by(new);
+            if conflicts || superseded {
+                let before = clocks.ordered(cell);
+                if conflicts && !before {
+                    race = Some(cell);
+                }
+                if superseded && (before || conflicts) {
+                    place.store(0, Ordering::Release);
+                    free = Some(place);
+                }
+            }
         }
         None::<()>
     });
+    let (place, recorded) = match merge {
+        Some((place, merged)) => (Some(place), merged),
+        None => (free.or_else(|| make_room(number, new)), new),
+    };
+    match place {
+        Some(place) => place.store(recorded.bits(), Ordering::SeqCst),
+        None => append(number, new),
+    }
+    words[1].store(recorded.bits(), Ordering::Relaxed);
+    Outcome {
+        race,
+        changed: true,
+        first,
+    }
+}
+
+/// Drops what is dead, and the cells of `new`'s thread that later ones of it
+/// make redundant, so that a thread that touches the bytes in ever new combinations
+/// does not grow the list. A free place, if there is one then.
+#[cold]
+fn make_room(number: u32, new: Cell) -> Option<&'static AtomicU64> {
+    let all = cells(number);
+    let mut free = None;
+    each(number, |place| {
+        let cell = Cell::from_bits(place.load(Ordering::Relaxed));
+        let mine = cell.same_slot(new);
+        if session::dead(cell) || mine && race::outdated(cell, all.iter().copied()) {
+            place.store(0, Ordering::Release);
+            free = Some(place);
+        }
+        None::<()>
+    });
+    free
 }
 
 fn append(number: u32, new: Cell) {
