@@ -153,7 +153,7 @@ fn compile(detector: &Path, out: &Path) -> Result<PathBuf, String> {
     let target_dir = out.join("runtime");
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
-        .args(["rustc", "--lib", "--crate-type", "staticlib"])
+        .args(["rustc", "--quiet", "--lib", "--crate-type", "staticlib"])
         .args(["--profile", "runtime", "--features", "abi"])
         .args(["--target", TARGET, "--manifest-path"])
         .arg(detector.join("Cargo.toml"))
