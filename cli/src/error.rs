@@ -74,6 +74,15 @@ pub enum Error {
         /// Those there are.
         known: String,
     },
+    /// cargo ran the tests without us.
+    #[error(
+        "cargo has built tests but did not call them through leakcheck\n\
+         help: is something else than `{variable}` setting the target runner?"
+    )]
+    NotRecorded {
+        /// The variable that names us.
+        variable: String,
+    },
     /// A test binary could not say which tests it has.
     #[error("failed to list the tests of `{binary}` ({status})\n{}", said.trim_end())]
     List {
@@ -200,6 +209,7 @@ impl Error {
             | Self::UnknownCode { .. } => Outcome::Usage,
             Self::List { .. } => Outcome::TestsFailed,
             Self::MetadataAnswer(_)
+            | Self::NotRecorded { .. }
             | Self::UnsupportedHost { .. }
             | Self::Sysroot(_)
             | Self::Symbols { .. }

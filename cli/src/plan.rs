@@ -166,6 +166,7 @@ pub struct Plan {
     pub runner: Vec<String>,
     cargo: OsString,
     environment: Environment,
+    overrides: Vec<String>,
 }
 
 impl Plan {
@@ -247,7 +248,15 @@ impl Plan {
             rustdoc: &rustdoc,
             runner: &runner,
         })?)?;
+        let overrides = overrides(
+            &arguments,
+            &environment,
+            &project,
+            &toolchain.host,
+            &target_dir,
+        );
         Ok(Self {
+            overrides,
             cargo: cargo(&user),
             user,
             project,
@@ -266,12 +275,19 @@ impl Plan {
         command
     }
 
-    /// The arguments that say for which target and where to build.
+    /// The arguments that say for which target and where to build. They come
+    /// last: of several `--config` the last one wins.
     #[must_use]
-    pub fn target_args(&self) -> [OsString; 2] {
+    pub fn target_args(&self) -> Vec<OsString> {
         let mut dir = OsString::from("--target-dir=");
         dir.push(&self.target_dir);
-        [format!("--target={}", self.host).into(), dir]
+        let mut args = vec![format!("--target={}", self.host).into(), dir];
+        args.extend(
+            self.overrides
+                .iter()
+                .map(|key| format!("--config={key}").into()),
+        );
+        args
     }
 
     /// The environment for a shell in which plain cargo commands instrument.
@@ -295,6 +311,25 @@ impl Plan {
     pub const fn environment(&self) -> &Environment {
         &self.environment
     }
+}
+
+/// What the environment says and a `--config` argument would win over.
+fn overrides(
+    arguments: &ConfigArguments,
+    environment: &Environment,
+    project: &Project,
+    host: &str,
+    target_dir: &Path,
+) -> Vec<String> {
+    let runner = environment
+        .get(&env::runner_variable(host))
+        .map(OsStr::to_string_lossy);
+    let runner = runner.and_then(|runner| arguments.replace_runner(host, &runner));
+    let build_dir = project.build_dir.as_ref().map(|_| {
+        let dir = toml::Value::String(target_dir.display().to_string());
+        format!("build.build-dir={dir}")
+    });
+    runner.into_iter().chain(build_dir).collect()
 }
 
 fn cargo(user: &Environment) -> OsString {

@@ -316,6 +316,13 @@ fn the_users_configuration_keeps_working() {
         "{wrapped}"
     );
 
+    // On the command line too, where cargo lets it win over the environment.
+    let other = "target.x86_64-unknown-linux-gnu.runner=['env', 'FROM_RUNNER=1', 'MORE=1']";
+    project
+        .leakcheck(&["test", "--config", other])
+        .ends_with(0)
+        .says("1 passed");
+
     // What leakcheck cannot work with is overridden, the rest is kept.
     let mut command = project.command(&["test", "--target", "x86_64-unknown-linux-gnu"]);
     command.env(

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use cargo_metadata::{Artifact, Message, TargetKind};
 
 use super::env;
-use super::record::{self, Call};
+use super::record::{self, Call, What};
 use crate::args::{RunArgs, TestArgs};
 use crate::error::Error;
 use crate::plan::{Plan, SourceDirectories};
@@ -30,6 +30,8 @@ pub type Origins = HashMap<PathBuf, Origin>;
 /// What a build has told.
 #[derive(Debug)]
 pub struct Built {
+    /// How many of the executables are tests.
+    pub tests: usize,
     /// Its executables.
     pub origins: Origins,
     /// The project's sources, with the packages that took part in the build.
@@ -42,6 +44,7 @@ pub struct Built {
 /// If cargo cannot be started, or does not build them.
 pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
     let mut built = Built {
+        tests: 0,
         origins: Origins::new(),
         sources: plan.project.sources.clone(),
     };
@@ -61,7 +64,9 @@ pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
                     let by_path = artifact.package_id.repr.starts_with("path+");
                     built.sources.add_package(dir.into(), by_path);
                 }
-                built.origins.extend(origin(&artifact));
+                let executable = origin(&artifact);
+                built.tests += usize::from(artifact.profile.test && executable.is_some());
+                built.origins.extend(executable);
             }
         }
     }
@@ -77,7 +82,12 @@ pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
 ///
 /// # Errors
 /// If cargo cannot be started, or fails, which it then has told.
-pub fn record_tests(plan: &Plan, args: &TestArgs, notes: &Path) -> Result<Vec<Call>, Error> {
+pub fn record_tests(
+    plan: &Plan,
+    args: &TestArgs,
+    built: &Built,
+    notes: &Path,
+) -> Result<Vec<Call>, Error> {
     let mut command = test_command(plan, args);
     command.arg("--no-fail-fast");
     if !args.binary_args.is_empty() {
@@ -104,7 +114,14 @@ pub fn record_tests(plan: &Plan, args: &TestArgs, notes: &Path) -> Result<Vec<Ca
             });
         }
     }
-    record::read(notes)
+    let calls = record::read(notes)?;
+    let none = calls.iter().all(|call| call.what != What::Binary);
+    if none && built.tests > 0 {
+        return Err(Error::NotRecorded {
+            variable: env::runner_variable(&plan.host),
+        });
+    }
+    Ok(calls)
 }
 
 /// Builds the program of `leakcheck run` and lets cargo say how it would call

@@ -3,7 +3,8 @@
 //! cargo itself reads them for everything else; the files and environment
 //! variables of cargo's configuration are read by the crate `cargo-config2`.
 //!
-//! What it misses: `--config FILE` whose file has `include`.
+//! What it misses: `--config FILE` whose file has `include`, and a runner that
+//! is given here for a `cfg(…)` instead of a triple, which is not chained.
 
 use std::path::Path;
 
@@ -54,6 +55,23 @@ impl ConfigArguments {
             Value::String(line) => Some(line.split_whitespace().map(str::to_owned).collect()),
             other => Some(words(other)),
         }
+    }
+
+    /// `runner` in the place of a runner that is given here, as one more
+    /// argument: these win over the environment. cargo wants it of the same
+    /// type as what it replaces.
+    pub(super) fn replace_runner(&self, triple: &str, runner: &str) -> Option<String> {
+        let runner = Value::String(runner.to_owned());
+        let value = match self.last(&["target", triple, "runner"])? {
+            Value::Array(_) => Value::Array(vec![runner]),
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Table(_) => runner,
+        };
+        Some(format!("target.{triple}.runner={value}"))
     }
 
     fn last(&self, path: &[&str]) -> Option<&Value> {
@@ -111,6 +129,24 @@ mod tests {
         );
         let config = parse(&["target.t.runner=['a b','c']"]);
         assert_eq!(config.runner("t").unwrap(), ["a b", "c"]);
+    }
+
+    #[test]
+    fn runners_are_replaced_by_their_own_type() {
+        let config = parse(&["target.t.runner='env A=1'"]);
+        assert_eq!(
+            config.replace_runner("t", "/ours").unwrap(),
+            "target.t.runner=\"/ours\""
+        );
+        let config = parse(&["target.t.runner=['env','A=1']"]);
+        assert_eq!(
+            config.replace_runner("t", "/ours").unwrap(),
+            "target.t.runner=[\"/ours\"]"
+        );
+        assert_eq!(
+            parse(&["net.offline=true"]).replace_runner("t", "/ours"),
+            None
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
         path: notes.clone(),
         source,
     })?;
-    let calls = cargo::record_tests(&plan, args, &notes)?;
+    let calls = cargo::record_tests(&plan, args, &built, &notes)?;
 
     let binary_args = BinaryArgs::parse(args.filter.as_deref(), &args.binary_args);
     if binary_args.question {
