@@ -71,6 +71,12 @@ pub fn small(thread: &mut Thread, seen: Seen, mask: Mask) {
     granule(thread, seen.addr & !(GRANULE - 1), mask, &seen, false);
 }
 
+/// As [`small`], not inlined.
+#[inline(never)]
+pub fn one(thread: &mut Thread, seen: Seen, mask: Mask) {
+    small(thread, seen, mask);
+}
+
 /// Checks and records the part of an access in the granule at `at`. True if
 /// shadow memory changed, and the access is therefore in the history.
 #[inline(always)]

@@ -15,13 +15,14 @@ use std::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
 };
 
+use super::plain::recorded;
 use crate::check::{self, Seen};
 use crate::objects;
 use crate::report::wire::AccessOp;
 use crate::rt::thread::{Thread, current};
 use crate::session;
 use crate::shadow::map;
-use crate::shadow::word::{Access, Class};
+use crate::shadow::word::{Access, Cell, Class};
 use crate::sync::Order;
 
 /// Memory orders as the compiler passes them (`enum memory_order` of C11).
@@ -221,8 +222,12 @@ fn touch<T: Atomic>(thread: &mut Thread, at: *const T, write: bool, pc: u64) {
         pc,
     };
     if T::SIZE <= 8 {
-        let mask = ((1u32 << T::SIZE) - 1) << (at as usize % 8);
-        check::small(thread, seen, mask as u8);
+        let mask = (((1u32 << T::SIZE) - 1) << (at as usize % 8)) as u8;
+        let new = Cell::from_bits(thread.stamp() | access.bits() | u64::from(mask));
+        // SAFETY: `follow` checked that the address is covered.
+        if !unsafe { recorded(at as usize, new) } {
+            check::one(thread, seen, mask);
+        }
     } else {
         check::access(thread, seen);
     }
@@ -243,11 +248,7 @@ fn load_value<T: Atomic>(thread: &mut Thread, at: *const T, acquire: bool) -> T 
             }
             continue;
         };
-        let known = |bits| {
-            thread
-                .clocks
-                .knows_stamp(crate::shadow::word::Cell::from_bits(bits).stamp())
-        };
+        let known = |bits| thread.clocks.knows_stamp(Cell::from_bits(bits).stamp());
         if let Some(version) = object.nothing_new(known) {
             // SAFETY: as the program says.
             let value = unsafe { T::load(at) };

@@ -34,7 +34,7 @@ const fn op_of(access: Access) -> AccessOp {
 /// # Safety
 /// `addr` is covered.
 #[inline(always)]
-unsafe fn recorded(addr: usize, new: Cell) -> bool {
+pub unsafe fn recorded(addr: usize, new: Cell) -> bool {
     // SAFETY: as the caller says. If it is not, the shadow's address is not
     // mapped, and the fault is the program's own.
     let words = unsafe { map::words(addr) };
