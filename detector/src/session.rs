@@ -261,6 +261,16 @@ pub fn history(slot: Slot) -> Vec<u64> {
     }
 }
 
+/// A thread is about to wait for the end of the live thread `id`.
+pub fn is_joined(id: ThreadId) {
+    let threads = THREADS.lock();
+    // SAFETY: records stay mapped.
+    let mut live = threads.live.iter().map(|t| unsafe { &*t.0 });
+    if let Some(thread) = live.find(|t| t.id == id) {
+        thread.waiting.is_joined();
+    }
+}
+
 /// Live threads, in the order of their start.
 pub fn live() -> Vec<*mut Thread> {
     THREADS.lock().live.iter().map(|t| t.0).collect()

@@ -11,7 +11,7 @@ use super::place::Place;
 use super::symbols;
 use crate::report::wire::{Leg, Lock, Stack, ThreadId, Wait, WaitOn};
 use crate::rt::thread::{Held, Thread};
-use crate::rt::waiting::{Call, Seen};
+use crate::rt::waiting::{Blocked, Call, Seen};
 use crate::session;
 use crate::waits::{WaitGraph, Wakers};
 
@@ -38,7 +38,7 @@ pub struct Snapshot {
 }
 
 impl Member {
-    fn new(record: *const Thread) -> Self {
+    fn new(record: *const Thread, exact: bool) -> Self {
         // SAFETY: records stay mapped for good; these fields are atomics, or
         // a number that is old at worst.
         let (waiting, id) = unsafe {
@@ -55,8 +55,12 @@ impl Member {
             seen,
             // SAFETY: a record.
             held: unsafe { Thread::peek_locks(record) },
-            // SAFETY: as above.
-            stack: unsafe { Thread::peek_stack(record, seen.map(|seen| seen.blocked.pc)) },
+            stack: if exact {
+                // SAFETY: as above.
+                unsafe { Thread::peek_stack(record, seen.map(|seen| seen.blocked.pc)) }
+            } else {
+                Stack::new()
+            },
             place: Place::Unknown,
             locks: Vec::new(),
         }
@@ -110,14 +114,16 @@ impl Member {
         self.locks = match (seen.blocked.call, exact, self.place) {
             (Call::Mutex | Call::ReadLock | Call::WriteLock, _, _) => vec![addr],
             (Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io, _, _) => vec![],
-            (Call::Futex, false, _) => beside()
-                .chain([addr])
-                .chain(parked_on(addr, &held))
-                .collect(),
+            (Call::Futex, false, _) => {
+                // SAFETY: a record.
+                let locks = unsafe { possible_locks(self.record, addr) };
+                locks.into_iter().filter(held).collect()
+            }
             (Call::Futex, true, Place::StdMutex | Place::StdRead | Place::StdOnce) => vec![addr],
             (Call::Futex, true, Place::StdWrite) => beside().take(1).collect(),
             (Call::Futex, true, Place::ParkedMutex | Place::ParkedRead | Place::ParkedWrite) => {
-                let locks: Vec<usize> = parked_on(addr, &held).collect();
+                let mut locks = parked_on(addr);
+                locks.retain(held);
                 // Two that fit: none is certain.
                 if locks.len() == 1 { locks } else { vec![] }
             }
@@ -142,27 +148,104 @@ impl Member {
     }
 }
 
-/// Held locks whose address lies near the futex `addr`, in the structure that
+/// What may be the lock behind a wait on the futex `addr`: the word itself or
+/// one beside it; or, if the futex is a thread-local variable of its thread,
+/// what that thread is parked on.
+///
+/// # Safety
+/// `record` is a record.
+unsafe fn possible_locks(record: *const Thread, addr: usize) -> Vec<usize> {
+    // SAFETY: records stay mapped; the range is set before the thread runs.
+    let locals = unsafe { (&raw const (*record).locals).read_volatile() };
+    if locals.contains(&addr) {
+        parked_on(addr)
+    } else {
+        vec![addr, addr.wrapping_sub(4), addr.wrapping_add(4)]
+    }
+}
+
+/// What may be addresses of locks near the futex `addr`, in the structure that
 /// parking_lot keeps for a parked thread. The low bits of the key of a
 /// reader-writer lock tell its queues apart.
-fn parked_on(addr: usize, held: &dyn Fn(&usize) -> bool) -> impl Iterator<Item = usize> {
+fn parked_on(addr: usize) -> Vec<usize> {
     const NEAR: usize = 64;
+    const NO_LOCK_BELOW: usize = 4096;
     let mut bytes = [0u8; 2 * NEAR];
-    let mut found: Vec<usize> = Vec::new();
-    if kernel::read_memory((addr & !7).wrapping_sub(NEAR), &mut bytes) {
-        let words = bytes
-            .chunks_exact(8)
-            .filter_map(|word| word.try_into().ok());
-        for word in words.map(usize::from_ne_bytes) {
-            let keys = [word, word & !7];
-            if let Some(&key) = keys.iter().find(|key| **key > 4096 && held(key))
-                && !found.contains(&key)
-            {
-                found.push(key);
+    if !kernel::read_memory((addr & !7).wrapping_sub(NEAR), &mut bytes) {
+        return Vec::new();
+    }
+    let words = bytes
+        .chunks_exact(8)
+        .filter_map(|word| word.try_into().ok());
+    let mut found: Vec<usize> = words
+        .map(usize::from_ne_bytes)
+        .filter(|word| *word > NO_LOCK_BELOW)
+        .flat_map(|word| [word, word & !7])
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// A first look, which asks nothing of the kernel where it can: may the wait
+/// that the thread has just noted close a cycle?
+pub fn may_close_cycle(thread: &Thread) -> bool {
+    if thread.locks().is_empty() && !thread.waiting.may_be_joined() {
+        return false;
+    }
+    let records = session::live();
+    let mut visited: Vec<*const Thread> = Vec::new();
+    let mut queue: Vec<*const Thread> = vec![thread];
+    while let Some(record) = queue.pop() {
+        if visited.contains(&record) {
+            continue;
+        }
+        visited.push(record);
+        // SAFETY: records stay mapped for good; an atomic.
+        let waiting = unsafe { &(*record).waiting };
+        let Some(seen) = waiting.look().filter(Seen::is_untimed) else {
+            continue;
+        };
+        let Blocked {
+            call, addr, target, ..
+        } = seen.blocked;
+        let locks = match call {
+            // SAFETY: a record.
+            Call::Futex => unsafe { possible_locks(record, addr) },
+            Call::Mutex | Call::ReadLock | Call::WriteLock => vec![addr],
+            Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io => vec![],
+        };
+        for other in &records {
+            let other: *const Thread = *other;
+            // SAFETY: records; a number that is old at worst.
+            let owns = unsafe {
+                target.is_some_and(|id| (&raw const (*other).id).read_volatile() == id)
+                    || locks.iter().any(|&lock| Thread::peek_holds(other, lock))
+            };
+            if owns && std::ptr::eq(other, thread) {
+                return true;
+            }
+            if owns {
+                queue.push(other);
             }
         }
+        // Readers may wait for a writer that waits for readers.
+        if call != Call::Join && call != Call::Mutex {
+            let beside = |other: &*mut Thread| {
+                // SAFETY: records stay mapped for good; an atomic.
+                let seen = unsafe { (**other).waiting.look() };
+                seen.is_some_and(|s| s.blocked.addr.abs_diff(addr) == 4)
+            };
+            queue.extend(
+                records
+                    .iter()
+                    .copied()
+                    .filter(beside)
+                    .map(<*mut Thread>::cast_const),
+            );
+        }
     }
-    found.into_iter()
+    false
 }
 
 impl Snapshot {
@@ -173,7 +256,7 @@ impl Snapshot {
         let mut members: Vec<Member> = records
             .into_iter()
             .filter(|record| !std::ptr::eq(*record, absent))
-            .map(|record| Member::new(record))
+            .map(|record| Member::new(record, exact))
             .collect();
         let held: Vec<usize> = members
             .iter()

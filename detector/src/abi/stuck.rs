@@ -2,8 +2,8 @@
 //!
 //! Two events start a look:
 //! - A thread is about to block, and the owners of what is waited for lead
-//!   back to it: a *cycle*. It is
-//!   reported at once, and the other threads go on.
+//!   back to it: a *cycle*. It is reported at once, and the other threads go
+//!   on.
 //! - All live threads are blocked without a timeout: the *process* is stuck,
 //!   and is ended with status 66. The last thread to block waits in slices of
 //!   a few milliseconds while that looks so, and looks after each; a thread
@@ -22,22 +22,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::end;
 use super::kernel;
-use super::snapshot::{Member, Snapshot};
+use super::snapshot::{Member, Snapshot, may_close_cycle};
 use crate::findings;
 use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{Finding, Leg, ThreadId};
 use crate::rt::lock::Spin;
 use crate::rt::sys;
 use crate::rt::thread::Thread;
-use crate::rt::waiting::{Blocked, Call, Seen};
+use crate::rt::waiting::{Blocked, Call};
 use crate::session;
 
 /// Threads in a wait without a timeout.
 static BLOCKED: AtomicUsize = AtomicUsize::new(0);
-/// Of them, those that hold locks.
-static HOLDING: AtomicUsize = AtomicUsize::new(0);
-/// Of them, those that join.
-static JOINING: AtomicUsize = AtomicUsize::new(0);
 /// A look at the whole process is under way.
 static LOOKING: AtomicBool = AtomicBool::new(false);
 /// Cycles reported, as sorted numbers of their threads.
@@ -71,12 +67,6 @@ fn begin_wait(thread: &Thread, blocked: &Blocked) {
     thread.waiting.begin(blocked, kernel::now());
     if blocked.call.is_wait() && !blocked.timed {
         BLOCKED.fetch_add(1, Ordering::SeqCst);
-        if blocked.call == Call::Join {
-            JOINING.fetch_add(1, Ordering::SeqCst);
-        }
-        if !thread.locks().is_empty() {
-            HOLDING.fetch_add(1, Ordering::SeqCst);
-        }
         end::thread_blocked();
     }
 }
@@ -85,12 +75,6 @@ fn begin_wait(thread: &Thread, blocked: &Blocked) {
 fn end_wait(thread: &Thread, blocked: &Blocked) {
     if blocked.call.is_wait() && !blocked.timed {
         BLOCKED.fetch_sub(1, Ordering::SeqCst);
-        if blocked.call == Call::Join {
-            JOINING.fetch_sub(1, Ordering::SeqCst);
-        }
-        if !thread.locks().is_empty() {
-            HOLDING.fetch_sub(1, Ordering::SeqCst);
-        }
     }
     thread.waiting.end();
 }
@@ -98,8 +82,6 @@ fn end_wait(thread: &Thread, blocked: &Blocked) {
 /// In the child of a fork, whose only thread is not blocked.
 pub fn reset() {
     BLOCKED.store(0, Ordering::SeqCst);
-    HOLDING.store(0, Ordering::SeqCst);
-    JOINING.store(0, Ordering::SeqCst);
     LOOKING.store(false, Ordering::SeqCst);
     REPORTED.reset();
 }
@@ -288,14 +270,7 @@ fn would_block(member: &Member) -> bool {
 
 /// The thread is about to block: does that close a cycle?
 fn look_for_cycle(thread: &mut Thread) {
-    // In a cycle someone holds a lock, or all of them join.
-    let joins_too =
-        |seen: Seen| seen.blocked.call == Call::Join && JOINING.load(Ordering::SeqCst) > 1;
-    if HOLDING.load(Ordering::SeqCst) == 0 && !thread.waiting.look().is_some_and(joins_too) {
-        return;
-    }
-    let rough = Snapshot::take(std::ptr::null(), false);
-    if rough.graph(true, false).cycle_through(thread.id).is_none() {
+    if !may_close_cycle(thread) {
         return;
     }
     thread.busy += 1;

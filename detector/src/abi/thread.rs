@@ -312,6 +312,9 @@ fn join(handle: libc::pthread_t, timed: bool, pc: u64, call: impl FnOnce() -> i3
         target: Some(id),
         pc,
     };
+    if !timed {
+        session::is_joined(id);
+    }
     let failed = stuck::blocking(thread, &blocked, call);
     if failed == 0 {
         joined(handle, id);

@@ -442,6 +442,19 @@ impl Thread {
         self.clocks.stamp()
     }
 
+    /// True if a thread that may be running holds this lock.
+    ///
+    /// # Safety
+    /// As for [`Thread::peek_locks`].
+    pub unsafe fn peek_holds(record: *const Self, lock: usize) -> bool {
+        // SAFETY: as the caller says; volatile, since its thread may write.
+        unsafe {
+            let len = (&raw const (*record).held_len).read_volatile().min(LOCKS);
+            let first = (&raw const (*record).held).cast::<Held>();
+            (0..len).any(|at| (&raw const (*first.add(at)).addr).read_volatile() == lock)
+        }
+    }
+
     /// The locks of a thread that may be running: what is read is old at worst,
     /// and the caller looks twice.
     ///

@@ -90,6 +90,8 @@ pub struct Blocked {
 pub struct Waiting {
     /// The kernel's number of the thread; 0 before it runs.
     kernel_id: AtomicI32,
+    /// Another thread waits for this one to end, or did.
+    joined: AtomicBool,
     /// Changes with every note made and taken back; odd while there is one.
     turn: AtomicU32,
     call: AtomicU8,
@@ -113,6 +115,13 @@ pub struct Seen {
     pub turn: u32,
 }
 
+impl Seen {
+    /// True if only another thread ends it.
+    pub fn is_untimed(&self) -> bool {
+        self.blocked.call.is_wait() && !self.blocked.timed
+    }
+}
+
 const NO_TARGET: u32 = u32::MAX;
 
 impl Waiting {
@@ -120,6 +129,7 @@ impl Waiting {
     pub const fn new() -> Self {
         Self {
             kernel_id: AtomicI32::new(0),
+            joined: AtomicBool::new(false),
             turn: AtomicU32::new(0),
             call: AtomicU8::new(0),
             timed: AtomicBool::new(false),
@@ -135,6 +145,7 @@ impl Waiting {
     /// The record gets a new thread, which does not run yet.
     pub fn reset(&self) {
         self.kernel_id.store(0, Ordering::Relaxed);
+        self.joined.store(false, Ordering::Relaxed);
         let turn = self.turn.load(Ordering::Relaxed);
         self.turn
             .store((turn | 1).wrapping_add(1), Ordering::Release);
@@ -148,6 +159,16 @@ impl Waiting {
     /// The kernel's number of the thread; 0 before it runs.
     pub fn kernel_id(&self) -> i32 {
         self.kernel_id.load(Ordering::Acquire)
+    }
+
+    /// Another thread is about to wait for this one to end.
+    pub fn is_joined(&self) {
+        self.joined.store(true, Ordering::SeqCst);
+    }
+
+    /// True if another thread may be waiting for this one to end.
+    pub fn may_be_joined(&self) -> bool {
+        self.joined.load(Ordering::SeqCst)
     }
 
     /// The thread is about to block. Called by the thread itself.
@@ -170,7 +191,7 @@ impl Waiting {
         self.addr.store(addr, Ordering::Relaxed);
         self.pc.store(pc, Ordering::Relaxed);
         self.since.store(since, Ordering::Relaxed);
-        self.turn.fetch_add(1, Ordering::AcqRel);
+        self.turn.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The thread goes on.
