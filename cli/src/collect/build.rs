@@ -126,7 +126,9 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             role,
             thread: self.resolver.thread(leg.thread),
             wait: leg.wait.as_ref().map(|wait| self.wait(wait, &stack)),
-            locks: self.resolver.held(&leg.locks),
+            locks: self
+                .resolver
+                .held(&leg.locks, leg.wait.as_ref().map(|_| &stack)),
             stack,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use leakcheck::report::kind::Kind;
+use leakcheck::report::kind::{Kind, Level};
 
 use crate::model::{Finding, Fingerprint, Gap, GapReason};
 
@@ -13,6 +13,8 @@ type Key = (Fingerprint, Option<(String, u32)>);
 
 fn key(finding: &Finding) -> Key {
     let spawned = match finding.kind {
+        // The workers of a pool are one, wherever it was first used.
+        Kind::LeakedThread if finding.level == Level::Note => None,
         Kind::LeakedThread => finding
             .legs
             .first()

@@ -214,19 +214,27 @@ impl<'a> Resolver<'a> {
     }
 
     /// The locks that a leg holds, those of the user and of dependencies:
-    /// what std and the harness hold inside guards nothing of the program.
-    pub fn held(&mut self, locks: &[wire::Lock]) -> Vec<HeldLock> {
-        let mut held = Vec::new();
+    /// what std and the harness hold inside guards nothing of the program. A
+    /// lock taken where the thread waits now is the one that it waits for.
+    pub fn held(&mut self, locks: &[wire::Lock], waits_at: Option<&Stack>) -> Vec<HeldLock> {
+        let place = |stack: &Stack| stack.primary().and_then(|frame| frame.place.clone());
+        let waits_at = waits_at.and_then(place);
+        let named =
+            |frame: &Frame| matches!(frame.class, FrameClass::User | FrameClass::Dependency);
+        let mut held: Vec<HeldLock> = Vec::new();
         for lock in locks {
             let acquired = self.stack(&lock.stack);
-            let named =
-                |frame: &Frame| matches!(frame.class, FrameClass::User | FrameClass::Dependency);
-            if acquired.frames().iter().any(named) {
-                held.push(HeldLock {
-                    name: self.lock_name(lock.addr),
-                    acquired,
-                    shared: lock.shared,
-                });
+            let is_wait = waits_at.is_some() && place(&acquired) == waits_at;
+            if is_wait || !acquired.frames().iter().any(named) {
+                continue;
+            }
+            let lock = HeldLock {
+                name: self.lock_name(lock.addr),
+                acquired,
+                shared: lock.shared,
+            };
+            if !held.contains(&lock) {
+                held.push(lock);
             }
         }
         held

@@ -120,12 +120,13 @@ impl Stack {
             .find(|frame| frame.class == FrameClass::Dependency)
     }
 
-    /// The stack folded to [`Stack::relevant`] frames, below the dependency
-    /// that they called. What encloses the outermost of them is left out
-    /// without a word: it is how threads and tests start.
-    pub fn folded(&self) -> Vec<Line<'_>> {
+    /// The stack folded to [`Stack::relevant`] frames; `with_top` keeps the
+    /// dependency on top, which does what the stack is about. What encloses
+    /// the outermost frame is left out without a word: it is how threads and
+    /// tests start.
+    pub fn folded(&self, with_top: bool) -> Vec<Line<'_>> {
         let relevant = self.relevant();
-        let top = if self.has_user_frame() {
+        let top = if with_top && self.has_user_frame() {
             self.dependency_on_top()
         } else {
             None
@@ -196,8 +197,12 @@ mod tests {
             frame("__libc_start_main", Runtime),
         ]);
         assert_eq!(
-            names(&stack.folded()),
+            names(&stack.folded(true)),
             ["dep::push", "+1", "bank::fill", "+2", "bank::main"]
+        );
+        assert_eq!(
+            names(&stack.folded(false)),
+            ["bank::fill", "+2", "bank::main"]
         );
         assert_eq!(
             stack.primary().map(|f| f.function.short()),
@@ -209,9 +214,9 @@ mod tests {
     fn falls_back_to_dependencies_then_to_all() {
         use FrameClass::{Dependency, Runtime, Std};
         let stack = Stack(vec![frame("std::a", Std), frame("dep::b", Dependency)]);
-        assert_eq!(names(&stack.folded()), ["dep::b"]);
+        assert_eq!(names(&stack.folded(true)), ["dep::b"]);
         let stack = Stack(vec![frame("poll", Runtime), frame("std::a", Std)]);
-        assert_eq!(names(&stack.folded()), ["poll", "std::a"]);
+        assert_eq!(names(&stack.folded(true)), ["poll", "std::a"]);
         assert_eq!(stack.primary().map(|f| f.function.short()), Some("std::a"));
         assert!(Stack::default().primary().is_none());
     }

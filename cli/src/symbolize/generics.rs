@@ -10,6 +10,7 @@
 //! What it misses: split DWARF (`-Csplit-debuginfo=unpacked`) is not followed,
 //! and a build with line tables only has no types of statics.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,9 +25,14 @@ use super::module::{section_bytes, with_object};
 type Bytes = EndianArcSlice<LittleEndian>;
 type Entry = DebuggingInformationEntry<Bytes>;
 
+/// A unit, and an entry in it.
+type StaticEntry = (DebugInfoOffset<usize>, UnitOffset<usize>);
+
 /// The DWARF sections of a file.
 pub struct TypedDwarf {
     dwarf: gimli::Dwarf<Bytes>,
+    /// Read when the first static is asked for.
+    statics: Option<HashMap<u64, StaticEntry>>,
     /// Code ranges and the unit that has them. Invariant: sorted by start.
     ranges: Vec<(u64, u64, DebugInfoOffset<usize>)>,
 }
@@ -58,7 +64,11 @@ impl TypedDwarf {
             }
         }
         ranges.sort_unstable_by_key(|range| range.0);
-        Some(Self { dwarf, ranges })
+        Some(Self {
+            dwarf,
+            statics: None,
+            ranges,
+        })
     }
 
     fn unit_at(&self, offset: DebugInfoOffset<usize>) -> Option<Unit<Bytes>> {
@@ -156,56 +166,46 @@ impl TypedDwarf {
     }
 
     /// The type of the static at exactly this address.
-    pub fn static_type(&self, address: u64) -> Option<String> {
+    pub fn static_type(&mut self, address: u64) -> Option<String> {
+        if self.statics.is_none() {
+            self.statics = Some(self.read_statics());
+        }
+        let (unit, entry) = *self.statics.as_ref()?.get(&address)?;
+        let unit = self.unit_at(unit)?;
+        let entry = unit.entry(entry).ok()?;
+        // The declaration has the type if the definition has not.
+        let ty = entry.attr_value(gimli::DW_AT_type).or_else(|| {
+            match entry.attr_value(gimli::DW_AT_specification)? {
+                AttributeValue::UnitRef(offset) => {
+                    unit.entry(offset).ok()?.attr_value(gimli::DW_AT_type)
+                }
+                _ => None,
+            }
+        })?;
+        self.type_name(&unit, &ty)
+    }
+
+    /// Where each static is described, by its address.
+    fn read_statics(&self) -> HashMap<u64, StaticEntry> {
+        let mut statics = HashMap::new();
         let mut headers = self.dwarf.units();
         while let Ok(Some(header)) = headers.next() {
+            let Some(offset) = header.debug_info_offset() else {
+                continue;
+            };
             let Ok(unit) = self.dwarf.unit(header) else {
                 continue;
             };
             // Units of the standard library: paths of its own build.
-            if unit.name.as_ref().is_some_and(|name| {
-                name.to_string_lossy()
-                    .is_ok_and(|text| text.starts_with("library/"))
-            }) {
-                continue;
-            }
-            if let Some(found) = self.static_type_in(&unit, address) {
-                return Some(found);
+            let name = unit
+                .name
+                .as_ref()
+                .and_then(|name| name.to_string_lossy().ok());
+            if !name.is_some_and(|name| name.starts_with("library/")) {
+                add_statics(&unit, offset, &mut statics);
             }
         }
-        None
-    }
-
-    fn static_type_in(&self, unit: &Unit<Bytes>, address: u64) -> Option<String> {
-        let mut entries = unit.entries();
-        while let Some(entry) = entries.next_dfs().ok()? {
-            if entry.tag() != gimli::DW_TAG_variable {
-                continue;
-            }
-            let Some(AttributeValue::Exprloc(expression)) = entry.attr_value(gimli::DW_AT_location)
-            else {
-                continue;
-            };
-            let mut evaluation = expression.evaluation(unit.encoding());
-            let Ok(EvaluationResult::RequiresRelocatedAddress(found)) = evaluation.evaluate()
-            else {
-                continue;
-            };
-            if found != address {
-                continue;
-            }
-            // The declaration has the type if the definition has not.
-            let ty = entry.attr_value(gimli::DW_AT_type).or_else(|| {
-                match entry.attr_value(gimli::DW_AT_specification)? {
-                    AttributeValue::UnitRef(offset) => {
-                        unit.entry(offset).ok()?.attr_value(gimli::DW_AT_type)
-                    }
-                    _ => None,
-                }
-            })?;
-            return self.type_name(unit, &ty);
-        }
-        None
+        statics
     }
 
     fn type_name(&self, unit: &Unit<Bytes>, ty: &AttributeValue<Bytes>) -> Option<String> {
@@ -235,5 +235,24 @@ impl TypedDwarf {
             }
         }
         Some(format!("[{element}]"))
+    }
+}
+
+/// The statics of a unit; a broken entry ends them.
+fn add_statics(
+    unit: &Unit<Bytes>,
+    of: DebugInfoOffset<usize>,
+    statics: &mut HashMap<u64, StaticEntry>,
+) {
+    let mut entries = unit.entries();
+    while let Ok(Some(entry)) = entries.next_dfs() {
+        if entry.tag() == gimli::DW_TAG_variable
+            && let Some(AttributeValue::Exprloc(expression)) =
+                entry.attr_value(gimli::DW_AT_location)
+            && let Ok(EvaluationResult::RequiresRelocatedAddress(address)) =
+                expression.evaluation(unit.encoding()).evaluate()
+        {
+            statics.insert(address, (of, entry.offset()));
+        }
     }
 }

@@ -73,48 +73,67 @@ pub trait Symbols {
 
 /// Symbols from the files themselves.
 #[derive(Default)]
-pub struct FileSymbols {
-    modules: HashMap<PathBuf, Result<ModuleFile, String>>,
-    frames: HashMap<(PathBuf, u64), Vec<RawFrame>>,
+pub struct FileSymbols(HashMap<PathBuf, Result<CachedModule, String>>);
+
+/// A module and what was looked up in it: most findings of a run are in the
+/// same few places.
+struct CachedModule {
+    file: ModuleFile,
+    frames: HashMap<u64, Vec<RawFrame>>,
+    variables: HashMap<u64, Option<Variable>>,
+    generics: HashMap<u64, Vec<String>>,
 }
 
 impl FileSymbols {
-    fn module(&mut self, path: &Path) -> Option<&mut ModuleFile> {
-        if !self.modules.contains_key(path) {
-            let opened = ModuleFile::open(path).map_err(|error| error.to_string());
-            self.modules.insert(path.to_owned(), opened);
+    fn module(&mut self, path: &Path) -> Option<&mut CachedModule> {
+        if !self.0.contains_key(path) {
+            let opened = ModuleFile::open(path).map(|file| CachedModule {
+                file,
+                frames: HashMap::new(),
+                variables: HashMap::new(),
+                generics: HashMap::new(),
+            });
+            self.0
+                .insert(path.to_owned(), opened.map_err(|error| error.to_string()));
         }
-        self.modules.get_mut(path)?.as_mut().ok()
+        self.0.get_mut(path)?.as_mut().ok()
     }
 }
 
 impl Symbols for FileSymbols {
     fn frames(&mut self, module: &Path, address: u64) -> Vec<RawFrame> {
-        let key = (module.to_owned(), address);
-        if let Some(frames) = self.frames.get(&key) {
-            return frames.clone();
-        }
-        let frames = self
-            .module(module)
-            .map(|file| file.frames(address))
-            .unwrap_or_default();
-        self.frames.insert(key, frames.clone());
-        frames
+        let Some(CachedModule { file, frames, .. }) = self.module(module) else {
+            return Vec::new();
+        };
+        let found = frames
+            .entry(address)
+            .or_insert_with(|| file.frames(address));
+        found.clone()
     }
 
     fn variable(&mut self, module: &Path, address: u64) -> Option<Variable> {
-        self.module(module)?.variable(address)
+        let CachedModule {
+            file, variables, ..
+        } = self.module(module)?;
+        let found = variables
+            .entry(address)
+            .or_insert_with(|| file.variable(address));
+        found.clone()
     }
 
     fn generic_names(&mut self, module: &Path, address: u64) -> Vec<String> {
-        self.module(module)
-            .map(|file| file.generic_names(address))
-            .unwrap_or_default()
+        let Some(CachedModule { file, generics, .. }) = self.module(module) else {
+            return Vec::new();
+        };
+        let found = generics
+            .entry(address)
+            .or_insert_with(|| file.generic_names(address));
+        found.clone()
     }
 
     fn unreadable(&self) -> Vec<(PathBuf, String)> {
         let mut all: Vec<(PathBuf, String)> = self
-            .modules
+            .0
             .iter()
             .filter_map(|(path, module)| {
                 module

@@ -44,6 +44,9 @@ fn two_locks_in_both_orders() {
             locks: vec![
                 lock(LOCK_A, first.clone(), false),
                 lock(LOCK_C, first.clone(), false),
+                // What is told twice, and what it waits for.
+                lock(LOCK_C, first.clone(), false),
+                lock(0x7f00_4000, second.clone(), false),
             ],
             ..waits(right, lock_wait(WaitOn::Mutex, LOCK_A, left, first), second)
         },

@@ -110,6 +110,21 @@ fn on_a_join_with_a_chain_of_spawners() {
 }
 
 #[test]
+fn inside_of_a_dependency() {
+    const CORE: &str = "/cargo/registry/src/index-1/parking_lot_core-0.9.12/src/linux.rs";
+    let mut world = World::new();
+    let thread = world.worker(1, "poller");
+    let stack = vec![
+        world.library("parking_lot_core::thread_parker::park", CORE, 27),
+        world.library("parking_lot::RawMutex::lock_slow", CORE, 99),
+        world.library("lock_api::mutex::Mutex<R,T>::lock", CORE, 101),
+        world.user("poll::run", "src/poll.rs", "STATE.lock()"),
+    ];
+    let text = leaked(&mut world, waits(thread, wait(WaitOn::Futex), stack));
+    check("leak_dependency", &text);
+}
+
+#[test]
 fn inside_of_libraries_only() {
     let mut world = World::new();
     let thread = world.worker(1, "poller");
@@ -123,10 +138,12 @@ fn of_an_idle_pool() {
     const RAYON: &str = "/cargo/registry/src/index-1/rayon-core-1.13.0/src/registry.rs";
     let mut world = World::new();
     for id in 1..=4 {
+        // Whoever uses the pool first starts it.
+        let first_use = if id == 1 { "two()" } else { "balance()" };
         let spawn = vec![
             world.std("std::thread::Builder::spawn"),
             world.library("rayon_core::registry::Registry::new", RAYON, 290),
-            world.user("poll::drains", "src/poll.rs", "two()"),
+            world.user("poll::drains", "src/poll.rs", first_use),
         ];
         let thread = world.thread(id, Some("worker"), ThreadId(0), spawn);
         let current = vec![

@@ -44,7 +44,7 @@ pub fn notes(finding: &Finding, options: &HumanOptions) -> Vec<Note> {
 /// The notes of a crash.
 pub fn crash_notes(crash: &Crash, options: &HumanOptions) -> Vec<Note> {
     let mut text = format!("{}:", crash.thread.label.text());
-    push_stack(&mut text, &crash.stack, options);
+    push_stack(&mut text, &crash.stack, true, options);
     push_spawn(&mut text, &crash.thread, options);
     let mut notes = vec![Note::Note(text)];
     notes.extend(crash.help.clone().map(Note::Help));
@@ -81,7 +81,12 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
         };
     } else {
         text.push(':');
-        push_stack(&mut text, &leg.stack, options);
+        push_stack(
+            &mut text,
+            &leg.stack,
+            matches!(leg.role, Role::Access(_)),
+            options,
+        );
     }
     push_spawn(&mut text, &leg.thread, options);
     push_locks(&mut text, finding, leg);
@@ -101,7 +106,7 @@ fn push_spawn(text: &mut String, thread: &Thread, options: &HumanOptions) {
             continue;
         }
         text.push(':');
-        push_stack(text, &step.at, options);
+        push_stack(text, &step.at, false, options);
     }
 }
 
@@ -205,7 +210,7 @@ fn memory_note(finding: &Finding, options: &HumanOptions) -> Option<String> {
             );
             if !allocated.is_empty() {
                 text.push(':');
-                push_stack(&mut text, allocated, options);
+                push_stack(&mut text, allocated, false, options);
             }
             Some(text)
         }

@@ -30,13 +30,15 @@ impl Row {
     }
 }
 
-/// The frames, one a line, indented under the note's first line.
-pub fn push_stack(text: &mut String, stack: &Stack, options: &HumanOptions) {
+/// The frames, one a line, indented under the note's first line. `with_top`
+/// keeps the dependency on top of a folded stack: for what was done in it, not
+/// for where a thread waits.
+pub fn push_stack(text: &mut String, stack: &Stack, with_top: bool, options: &HumanOptions) {
     let rows = if options.backtrace_full {
         let frames = stack.frames().iter();
         frames.map(|frame| row(frame, options)).collect()
     } else {
-        shorten(without_repeats(folded(stack, options)))
+        shorten(without_repeats(folded(stack, with_top, options)))
     };
     let column = rows
         .iter()
@@ -53,9 +55,9 @@ pub fn push_stack(text: &mut String, stack: &Stack, options: &HumanOptions) {
     }
 }
 
-fn folded(stack: &Stack, options: &HumanOptions) -> Vec<Row> {
+fn folded(stack: &Stack, with_top: bool, options: &HumanOptions) -> Vec<Row> {
     stack
-        .folded()
+        .folded(with_top)
         .into_iter()
         .map(|line| match line {
             Line::Frame(frame) => row(frame, options),
