@@ -191,10 +191,25 @@ fn changed(now: [Cell; WORDS], old: [Cell; WORDS], stored: usize) -> bool {
     (0..WORDS).fold(0, |all, index| all | differs(index)) != 0
 }
 
+/// Replaces a word, if it still is what it was.
 #[inline(always)]
-fn swap(word: &AtomicU64, old: Cell, new: Cell) -> bool {
+pub fn swap(word: &AtomicU64, old: Cell, new: Cell) -> bool {
     word.compare_exchange(old.bits(), new.bits(), Ordering::SeqCst, Ordering::Relaxed)
         .is_ok()
+}
+
+/// After a hook stored `new` into the first word, which was `old`, while another
+/// thread stored into the second, which was empty.
+#[cold]
+#[inline(never)]
+pub fn no_longer_private(thread: &mut Thread, old: Cell, new: Cell, seen: &Seen) {
+    let at = seen.addr & !(GRANULE - 1);
+    // SAFETY: the hook has checked that the access is covered.
+    let now = load(unsafe { map::words(at) });
+    let mut before = [Cell::EMPTY; WORDS];
+    before[0] = old;
+    came(thread, at, now, new);
+    missed(thread, at, now, before, new, seen);
 }
 
 /// Looks at what came into other words while one was stored: a race with it,

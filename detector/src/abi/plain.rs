@@ -5,6 +5,7 @@
 //! recorded yet.
 
 use std::arch::naked_asm;
+use std::sync::atomic::Ordering;
 
 use crate::check::{self, Seen};
 use crate::report::wire::AccessOp;
@@ -42,7 +43,7 @@ pub unsafe fn recorded(addr: usize, new: Cell) -> bool {
     let care = (!0xff | u64::from(new.mask())) & !read;
     words
         .iter()
-        .any(|word| (word.load(std::sync::atomic::Ordering::Relaxed) ^ new.bits()) & care == 0)
+        .any(|word| (word.load(Ordering::Relaxed) ^ new.bits()) & care == 0)
 }
 
 /// An access of at most 8 bytes that does not cross a granule.
@@ -59,8 +60,39 @@ unsafe extern "C" fn aligned<const SIZE: usize, const ACCESS: u64>(addr: usize, 
     }
 }
 
+/// The commonest cases of an access that is not recorded: nobody else has
+/// touched the granule, and it has no cell yet, or the one of the same access
+/// in an earlier epoch.
 #[inline(never)]
 fn record<const SIZE: usize, const ACCESS: u64>(thread: &mut Thread, addr: usize, pc: u64) {
+    let access = const { access_of::<ACCESS>() };
+    let mask = (((1u32 << SIZE) - 1) << (addr % GRANULE)) as u8;
+    let new = Cell::from_bits(thread.stamp() | ACCESS | u64::from(mask));
+    // SAFETY: `aligned` has read the words of this address.
+    let words = unsafe { map::words(addr) };
+    let first = Cell::from_bits(words[0].load(Ordering::Relaxed));
+    let private = first.is_empty() || first.same_but_epoch(new);
+    if private && words[1].load(Ordering::Relaxed) == 0 && map::covers(addr, SIZE) {
+        thread.log(pc, access, op_of(access), addr, SIZE);
+        if check::swap(&words[0], first, new) {
+            if words[1].load(Ordering::Relaxed) != 0 {
+                let seen = Seen {
+                    addr,
+                    size: SIZE,
+                    access,
+                    op: op_of(access),
+                    pc,
+                };
+                check::no_longer_private(thread, first, new, &seen);
+            }
+            return;
+        }
+    }
+    record_slowly::<SIZE, ACCESS>(thread, addr, pc);
+}
+
+#[inline(never)]
+fn record_slowly<const SIZE: usize, const ACCESS: u64>(thread: &mut Thread, addr: usize, pc: u64) {
     let access = const { access_of::<ACCESS>() };
     let mask = (((1u32 << SIZE) - 1) << (addr % GRANULE)) as u8;
     check::small(

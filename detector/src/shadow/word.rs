@@ -253,6 +253,12 @@ impl Cell {
         (self.0 ^ other.0) >> SLOT_SHIFT == 0
     }
 
+    /// True if both are the same access of one slot to the same bytes.
+    #[inline]
+    pub const fn same_but_epoch(self, other: Self) -> bool {
+        (self.0 ^ other.0) & ((1 << EPOCH_SHIFT) - 1) == 0
+    }
+
     /// True if both are the same access, to whatever bytes.
     #[inline]
     pub const fn same_access(self, other: Self) -> bool {
