@@ -174,7 +174,7 @@ fn compile(detector: &Path, out: &Path) -> Result<PathBuf, String> {
     // `%fs` operand.
     cargo.env(
         "CARGO_ENCODED_RUSTFLAGS",
-        "-Crelocation-model=pie\u{1f}-Cforce-frame-pointers=no",
+        "-Crelocation-model=pie\u{1f}-Cforce-frame-pointers=yes",
     );
     run(cargo)?;
     let directory = target_dir.join(TARGET).join("runtime");
