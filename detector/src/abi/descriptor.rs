@@ -62,17 +62,19 @@ pub(super) fn after(result: i32, follow: impl FnOnce(&mut Thread)) -> i32 {
 /// Interposed function of the C library.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __lc_interpose_pipe(fds: *mut [i32; 2]) -> i32 {
-    // SAFETY: as the program says; on success both descriptors are set.
-    after(unsafe { pipe(fds) }, |_| fd::opened_pair(unsafe { *fds }))
+    // SAFETY: as the program says.
+    let result = unsafe { pipe(fds) };
+    // SAFETY: both descriptors are set on success.
+    after(result, |_| fd::opened_pair(unsafe { *fds }))
 }
 
 /// Interposed function of the C library.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __lc_interpose_pipe2(fds: *mut [i32; 2], flags: i32) -> i32 {
-    // SAFETY: as the program says; on success both descriptors are set.
-    after(unsafe { pipe2(fds, flags) }, |_| {
-        fd::opened_pair(unsafe { *fds })
-    })
+    // SAFETY: as the program says.
+    let result = unsafe { pipe2(fds, flags) };
+    // SAFETY: both descriptors are set on success.
+    after(result, |_| fd::opened_pair(unsafe { *fds }))
 }
 
 /// Interposed function of the C library.
@@ -83,10 +85,10 @@ unsafe extern "C" fn __lc_interpose_socketpair(
     protocol: i32,
     fds: *mut [i32; 2],
 ) -> i32 {
-    // SAFETY: as the program says; on success both descriptors are set.
-    after(unsafe { socketpair(domain, kind, protocol, fds) }, |_| {
-        fd::opened_pair(unsafe { *fds })
-    })
+    // SAFETY: as the program says.
+    let result = unsafe { socketpair(domain, kind, protocol, fds) };
+    // SAFETY: both descriptors are set on success.
+    after(result, |_| fd::opened_pair(unsafe { *fds }))
 }
 
 /// Interposed function of the C library.

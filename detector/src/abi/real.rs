@@ -42,8 +42,9 @@ macro_rules! forward {
                 FOUND.store(found, Ordering::Relaxed);
             }
             // SAFETY: the C library's function of that name has that type.
-            let function: unsafe extern "C" fn($($type),*) -> $result =
-                unsafe { std::mem::transmute(found) };
+            let function = unsafe {
+                std::mem::transmute::<usize, unsafe extern "C" fn($($type),*) -> $result>(found)
+            };
             // SAFETY: as the caller says.
             unsafe { function($($arg),*) }
         }

@@ -432,6 +432,7 @@ impl Snapshot {
                 timed: blocked.is_some_and(|blocked| blocked.timed),
                 addr: lock
                     .or(blocked.map(|blocked| blocked.addr))
+                    .filter(|addr| *addr != 0)
                     .map(|addr| addr as u64),
                 owner,
                 acquired_at,

@@ -100,7 +100,9 @@ pub fn blocking<R>(thread: &mut Thread, blocked: &Blocked, call: impl FnOnce() -
                 break;
             }
             nap(ms);
-            look_from(thread);
+            if !look_from(thread) {
+                break;
+            }
         }
         look_for_cycle(thread);
     }
@@ -124,10 +126,9 @@ pub fn sliced<R>(
                 break;
             }
             result = wait(Some(kernel::now() + ms * 1_000_000));
-            if result.is_some() {
+            if result.is_some() || !look_from(thread) {
                 break;
             }
-            look_from(thread);
         }
         if result.is_none() {
             look_for_cycle(thread);
@@ -139,13 +140,16 @@ pub fn sliced<R>(
 }
 
 /// Looks at the whole process from a thread that has noted its wait, and ends
-/// it if all are stuck.
-fn look_from(thread: &mut Thread) {
+/// it if all are stuck. True if another look may tell more.
+fn look_from(thread: &mut Thread) -> bool {
     thread.busy += 1;
-    if let Look::Stuck(snapshot) = look(thread.waiting.kernel_id()) {
-        report_stuck(&snapshot);
-    }
+    let again = match look(thread.waiting.kernel_id()) {
+        Look::Stuck(snapshot) => report_stuck(&snapshot),
+        Look::Moving => false,
+        Look::Unsure => true,
+    };
     thread.busy -= 1;
+    again
 }
 
 /// A thread ends, and is no longer live: those it leaves may be stuck. Called
@@ -161,6 +165,21 @@ pub fn thread_ended(kernel_id: i32) {
             Look::Unsure => nap(ms),
         }
     }
+}
+
+/// A nanosecond of the monotonic clock as a time of the wall clock.
+pub fn wall_clock(at: u64) -> libc::timespec {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the time is writable.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) };
+    let left = at.saturating_sub(kernel::now()) as i64;
+    let ns = time.tv_nsec + left;
+    time.tv_sec += ns / 1_000_000_000;
+    time.tv_nsec = ns % 1_000_000_000;
+    time
 }
 
 fn nap(ms: u64) {
@@ -280,7 +299,7 @@ fn look_for_cycle(thread: &mut Thread) {
 
 #[cold]
 fn confirm_cycle(thread: &Thread) {
-    for attempt in 0..SLICES_MS.len() {
+    for ms in SLICES_MS {
         let snapshot = Snapshot::take(std::ptr::null(), true);
         let Some(cycle) = snapshot.graph(true, true).cycle_through(thread.id) else {
             return;
@@ -299,7 +318,7 @@ fn confirm_cycle(thread: &Thread) {
             report_cycle(&snapshot, &cycle);
             return;
         }
-        nap(SLICES_MS[attempt]);
+        nap(ms);
     }
 }
 

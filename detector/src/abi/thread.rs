@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use dashmap::DashMap;
 
 use super::caller::return_address;
+use super::edge::tracked;
 use super::end;
 use super::real;
 use super::signal;
@@ -295,27 +296,31 @@ fn joined(handle: libc::pthread_t, id: ThreadId) {
     }
 }
 
-/// Joins by `call`, which gives up by itself if `timed`.
-fn join(handle: libc::pthread_t, timed: bool, pc: u64, call: impl FnOnce() -> i32) -> i32 {
-    let id = handles().get(&handle).map(|id| *id);
-    // SAFETY: the record belongs to this thread.
-    let thread = unsafe { current().as_mut() };
-    let (Some(thread), Some(id)) = (thread, id) else {
-        return call();
-    };
-    let blocked = Blocked {
+/// What a thread notes that is about to join.
+fn joining(target: ThreadId, timed: bool, pc: u64) -> Blocked {
+    Blocked {
         call: Call::Join,
         addr: 0,
         expected: 0,
         timed,
         private: true,
-        target: Some(id),
+        target: Some(target),
         pc,
-    };
-    if !timed {
-        session::is_joined(id);
     }
-    let failed = stuck::blocking(thread, &blocked, call);
+}
+
+/// The calling thread, and the number of the thread that it is to join.
+fn join_of(handle: libc::pthread_t) -> Option<(&'static mut Thread, ThreadId)> {
+    let id = handles().get(&handle).map(|id| *id)?;
+    Some((tracked()?, id))
+}
+
+/// Joins by `call`, which gives up by itself.
+fn timed_join(handle: libc::pthread_t, pc: u64, call: impl FnOnce() -> i32) -> i32 {
+    let Some((thread, id)) = join_of(handle) else {
+        return call();
+    };
+    let failed = stuck::blocking(thread, &joining(id, true, pc), call);
     if failed == 0 {
         joined(handle, id);
     }
@@ -328,10 +333,27 @@ unsafe extern "C" fn __lc_interpose_pthread_join(
     handle: libc::pthread_t,
     result: *mut *mut c_void,
 ) -> i32 {
-    // SAFETY: as the program says.
-    join(handle, false, return_address(), || unsafe {
-        pthread_join(handle, result)
-    })
+    let pc = return_address();
+    let Some((thread, id)) = join_of(handle) else {
+        // SAFETY: as the program says.
+        return unsafe { pthread_join(handle, result) };
+    };
+    session::is_joined(id);
+    let wait = |until: Option<u64>| match until.map(stuck::wall_clock) {
+        // SAFETY: as the program says.
+        None => Some(unsafe { pthread_join(handle, result) }),
+        Some(until) => {
+            // SAFETY: as the program says; the same wait, with a timeout.
+            let failed = unsafe { pthread_timedjoin_np(handle, result, &raw const until) };
+            (failed != libc::ETIMEDOUT).then_some(failed)
+        }
+    };
+    // A wait without an end of its own always has a result.
+    let failed = stuck::sliced(thread, &joining(id, false, pc), wait).unwrap_or(0);
+    if failed == 0 {
+        joined(handle, id);
+    }
+    failed
 }
 
 /// Interposed function of the C library.
@@ -341,7 +363,7 @@ unsafe extern "C" fn __lc_interpose_pthread_tryjoin_np(
     result: *mut *mut c_void,
 ) -> i32 {
     // SAFETY: as the program says.
-    join(handle, true, return_address(), || unsafe {
+    timed_join(handle, return_address(), || unsafe {
         pthread_tryjoin_np(handle, result)
     })
 }
@@ -354,7 +376,7 @@ unsafe extern "C" fn __lc_interpose_pthread_timedjoin_np(
     until: *const libc::timespec,
 ) -> i32 {
     // SAFETY: as the program says.
-    join(handle, !until.is_null(), return_address(), || unsafe {
+    timed_join(handle, return_address(), || unsafe {
         pthread_timedjoin_np(handle, result, until)
     })
 }
@@ -368,7 +390,7 @@ unsafe extern "C" fn __lc_interpose_pthread_clockjoin_np(
     until: *const libc::timespec,
 ) -> i32 {
     // SAFETY: as the program says.
-    join(handle, !until.is_null(), return_address(), || unsafe {
+    timed_join(handle, return_address(), || unsafe {
         pthread_clockjoin_np(handle, result, clock, until)
     })
 }
@@ -435,10 +457,9 @@ unsafe extern "C" fn __lc_interpose_prctl(
 ) -> i32 {
     // SAFETY: as the program says.
     let result = unsafe { prctl(option, a, b, c, d) };
-    // SAFETY: the record belongs to this thread.
     if option == libc::PR_SET_NAME
         && result == 0
-        && let Some(thread) = unsafe { current().as_ref() }
+        && let Some(thread) = tracked()
     {
         // SAFETY: the kernel has read it as a C string.
         unsafe { named(thread.id, a as *const c_char) };

@@ -23,7 +23,7 @@ impl<T: Default + Send + Sync> Replaceable<T> {
 
     #[cold]
     fn make(&self) -> &'static T {
-        let made = Box::into_raw(Box::new(T::default()));
+        let made = Box::into_raw(Box::<T>::default());
         let empty = null_mut();
         match self
             .0
