@@ -107,8 +107,10 @@ impl Instrumentation {
         args.push("-Cforce-frame-pointers=yes".into());
         args.push("-Cstrip=none".into());
         args.push("-Csplit-debuginfo=off".into());
-        if !seen.has_line_tables() {
-            args.push("-Cdebuginfo=line-tables-only".into());
+        // Line tables alone have no path of an inlined function, by which
+        // libraries are told apart.
+        if !seen.has_function_paths() {
+            args.push("-Cdebuginfo=limited".into());
         }
         if seen
             .last_codegen("relocation-model")
@@ -233,9 +235,9 @@ impl Seen<'_> {
         })
     }
 
-    fn has_line_tables(&self) -> bool {
+    fn has_function_paths(&self) -> bool {
         match self.last_codegen("debuginfo") {
-            Some(level) => matches!(level, "1" | "2" | "limited" | "full" | "line-tables-only"),
+            Some(level) => matches!(level, "1" | "2" | "limited" | "full"),
             None => false,
         }
     }
@@ -338,16 +340,13 @@ mod tests {
             (&["-C", "debuginfo=2"][..], false),
             (&["--codegen=debuginfo=full"][..], false),
             (&["-g"][..], false),
-            (
-                &["-Cdebuginfo=0", "-Cdebuginfo=line-tables-only"][..],
-                false,
-            ),
+            (&["-Cdebuginfo=0", "-Cdebuginfo=1"][..], false),
+            (&["-Cdebuginfo=line-tables-only"][..], true),
         ] {
             let mut args = vec!["--target", "t"];
             args.extend(given);
             assert_eq!(
-                has(&rustc(&args), "-Cdebuginfo=line-tables-only")
-                    && !given.contains(&"-Cdebuginfo=line-tables-only"),
+                has(&rustc(&args), "-Cdebuginfo=limited"),
                 raised,
                 "{given:?}"
             );
@@ -380,7 +379,7 @@ mod tests {
         let args = rustc(&[&arg]);
         assert_eq!(args[0], arg);
         assert!(has(&args, "-Clink-arg=/rt.o"));
-        assert!(!has(&args, "-Cdebuginfo=line-tables-only"));
+        assert!(!has(&args, "-Cdebuginfo=limited"));
     }
 
     #[test]

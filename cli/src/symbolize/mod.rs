@@ -10,9 +10,10 @@
 //! parts that only some findings need (statics, types) are read when the first
 //! of those comes.
 //!
-//! What it misses: a stripped module has only the names of its dynamic symbol
-//! table; types are known only where the build has debug information of level
-//! 2 (the default of `cargo test`).
+//! What it misses: with line tables only an inlined function has no path; the
+//! driver asks for limited debug information instead. A stripped module has
+//! only the names of its dynamic symbol table; types are known only where the
+//! build has debug information of level 2 (the default of `cargo test`).
 
 pub mod function;
 pub mod generics;

@@ -1,5 +1,6 @@
 //! One ELF file: frames from its DWARF, names from its symbol table.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -84,15 +85,14 @@ impl ModuleFile {
     fn dwarf_frames(&self, address: u64) -> Option<Vec<RawFrame>> {
         let mut found = self.loader.find_frames(address).ok()?;
         let mut frames = Vec::new();
+        let mut last = None;
         while let Ok(Some(frame)) = found.next() {
             let name = frame
                 .function
-                .and_then(|function| function.raw_name().ok().map(std::borrow::Cow::into_owned))
-                .or_else(|| self.loader.find_symbol(address).map(str::to_owned));
-            let Some(name) = name else { continue };
+                .and_then(|function| function.raw_name().ok().map(Cow::into_owned));
             let location = frame.location;
             frames.push(RawFrame {
-                function: FunctionName::from_symbol(&name),
+                function: FunctionName::from_symbol(name.as_deref().unwrap_or_default()),
                 file: location
                     .as_ref()
                     .and_then(|place| place.file)
@@ -104,7 +104,18 @@ impl ModuleFile {
                     .unwrap_or(0),
                 inlined: false,
             });
+            last = name;
         }
+        // With line tables only, DWARF has at most the bare name of a function
+        // that is not inlined; the symbol has its path.
+        let has_path = last.is_some_and(|name| rustc_demangle::try_demangle(&name).is_ok());
+        if !has_path
+            && let Some(outermost) = frames.last_mut()
+            && let Some(symbol) = self.loader.find_symbol(address)
+        {
+            outermost.function = FunctionName::from_symbol(symbol);
+        }
+        frames.retain(|frame| !frame.function.full().is_empty());
         Some(frames)
     }
 

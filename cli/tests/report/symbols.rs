@@ -74,22 +74,29 @@ const TYPED: &str = "
     static ROW: [u32; 7] = [1, 2, 3, 4, 5, 6, 7];
     #[inline(never)]
     fn make<T>(value: T) -> Box<T> { Box::new(value) }
+    mod inside {
+        #[inline(always)]
+        pub fn inner(row: usize) -> u32 { super::ROW[row].wrapping_mul(3) }
+        #[inline(never)]
+        pub fn outer(row: usize) -> u32 { inner(row) + 1 }
+    }
     fn main() {
-        let slot = make(Slot { value: ROW[std::env::args().count()] });
+        let slot = make(Slot { value: inside::outer(std::env::args().count()) });
         unsafe { PAIR.0.value = slot.value; }
         TABLE.lock().unwrap().push(1);
     }
 ";
 
-/// Compiles [`TYPED`] in `dir`.
-fn typed_program(dir: &Path) -> PathBuf {
+/// Compiles [`TYPED`] in `dir` with these options.
+fn typed_program(dir: &Path, options: &[&str]) -> PathBuf {
     let source = dir.join("typed.rs");
     std::fs::write(&source, TYPED).expect("the source is written");
     let program = dir.join("typed");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let status = Command::new(rustc)
-        .args(["-Cdebuginfo=2", "--crate-name=typed", "-o"])
+        .args(["--edition=2024", "--crate-name=typed", "-o"])
         .arg(&program)
+        .args(options)
         .arg(&source)
         .status()
         .expect("rustc is there, as it compiled this test");
@@ -111,7 +118,7 @@ fn address(program: &Path, part: &str) -> u64 {
 #[test]
 fn debug_information_gives_the_types() {
     let dir = tempfile::tempdir().expect("a directory for the program");
-    let program = typed_program(dir.path());
+    let program = typed_program(dir.path(), &["-Cdebuginfo=2"]);
     let mut symbols = FileSymbols::default();
     let mut ty = |part: &str| {
         let variable = symbols.variable(&program, address(&program, part));
@@ -124,6 +131,23 @@ fn debug_information_gives_the_types() {
     let make = address(&program, "typed4make");
     let names = symbols.generic_names(&program, make);
     assert_eq!(names, ["make<typed::Slot>"]);
+}
+
+#[test]
+fn limited_information_gives_the_paths_of_inlined_functions_and_of_their_callers() {
+    let dir = tempfile::tempdir().expect("a directory for the program");
+    let options = ["-Cdebuginfo=limited", "-Copt-level=3"];
+    let program = typed_program(dir.path(), &options);
+    let mut symbols = FileSymbols::default();
+    let start = address(&program, "5outer");
+    let frames = (start..start + 64)
+        .map(|address| symbols.frames(&program, address))
+        .find(|frames| frames.len() == 2)
+        .expect("some instruction is of the inlined function");
+    let paths: Vec<&str> = frames.iter().map(|frame| frame.function.path()).collect();
+    assert_eq!(paths, ["typed::inside::inner", "typed::inside::outer"]);
+    assert_eq!([frames[0].inlined, frames[1].inlined], [true, false]);
+    assert_eq!([frames[0].line, frames[1].line], [10, 12]);
 }
 
 #[test]
