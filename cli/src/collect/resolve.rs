@@ -76,8 +76,7 @@ impl<'a> Resolver<'a> {
     pub fn stack(&mut self, pcs: &[Pc]) -> Stack {
         let mut frames: Vec<Frame> = pcs.iter().flat_map(|pc| self.frames_at(*pc)).collect();
         // The hooks of the detector are not part of the program.
-        let hooks = frames.iter().take_while(|frame| is_hook(frame)).count();
-        frames.drain(..hooks);
+        frames.retain(|frame| !is_hook(frame));
         strip_test_wrapper(&mut frames);
         Stack(frames)
     }
@@ -241,7 +240,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// The detector's own functions on top of a stack.
+/// The detector's own functions.
 fn is_hook(frame: &Frame) -> bool {
     frame.function.rust_crate() == Some("leakcheck")
         || (frame.class == FrameClass::Runtime && frame.function.path().starts_with("__tsan_"))

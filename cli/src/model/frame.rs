@@ -123,9 +123,21 @@ impl Stack {
     /// The stack folded to [`Stack::relevant`] frames; `with_top` keeps the
     /// dependency on top, which does what the stack is about. What encloses
     /// the outermost frame is left out without a word: it is how threads and
-    /// tests start.
+    /// tests start. Where there is only std, its innermost frames must do.
     pub fn folded(&self, with_top: bool) -> Vec<Line<'_>> {
         let relevant = self.relevant();
+        let of_package = |frame: &Frame| frame.class <= FrameClass::Dependency;
+        if !self.0.iter().any(of_package) {
+            let shown = relevant.len().min(NAMELESS_FRAMES);
+            let mut lines: Vec<Line<'_>> = relevant[..shown]
+                .iter()
+                .map(|frame| Line::Frame(frame))
+                .collect();
+            if relevant.len() > shown {
+                lines.push(Line::Hidden(relevant.len() - shown));
+            }
+            return lines;
+        }
         let top = if with_top && self.has_user_frame() {
             self.dependency_on_top()
         } else {
@@ -153,6 +165,9 @@ impl Stack {
         lines
     }
 }
+
+/// Frames shown of a stack in which no package has one.
+const NAMELESS_FRAMES: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +232,12 @@ mod tests {
         assert_eq!(names(&stack.folded(true)), ["dep::b"]);
         let stack = Stack(vec![frame("poll", Runtime), frame("std::a", Std)]);
         assert_eq!(names(&stack.folded(true)), ["poll", "std::a"]);
+        let deep = Stack(
+            ["a", "b", "c", "d", "e"]
+                .map(|name| frame(name, Std))
+                .into(),
+        );
+        assert_eq!(names(&deep.folded(true)), ["a", "b", "c", "+2"]);
         assert_eq!(stack.primary().map(|f| f.function.short()), Some("std::a"));
         assert!(Stack::default().primary().is_none());
     }

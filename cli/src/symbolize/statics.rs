@@ -78,7 +78,14 @@ fn variable_name(symbol: &str) -> Option<String> {
     if symbol.starts_with(".L") || symbol.starts_with("anon.") || symbol.contains("alloc_") {
         return None;
     }
-    Some(FunctionName::from_symbol(symbol).path().to_owned())
+    let path = FunctionName::from_symbol(symbol).path().to_owned();
+    // The optimiser keeps a part of a static as `NAME.0`.
+    match path.rsplit_once('.') {
+        Some((name, part)) if part.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(name.to_owned())
+        }
+        Some(_) | None => Some(path),
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +125,15 @@ mod tests {
     fn the_widest_alias_wins() {
         let table = table(&[(0x10, 4, "a"), (0x10, 16, "b"), (0x10, 8, "c")]);
         assert_eq!(table.find(0x1a).map(|v| v.name), Some("b".to_owned()));
+    }
+
+    #[test]
+    fn a_part_of_a_static_is_called_like_the_whole() {
+        let table = table(&[(0x10, 4, "_ZN4bank5TOTAL17h0123456789abcdefE.0")]);
+        assert_eq!(
+            table.find(0x10).map(|v| v.name),
+            Some("bank::TOTAL".to_owned())
+        );
     }
 
     #[test]
