@@ -67,13 +67,12 @@ fn folded(stack: &Stack, with_top: bool, options: &HumanOptions) -> Vec<Row> {
 }
 
 fn row(frame: &Frame, options: &HumanOptions) -> Row {
-    let function = &frame.function;
-    let name = if options.backtrace_full {
-        let inlined = if frame.inlined { " (inlined)" } else { "" };
-        format!("{}{inlined}", function.full())
+    let inlined = if options.backtrace_full && frame.inlined {
+        " (inlined)"
     } else {
-        function.short().to_owned()
+        ""
     };
+    let name = format!("{}{inlined}", frame.function.short());
     let place = frame.place.as_ref().map(|place| place.text());
     Row { name, place }
 }
