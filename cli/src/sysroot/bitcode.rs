@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ar_archive_writer::{ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember};
 use object::read::archive::ArchiveFile;
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::SysrootError;
 
@@ -33,8 +33,8 @@ impl Rlib {
     /// Reads the rlib at `path`.
     pub(super) fn read(path: &Path) -> Result<Self, SysrootError> {
         let data = fs::read(path).map_err(SysrootError::io("read", path))?;
-        let damaged = |detail: object::Error| SysrootError::DamagedRlib {
-            rlib: path.to_owned(),
+        let damaged = |detail: object::Error| SysrootError::DamagedLibrary {
+            path: path.to_owned(),
             detail: detail.to_string(),
         };
         let archive = ArchiveFile::parse(&*data).map_err(damaged)?;
@@ -52,17 +52,24 @@ impl Rlib {
         })
     }
 
-    /// Replaces each object by what `instrument` makes of its bitcode.
+    /// Replaces each object by what `instrument` makes of its bitcode, and of
+    /// the names of its functions.
     pub(super) fn instrument(
         &mut self,
-        mut instrument: impl FnMut(&[u8]) -> Result<Vec<u8>, SysrootError>,
+        mut instrument: impl FnMut(&[u8], &[&str]) -> Result<Vec<u8>, SysrootError>,
     ) -> Result<(), SysrootError> {
         for member in &mut self.members {
             if !member.is_object() {
                 continue;
             }
-            let bitcode = member.bitcode(&self.path)?;
-            member.content = instrument(bitcode)?;
+            let object = member.parse(&self.path)?;
+            let functions: Vec<&str> = object
+                .symbols()
+                .filter(|symbol| symbol.kind() == SymbolKind::Text)
+                .filter_map(|symbol| symbol.name().ok())
+                .collect();
+            let bitcode = member.bitcode(&object, &self.path)?;
+            member.content = instrument(bitcode, &functions)?;
         }
         Ok(())
     }
@@ -109,15 +116,21 @@ impl Member {
             .is_some_and(|extension| extension == "o")
     }
 
+    /// This object of `rlib`.
+    fn parse(&self, rlib: &Path) -> Result<object::File<'_>, SysrootError> {
+        object::File::parse(&*self.content).map_err(|detail| self.damaged(rlib, &detail))
+    }
+
     /// The bitcode of this object of `rlib`.
-    fn bitcode(&self, rlib: &Path) -> Result<&[u8], SysrootError> {
-        let damaged = |detail: object::Error| SysrootError::DamagedRlib {
-            rlib: rlib.to_owned(),
-            detail: format!("{}: {detail}", self.name),
-        };
-        let object = object::File::parse(&*self.content).map_err(damaged)?;
+    fn bitcode<'data>(
+        &self,
+        object: &object::File<'data>,
+        rlib: &Path,
+    ) -> Result<&'data [u8], SysrootError> {
         let bitcode = match object.section_by_name(BITCODE_SECTION) {
-            Some(section) => section.data().map_err(damaged)?,
+            Some(section) => section
+                .data()
+                .map_err(|detail| self.damaged(rlib, &detail))?,
             None => &[],
         };
         if bitcode.is_empty() {
@@ -127,6 +140,13 @@ impl Member {
             });
         }
         Ok(bitcode)
+    }
+
+    fn damaged(&self, rlib: &Path, detail: &object::Error) -> SysrootError {
+        SysrootError::DamagedLibrary {
+            path: rlib.to_owned(),
+            detail: format!("{}: {detail}", self.name),
+        }
     }
 }
 
@@ -168,7 +188,7 @@ mod tests {
     fn metadata_is_not_instrumented() {
         let (_keep, path) = written(&[("lib.rmeta", b"metadata")]);
         let mut rlib = Rlib::read(&path).unwrap();
-        rlib.instrument(|_| panic!("metadata taken for an object"))
+        rlib.instrument(|_, _| panic!("metadata taken for an object"))
             .unwrap();
         assert_eq!(rlib.members[0].content, b"metadata");
     }
@@ -185,7 +205,7 @@ mod tests {
         let (_keep, path) = written(&[("x.rcgu.o", &elf)]);
         let error = Rlib::read(&path)
             .unwrap()
-            .instrument(|_| Ok(Vec::new()))
+            .instrument(|_, _| Ok(Vec::new()))
             .unwrap_err();
         let text = error.to_string();
         assert!(text.contains("no LLVM bitcode"), "{text}");
@@ -199,6 +219,9 @@ mod tests {
         let path = directory.path().join("libx.rlib");
         fs::write(&path, "not an archive").unwrap();
         let error = Rlib::read(&path).err().unwrap();
-        assert!(matches!(error, SysrootError::DamagedRlib { .. }), "{error}");
+        assert!(
+            matches!(error, SysrootError::DamagedLibrary { .. }),
+            "{error}"
+        );
     }
 }

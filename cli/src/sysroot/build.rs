@@ -13,11 +13,11 @@ use std::time::{Instant, UNIX_EPOCH};
 use super::bitcode::Rlib;
 use super::cache::LockedSlot;
 use super::toolchain::SUPPORTED_HOST;
-use super::{SysrootError, Toolchain};
+use super::{SysrootError, Toolchain, dylib};
 
 /// Part of the cache key: raise it when the layout or the way of building
 /// changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The linker's arguments that stand for [`super::PASS_FLAGS`]: it reads
 /// bitcode, runs these passes instead of its own, and writes an object.
@@ -57,6 +57,21 @@ const LEFT_PLAIN: &[(&str, &str)] = &[
     ("rustc_demangle", "as addr2line"),
 ];
 
+/// Modules, as mangled names have them, whose functions get no hooks at all,
+/// each with its reason.
+const UNSEEN_MODULES: &[(&str, &str)] = &[(
+    "14stack_overflow",
+    "each thread takes its locks when it starts and ends, which would order threads that have \
+     nothing to do with each other",
+)];
+
+/// Whether the function of this mangled name gets no hooks.
+fn is_unseen(function: &str) -> bool {
+    UNSEEN_MODULES
+        .iter()
+        .any(|(module, _)| function.contains(module))
+}
+
 /// Why the crate of this name stays as shipped, if it does.
 pub(super) fn left_plain(crate_name: &str) -> Option<&'static str> {
     LEFT_PLAIN
@@ -95,6 +110,11 @@ impl Shipped {
         self.name.ends_with(".rlib") && left_plain(self.crate_name()).is_none()
     }
 
+    /// Whether this is the shared library of std.
+    fn is_shared_std(&self) -> bool {
+        self.name.ends_with(".so") && self.crate_name() == "std"
+    }
+
     /// `std` of `libstd-d1237ef7159db0a2.rlib`.
     fn crate_name(&self) -> &str {
         let name = self.name.strip_prefix("lib").unwrap_or(&self.name);
@@ -106,6 +126,7 @@ impl Shipped {
 pub(super) struct Inputs {
     toolchain: Toolchain,
     linker: Shipped,
+    objcopy: Shipped,
     library: Vec<Shipped>,
 }
 
@@ -117,13 +138,20 @@ impl Inputs {
                 host: toolchain.host.clone(),
             });
         }
-        let linker = toolchain.host_dir().join("bin/rust-lld");
-        if !linker.is_file() {
-            return Err(SysrootError::NoLinker {
-                sysroot: toolchain.sysroot.clone(),
-                expected: linker,
-            });
-        }
+        let tool = |name: &'static str| {
+            let path = toolchain.host_dir().join("bin").join(name);
+            if path.is_file() {
+                Shipped::survey(name.to_owned(), path)
+            } else {
+                Err(SysrootError::NoTool {
+                    tool: name,
+                    sysroot: toolchain.sysroot.clone(),
+                    expected: path,
+                })
+            }
+        };
+        let linker = tool("rust-lld")?;
+        let objcopy = tool("rust-objcopy")?;
         let directory = toolchain.host_dir().join("lib");
         let no_std = || SysrootError::NoStd {
             host: toolchain.host.clone(),
@@ -144,7 +172,8 @@ impl Inputs {
         library.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(Self {
             toolchain: toolchain.clone(),
-            linker: Shipped::survey("rust-lld".to_owned(), linker)?,
+            linker,
+            objcopy,
             library,
         })
     }
@@ -160,7 +189,10 @@ impl Inputs {
         for (name, _) in LEFT_PLAIN {
             key += &format!("plain {name}\n");
         }
-        for file in self.library.iter().chain([&self.linker]) {
+        for (module, _) in UNSEEN_MODULES {
+            key += &format!("unseen {module}\n");
+        }
+        for file in self.library.iter().chain([&self.linker, &self.objcopy]) {
             writeln!(key, "{} {} {}", file.name, file.size, file.modified)
                 .expect("writing to a string cannot fail");
         }
@@ -185,10 +217,12 @@ pub(super) fn build(
     let library = host_dir.join("lib");
     fs::create_dir_all(&library).map_err(SysrootError::io("create", &library))?;
 
-    let (instrumented, plain): (Vec<&Shipped>, Vec<&Shipped>) = inputs
+    let (instrumented, shipped): (Vec<&Shipped>, Vec<&Shipped>) = inputs
         .library
         .iter()
         .partition(|file| file.is_instrumented());
+    let (shared, plain): (Vec<&Shipped>, Vec<&Shipped>) =
+        shipped.into_iter().partition(|file| file.is_shared_std());
     for file in plain {
         link_or_copy(&file.path, &library.join(&file.name))?;
     }
@@ -206,6 +240,16 @@ pub(super) fn build(
     let work = root.join("work");
     fs::create_dir(&work).map_err(SysrootError::io("create", &work))?;
     instrument_all(inputs, instrumented, &work, &library)?;
+    for file in shared {
+        let kit = dylib::Kit {
+            rustc: &inputs.toolchain.rustc,
+            sysroot: root,
+            objcopy: &inputs.objcopy.path,
+            libraries: inputs.toolchain.library_dir(),
+            work: &work,
+        };
+        kit.build(&file.path, &library.join(&file.name))?;
+    }
     fs::remove_dir_all(&work).map_err(SysrootError::io("delete", &work))?;
 
     let key = root.join("key");
@@ -265,9 +309,13 @@ fn instrument_one(
     let mut rlib = Rlib::read(&file.path)?;
     let bitcode_path = work.join(format!("{}.bc", file.name));
     let object_path = work.join(format!("{}.o", file.name));
-    rlib.instrument(|bitcode| {
+    rlib.instrument(|bitcode, functions| {
         fs::write(&bitcode_path, bitcode).map_err(SysrootError::io("write", &bitcode_path))?;
-        run_linker(inputs, file, &bitcode_path, &object_path)?;
+        let unseen = functions.iter().filter(|name| is_unseen(name));
+        let attributes: Vec<String> = unseen
+            .map(|name| format!("-force-attribute={name}:disable_sanitizer_instrumentation"))
+            .collect();
+        run_linker(inputs, file, &attributes, &bitcode_path, &object_path)?;
         fs::read(&object_path).map_err(SysrootError::io("read", &object_path))
     })?;
     rlib.write(&library.join(&file.name))
@@ -277,6 +325,7 @@ fn instrument_one(
 fn run_linker(
     inputs: &Inputs,
     file: &Shipped,
+    attributes: &[String],
     bitcode: &Path,
     object: &Path,
 ) -> Result<(), SysrootError> {
@@ -284,6 +333,7 @@ fn run_linker(
     let output = Command::new(linker)
         .args(["-flavor", "gnu", "-r"])
         .args(LINKER_PASSES)
+        .args(attributes.iter().flat_map(|text| ["-mllvm", text.as_str()]))
         .arg("-o")
         .args([object, bitcode])
         .env("LD_LIBRARY_PATH", inputs.toolchain.library_dir())
@@ -293,14 +343,7 @@ fn run_linker(
     if output.status.success() {
         return Ok(());
     }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = stderr.lines().collect();
-    Err(SysrootError::Linker {
-        linker: linker.clone(),
-        rlib: file.path.clone(),
-        status: output.status.to_string(),
-        stderr: lines[lines.len().saturating_sub(10)..].join("\n"),
-    })
+    Err(SysrootError::tool_failed(linker, &file.path, &output))
 }
 
 /// Makes `to` the same file as `from`, or a copy on another file system.
