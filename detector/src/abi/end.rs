@@ -145,10 +145,11 @@ fn report_leaks() {
             .iter()
             .filter(|member| member.id != MAIN)
             .collect();
-        let stuck = stuck_among(&snapshot);
+        let stuck = Stuck::among(&snapshot);
+        let is_stuck = |member: &&Member| stuck.as_ref().is_some_and(|stuck| stuck.has(member));
         let alive = Alive {
             threads: left.len(),
-            stuck: stuck_count(&left, stuck.as_deref()),
+            stuck: left.iter().copied().filter(is_stuck).count(),
         };
         let now = kernel::now();
         match leak::next(alive, now >= deadline) {
@@ -158,11 +159,14 @@ fn report_leaks() {
                 wait_for_event(events, pause.min(deadline - now));
             }
             Next::Report => {
+                for cycle in stuck.iter().flat_map(|stuck| &stuck.cycles) {
+                    stuck::report_cycle(&snapshot, cycle);
+                }
                 for member in left
                     .into_iter()
                     .filter(|member| !stuck::reported(member.id))
                 {
-                    report(&snapshot, member, stuck.as_deref());
+                    report(&snapshot, member, is_stuck(&member));
                 }
                 return;
             }
@@ -170,26 +174,31 @@ fn report_leaks() {
     }
 }
 
-fn stuck_count(left: &[&Member], stuck: Option<&[ThreadId]>) -> usize {
-    left.iter()
-        .filter(|member| stuck.is_some_and(|stuck| stuck.contains(&member.id)))
-        .count()
+/// The threads that can never run again, and the cycles among them.
+struct Stuck {
+    threads: Vec<ThreadId>,
+    cycles: Vec<Vec<ThreadId>>,
 }
 
-/// The threads that can never run again; none if some is on its way into a
-/// wait, or out of one.
-fn stuck_among(snapshot: &Snapshot) -> Option<Vec<ThreadId>> {
-    let others_run = snapshot.members().iter().any(|m| m.untimed().is_none())
-        || stuck::outside_can_wake(snapshot);
-    let stuck: Vec<ThreadId> = snapshot
-        .graph(others_run, true)
-        .stuck()
-        .into_iter()
-        .collect();
-    snapshot.confirm(&stuck).then_some(stuck)
+impl Stuck {
+    /// None if some thread is on its way into a wait, or out of one.
+    fn among(snapshot: &Snapshot) -> Option<Self> {
+        let others_run = snapshot.members().iter().any(|m| m.untimed().is_none())
+            || stuck::outside_can_wake(snapshot);
+        let graph = snapshot.graph(others_run);
+        let threads: Vec<ThreadId> = graph.stuck().into_iter().collect();
+        let cycles = graph.cycles();
+        snapshot
+            .confirm(&threads)
+            .then_some(Self { threads, cycles })
+    }
+
+    fn has(&self, member: &Member) -> bool {
+        self.threads.contains(&member.id)
+    }
 }
 
-fn report(snapshot: &Snapshot, member: &Member, stuck: Option<&[ThreadId]>) {
+fn report(snapshot: &Snapshot, member: &Member, is_stuck: bool) {
     let state = kernel::state(member.kernel_id);
     if state.is_none() && member.kernel_id != 0 {
         // Gone meanwhile.
@@ -197,7 +206,7 @@ fn report(snapshot: &Snapshot, member: &Member, stuck: Option<&[ThreadId]>) {
     }
     findings::emit(&Finding {
         kind: Kind::LeakedThread,
-        certainty: leak::certainty(stuck.is_some_and(|stuck| stuck.contains(&member.id))),
+        certainty: leak::certainty(is_stuck),
         legs: vec![snapshot.leg(member, None, state.as_ref())],
         memory: None,
         fatal: false,

@@ -39,11 +39,11 @@ const NEAR: usize = 8;
 
 /// Part of a mangled name, and another part that it must have.
 const NAMES: &[(&str, &str, Place)] = &[
-    ("14lock_contended", "5mutex", Place::StdMutex),
-    ("14read_contended", "6rwlock", Place::StdRead),
-    ("15write_contended", "6rwlock", Place::StdWrite),
-    ("4Once4call", "4once", Place::StdOnce),
-    ("4Once4wait", "4once", Place::StdOnce),
+    ("14lock_contended", "3std3sys", Place::StdMutex),
+    ("14read_contended", "3std3sys", Place::StdRead),
+    ("15write_contended", "3std3sys", Place::StdWrite),
+    ("4Once4call", "3std3sys", Place::StdOnce),
+    ("4Once4wait", "3std3sys", Place::StdOnce),
     ("7Condvar", "7condvar", Place::Condvar),
     ("6Parker4park", "", Place::Park),
     ("6thread4park", "", Place::Park),
@@ -69,6 +69,21 @@ impl Place {
             .iter()
             .find(|(part, beside, _)| name.contains(part) && name.contains(beside))
             .map(|&(_, _, place)| place)
+    }
+
+    /// True if the lock may be given back by another thread than took it:
+    /// guards of parking_lot can be sent.
+    pub fn guard_may_move(self) -> bool {
+        match self {
+            Self::ParkedMutex | Self::ParkedRead | Self::ParkedWrite => true,
+            Self::StdMutex
+            | Self::StdRead
+            | Self::StdWrite
+            | Self::StdOnce
+            | Self::Condvar
+            | Self::Park
+            | Self::Unknown => false,
+        }
     }
 
     /// What a report calls it.
@@ -102,6 +117,12 @@ mod tests {
         let mutex = "_ZN3std3sys4sync5mutex5futex5Mutex14lock_contended17h0123456789abcdefE";
         assert_eq!(Place::of([Some(mutex), Some(condvar)]), Place::StdMutex);
         assert_eq!(Place::of([Some(condvar), Some(mutex)]), Place::Condvar);
+    }
+
+    #[test]
+    fn a_lock_of_the_user_is_not_one_of_std() {
+        let own = "_ZN4user5mutex5Mutex14lock_contended17h0123456789abcdefE";
+        assert_eq!(Place::of([Some(own)]), Place::Unknown);
     }
 
     #[test]

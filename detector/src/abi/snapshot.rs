@@ -27,8 +27,7 @@ pub struct Member {
     held: Vec<Held>,
     stack: Stack,
     place: Place,
-    /// Addresses of locks that it may be waiting for, before `place` is known
-    /// all that are possible.
+    /// The lock that it waits for, if that is known: one or none.
     locks: Vec<usize>,
 }
 
@@ -96,38 +95,27 @@ impl Member {
         state.sleeps && call_fits
     }
 
-    /// Where it may be waiting for a lock, and with `exact` where it is, as
-    /// far as that is known.
-    fn find_locks(&mut self, all_held: &[usize], exact: bool) {
+    /// Looks up where it waits and for which lock, as far as that is known.
+    fn find_locks(&mut self, all_held: &[usize]) {
         let Some(seen) = self.seen else { return };
         let addr = seen.blocked.addr;
         let held = |lock: &usize| all_held.contains(lock);
-        if exact {
-            let names = self.stack.iter().map(|&pc| symbols::name_of(pc));
-            self.place = Place::of(names);
-        }
-        let beside = || {
-            [addr.wrapping_sub(4), addr.wrapping_add(4)]
-                .into_iter()
-                .filter(held)
-        };
-        self.locks = match (seen.blocked.call, exact, self.place) {
-            (Call::Mutex | Call::ReadLock | Call::WriteLock, _, _) => vec![addr],
-            (Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io, _, _) => vec![],
-            (Call::Futex, false, _) => {
-                // SAFETY: a record.
-                let locks = unsafe { possible_locks(self.record, addr) };
-                locks.into_iter().filter(held).collect()
-            }
-            (Call::Futex, true, Place::StdMutex | Place::StdRead | Place::StdOnce) => vec![addr],
-            (Call::Futex, true, Place::StdWrite) => beside().take(1).collect(),
-            (Call::Futex, true, Place::ParkedMutex | Place::ParkedRead | Place::ParkedWrite) => {
-                let mut locks = parked_on(addr);
-                locks.retain(held);
-                // Two that fit: none is certain.
-                if locks.len() == 1 { locks } else { vec![] }
-            }
-            (Call::Futex, true, Place::Condvar | Place::Park | Place::Unknown) => vec![],
+        let names = self.stack.iter().map(|&pc| symbols::name_of(pc));
+        self.place = Place::of(names);
+        self.locks = match seen.blocked.call {
+            Call::Mutex | Call::ReadLock | Call::WriteLock => vec![addr],
+            Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io => vec![],
+            Call::Futex => match self.place {
+                Place::StdMutex | Place::StdRead | Place::StdOnce => vec![addr],
+                Place::StdWrite => beside(addr).into_iter().filter(held).take(1).collect(),
+                Place::ParkedMutex | Place::ParkedRead | Place::ParkedWrite => {
+                    let mut locks = parked_on(addr);
+                    locks.retain(held);
+                    // Two that fit: none is certain.
+                    if locks.len() == 1 { locks } else { vec![] }
+                }
+                Place::Condvar | Place::Park | Place::Unknown => vec![],
+            },
         };
     }
 
@@ -148,20 +136,10 @@ impl Member {
     }
 }
 
-/// What may be the lock behind a wait on the futex `addr`: the word itself or
-/// one beside it; or, if the futex is a thread-local variable of its thread,
-/// what that thread is parked on.
-///
-/// # Safety
-/// `record` is a record.
-unsafe fn possible_locks(record: *const Thread, addr: usize) -> Vec<usize> {
-    // SAFETY: records stay mapped; the range is set before the thread runs.
-    let locals = unsafe { (&raw const (*record).locals).read_volatile() };
-    if locals.contains(&addr) {
-        parked_on(addr)
-    } else {
-        vec![addr, addr.wrapping_sub(4), addr.wrapping_add(4)]
-    }
+/// The words beside a futex: one of them is the lock word of std's RwLock,
+/// for its writers.
+fn beside(addr: usize) -> [usize; 2] {
+    [addr.wrapping_sub(4), addr.wrapping_add(4)]
 }
 
 /// What may be addresses of locks near the futex `addr`, in the structure that
@@ -187,8 +165,8 @@ fn parked_on(addr: usize) -> Vec<usize> {
     found
 }
 
-/// A first look, which asks nothing of the kernel where it can: may the wait
-/// that the thread has just noted close a cycle?
+/// A first look, without the kernel: may the wait that the thread has just
+/// noted close a cycle of locks that stay with the thread that took them?
 pub fn may_close_cycle(thread: &Thread) -> bool {
     if thread.locks().is_empty() && !thread.waiting.may_be_joined() {
         return false;
@@ -210,8 +188,7 @@ pub fn may_close_cycle(thread: &Thread) -> bool {
             call, addr, target, ..
         } = seen.blocked;
         let locks = match call {
-            // SAFETY: a record.
-            Call::Futex => unsafe { possible_locks(record, addr) },
+            Call::Futex => beside(addr).into_iter().chain([addr]).collect(),
             Call::Mutex | Call::ReadLock | Call::WriteLock => vec![addr],
             Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io => vec![],
         };
@@ -249,8 +226,8 @@ pub fn may_close_cycle(thread: &Thread) -> bool {
 }
 
 impl Snapshot {
-    /// Of the live threads except `absent`, which ends. With `exact`, who
-    /// waits for which lock is looked up by name.
+    /// Of the live threads except `absent`, which ends. Only with `exact`,
+    /// stacks are taken, and who waits for which lock is looked up by name.
     pub fn take(absent: *const Thread, exact: bool) -> Self {
         let records = session::live();
         let mut members: Vec<Member> = records
@@ -262,8 +239,10 @@ impl Snapshot {
             .iter()
             .flat_map(|member| member.held.iter().map(|held| held.addr))
             .collect();
-        for member in &mut members {
-            member.find_locks(&held, exact);
+        if exact {
+            for member in &mut members {
+                member.find_locks(&held);
+            }
         }
         Self { members }
     }
@@ -365,9 +344,11 @@ impl Snapshot {
     }
 
     /// The wait-for graph of the threads blocked without a timeout.
-    /// `others_run` tells whether anything else can wake them; `exact` must be
-    /// as the snapshot was taken.
-    pub fn graph(&self, others_run: bool, exact: bool) -> WaitGraph {
+    /// `others_run` tells whether anything else can wake them.
+    ///
+    /// A guard of parking_lot's may be with another thread than the one that
+    /// took the lock, so that its owner counts only where nobody else runs.
+    pub fn graph(&self, others_run: bool) -> WaitGraph {
         let mut graph = WaitGraph::new(others_run);
         for member in &self.members {
             let Some(seen) = member.untimed() else {
@@ -375,28 +356,15 @@ impl Snapshot {
             };
             let wakers = match seen.blocked.target {
                 Some(target) => Wakers::All(vec![target]),
-                None => {
-                    let owners = if exact {
-                        self.owners(member)
-                    } else {
-                        self.candidates(member)
-                    };
-                    if owners.is_empty() {
-                        Wakers::Anyone
-                    } else {
-                        Wakers::All(owners)
-                    }
-                }
+                None if others_run && member.place.guard_may_move() => Wakers::Anyone,
+                None => match self.owners(member) {
+                    owners if owners.is_empty() => Wakers::Anyone,
+                    owners => Wakers::All(owners),
+                },
             };
             graph.block(member.id, wakers);
         }
         graph
-    }
-
-    /// Who may own what the member may wait for.
-    fn candidates(&self, member: &Member) -> Vec<ThreadId> {
-        let holds = |m: &&Member| member.locks.iter().any(|&lock| m.holds(lock).is_some());
-        self.members.iter().filter(holds).map(|m| m.id).collect()
     }
 
     /// The thread's side of a finding. `waits_for` is the thread that must

@@ -14,7 +14,9 @@
 //! threads is known here, every wait is private to the process, and no signal
 //! has a handler that could wake one.
 //!
-//! What it misses: processes with signal handlers or with threads that shared
+//! What it misses: cycles of parking_lot's locks while other threads go on,
+//! one of which may have a guard; they are told at the end of the process, or
+//! once it is stuck. Processes with signal handlers or with threads that shared
 //! libraries started behind our back; condition variables that nobody notifies
 //! while other threads go on. These show as leaked threads or as a timeout.
 
@@ -199,8 +201,7 @@ fn nap(ms: u64) {
 /// A first look, without the kernel: false if some thread can go on.
 fn possible() -> bool {
     let snapshot = Snapshot::take(std::ptr::null(), false);
-    only_private_waits(&snapshot)
-        && snapshot.graph(false, false).stuck().len() == snapshot.members().len()
+    only_private_waits(&snapshot) && snapshot.graph(false).stuck().len() == snapshot.members().len()
 }
 
 fn only_private_waits(snapshot: &Snapshot) -> bool {
@@ -226,7 +227,7 @@ fn look_alone(own: i32) -> Look {
     if !all_blocked() || !only_private_waits(&rough) {
         return Look::Moving;
     }
-    if rough.graph(false, false).stuck().len() != rough.members().len() {
+    if rough.graph(false).stuck().len() != rough.members().len() {
         return Look::Moving;
     }
     if signals_can_wake() {
@@ -257,7 +258,7 @@ fn look_alone(own: i32) -> Look {
     {
         return Look::Unsure;
     }
-    if snapshot.graph(false, true).stuck().len() == snapshot.members().len() {
+    if snapshot.graph(false).stuck().len() == snapshot.members().len() {
         Look::Stuck(snapshot)
     } else {
         Look::Moving
@@ -301,7 +302,7 @@ fn look_for_cycle(thread: &mut Thread) {
 fn confirm_cycle(thread: &Thread) {
     for ms in SLICES_MS {
         let snapshot = Snapshot::take(std::ptr::null(), true);
-        let Some(cycle) = snapshot.graph(true, true).cycle_through(thread.id) else {
+        let Some(cycle) = snapshot.graph(true).cycle_through(thread.id) else {
             return;
         };
         let own_is_stuck = snapshot.member(thread.id).is_some_and(would_block);
@@ -313,7 +314,7 @@ fn confirm_cycle(thread: &Thread) {
             .copied()
             .filter(|id| *id != thread.id)
             .collect();
-        let again = || Snapshot::take(std::ptr::null(), true).graph(true, true);
+        let again = || Snapshot::take(std::ptr::null(), true).graph(true);
         if snapshot.confirm(&others) && again().cycle_through(thread.id) == Some(cycle.clone()) {
             report_cycle(&snapshot, &cycle);
             return;
@@ -322,7 +323,8 @@ fn confirm_cycle(thread: &Thread) {
     }
 }
 
-fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId]) {
+/// Reports a cycle, once.
+pub fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId]) {
     let mut threads = cycle.to_vec();
     threads.sort_unstable();
     {
@@ -366,7 +368,7 @@ fn emit(legs: Vec<Leg>, fatal: bool) {
 /// process.
 #[cold]
 fn report_stuck(snapshot: &Snapshot) -> ! {
-    let cycles = snapshot.graph(false, true).cycles();
+    let cycles = snapshot.graph(false).cycles();
     for cycle in &cycles {
         emit(cycle_legs(snapshot, cycle), true);
     }
