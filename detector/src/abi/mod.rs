@@ -29,6 +29,7 @@ pub mod fd;
 pub mod futex;
 pub mod heap;
 pub mod init;
+pub mod integer;
 pub mod io;
 pub mod kernel;
 pub mod map;

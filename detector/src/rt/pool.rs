@@ -35,6 +35,12 @@ struct Free {
 /// Both must hold.
 pub unsafe trait Zeroed: Sync {}
 
+impl<T: Zeroed> Default for Pool<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Zeroed> Pool<T> {
     /// An empty pool.
     pub const fn new() -> Self {

@@ -41,7 +41,10 @@ impl Ring {
 
     /// A copy of all whole parts and of the one being written, oldest first.
     /// Another thread may be writing: what it overwrites meanwhile is left out.
-    pub fn copy(ring: *const Self) -> Vec<u64> {
+    ///
+    /// # Safety
+    /// The ring is one that [`Ring::map`] made.
+    pub unsafe fn copy(ring: *const Self) -> Vec<u64> {
         // SAFETY: rings stay mapped for good; the words are read one by one.
         let turn = unsafe { &(*ring).turn };
         let last = turn.load(Ordering::Acquire);

@@ -13,6 +13,7 @@
 //! mapped elsewhere later (by `MAP_FIXED`, say) has no shadow; [`covers`] says
 //! so, and the caller counts it.
 
+use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -43,18 +44,24 @@ struct Layout {
     windows: [Range<usize>; 3],
 }
 
-static mut LAYOUT: Layout = Layout {
+/// A [`Layout`] that is written once.
+struct Once(UnsafeCell<Layout>);
+
+// SAFETY: written only by `init`, which runs before any other thread.
+unsafe impl Sync for Once {}
+
+static LAYOUT: Once = Once(UnsafeCell::new(Layout {
     shadow: 0,
     objects: 0,
     windows: [0..0, 0..0, 0..0],
-};
+}));
 
 /// The layout, read-only after [`init`].
 #[inline(always)]
 fn layout() -> &'static Layout {
     // SAFETY: written only by `init`, which runs before any other thread and
     // before any access is checked.
-    unsafe { &*&raw const LAYOUT }
+    unsafe { &*LAYOUT.0.get() }
 }
 
 /// The words of the granule that holds `addr`.
@@ -194,7 +201,7 @@ fn fit(windows: &[Range<usize>]) -> Option<(usize, usize)> {
         .iter()
         .flat_map(|w| shadow_image(shadow, w))
         .collect();
-    let objects = place(windows, &taken, |base, w| vec![object_image(base, w)])?;
+    let objects = place(windows, &taken, |base, w| [object_image(base, w)])?;
     Some((shadow, objects))
 }
 
@@ -223,10 +230,14 @@ pub fn init(places: &Places) -> bool {
         sys::advise(image.start, image.len(), libc::MADV_NOHUGEPAGE);
     }
     // SAFETY: the process has one thread yet, and nothing is checked yet.
-    unsafe { *&raw mut LAYOUT = layout };
+    unsafe { *LAYOUT.0.get() = layout };
     true
 }
 
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "the range itself is meant: an image is one or two of them"
+)]
 fn shadow_image(base: usize, window: &Range<usize>) -> Vec<Range<usize>> {
     let start = (window.start * SCALE).wrapping_add(base) & SHADOW_MASK;
     let end = start + window.len() * SCALE;
@@ -244,10 +255,10 @@ fn object_image(base: usize, window: &Range<usize>) -> Range<usize> {
 
 /// The first base, in steps of 1 TiB, whose images of all windows lie in the
 /// user's half, off the first TiB, and overlap nothing.
-fn place(
+fn place<I: IntoIterator<Item = Range<usize>>>(
     windows: &[Range<usize>],
     taken: &[Range<usize>],
-    image: impl Fn(usize, &Range<usize>) -> Vec<Range<usize>>,
+    image: impl Fn(usize, &Range<usize>) -> I,
 ) -> Option<usize> {
     (0..TOP / TIB)
         .map(|step| (step * TIB).wrapping_sub(TOP / 2))
