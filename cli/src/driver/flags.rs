@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use super::env;
 use crate::error::Error;
 use crate::runtime::LINK_ARGS;
-use crate::sysroot::PASS_FLAGS;
+use crate::sysroot::{self, PASS_FLAGS};
 
 /// Changes whenever the flags below do: part of the target directory's key.
-pub const FLAGS_VERSION: u32 = 1;
+pub const FLAGS_VERSION: u32 = 2;
 
 /// What an instrumented build is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,7 @@ impl Instrumentation {
         if links_executable {
             args.push(link_arg(self.runtime.as_os_str()));
             args.extend(LINK_ARGS.iter().map(OsString::from));
+            args.extend(sysroot::link_args(&self.sysroot));
         }
         args
     }

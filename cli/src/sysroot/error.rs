@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 /// Why there is no instrumented sysroot.
 #[derive(Debug, thiserror::Error)]
@@ -51,15 +52,17 @@ pub enum SysrootError {
     )]
     NoRuntime,
 
-    /// The toolchain has no linker of its own.
+    /// The toolchain lacks a tool of its own.
     #[error(
-        "no rust-lld in the toolchain `{}` (looked for `{}`)\nhelp: use a toolchain installed by rustup; distribution packages leave rust-lld out",
+        "no {tool} in the toolchain `{}` (looked for `{}`)\nhelp: use a toolchain installed by rustup; distribution packages leave {tool} out",
         sysroot.display(), expected.display()
     )]
-    NoLinker {
+    NoTool {
+        /// Its name.
+        tool: &'static str,
         /// The sysroot of the toolchain.
         sysroot: PathBuf,
-        /// Where the linker should be.
+        /// Where the tool should be.
         expected: PathBuf,
     },
 
@@ -87,28 +90,28 @@ pub enum SysrootError {
         member: String,
     },
 
-    /// An rlib is not an archive, or holds something that is no object.
+    /// A library of the toolchain does not have the form that it should.
     #[error(
         "failed to read `{}`: {detail}\nhelp: the toolchain is damaged; reinstall it with `rustup toolchain uninstall` and `install`",
-        rlib.display()
+        path.display()
     )]
-    DamagedRlib {
-        /// The rlib.
-        rlib: PathBuf,
+    DamagedLibrary {
+        /// The library.
+        path: PathBuf,
         /// What is wrong with it.
         detail: String,
     },
 
-    /// The linker refused the bitcode.
+    /// A tool of the toolchain failed.
     #[error(
         "`{}` failed to instrument `{}` ({status}):\n{stderr}\nhelp: this toolchain's LLVM may be too old or too new; leakcheck needs rustc 1.95 or later",
-        linker.display(), rlib.display()
+        tool.display(), library.display()
     )]
-    Linker {
-        /// The linker.
-        linker: PathBuf,
-        /// The rlib whose bitcode it was given.
-        rlib: PathBuf,
+    ToolFailed {
+        /// The tool.
+        tool: PathBuf,
+        /// The library that was being instrumented.
+        library: PathBuf,
         /// How it ended.
         status: String,
         /// The last lines it wrote.
@@ -134,6 +137,18 @@ pub enum SysrootError {
 }
 
 impl SysrootError {
+    /// What to say when `tool` ended without success.
+    pub(crate) fn tool_failed(tool: &Path, library: &Path, output: &Output) -> Self {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = stderr.lines().collect();
+        Self::ToolFailed {
+            tool: tool.to_owned(),
+            library: library.to_owned(),
+            status: output.status.to_string(),
+            stderr: lines[lines.len().saturating_sub(10)..].join("\n"),
+        }
+    }
+
     /// Names the operation and the file of an I/O error, for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

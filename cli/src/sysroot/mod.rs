@@ -23,10 +23,12 @@
 mod bitcode;
 mod build;
 mod cache;
+mod dylib;
 mod error;
 mod toolchain;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 pub use cache::Cache;
 pub use error::SysrootError;
@@ -40,6 +42,17 @@ pub const PASS_FLAGS: &[&str] = &[
     "-Cllvm-args=-tsan-distinguish-volatile",
     "-Cforce-frame-pointers=yes",
 ];
+
+/// What `rustc` must be told where it links an executable, so that the program
+/// finds the shared std of `sysroot` if a crate of the type `dylib` is in it.
+#[must_use]
+pub fn link_args(sysroot: &Path) -> [OsString; 3] {
+    let library = sysroot
+        .join("lib/rustlib")
+        .join(toolchain::SUPPORTED_HOST)
+        .join("lib");
+    dylib::link_args(&library)
+}
 
 /// Returns the directory to give to `rustc --sysroot`, building it first if
 /// the cache does not hold it for exactly this toolchain.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use object::{Object as _, ObjectSymbol as _};
 
-use super::super::{Cache, PASS_FLAGS, ensure};
+use super::super::{Cache, PASS_FLAGS, ensure, link_args};
 use super::*;
 
 fn toolchain() -> Toolchain {
@@ -105,7 +105,8 @@ fn every_plain_crate_has_a_reason() {
 
 #[test]
 fn another_host_is_refused() {
-    let (_keep, mut toolchain) = imitation(&["bin/rust-lld", "lib/libstd-1.rlib"]);
+    let (_keep, mut toolchain) =
+        imitation(&["bin/rust-lld", "bin/rust-objcopy", "lib/libstd-1.rlib"]);
     toolchain.host = "aarch64-apple-darwin".to_owned();
     let error = refused(&toolchain).to_string();
     assert!(
@@ -118,26 +119,33 @@ fn another_host_is_refused() {
 fn a_toolchain_without_linker_is_refused() {
     let (_keep, toolchain) = imitation(&["lib/libstd-1.rlib"]);
     let error = refused(&toolchain);
-    assert!(matches!(error, SysrootError::NoLinker { .. }), "{error}");
+    assert!(matches!(error, SysrootError::NoTool { .. }), "{error}");
 }
 
 #[test]
 fn a_toolchain_without_std_is_refused() {
-    let (_keep, toolchain) = imitation(&["bin/rust-lld", "lib/libcompiler_builtins-1.rlib"]);
+    let (_keep, toolchain) = imitation(&[
+        "bin/rust-lld",
+        "bin/rust-objcopy",
+        "lib/libcompiler_builtins-1.rlib",
+    ]);
     let error = refused(&toolchain);
     assert!(matches!(error, SysrootError::NoStd { .. }), "{error}");
 }
 
 #[test]
 fn a_damaged_rlib_is_refused_and_leaves_nothing() {
-    let (_keep, toolchain) = imitation(&["bin/rust-lld", "lib/libstd-1.rlib"]);
+    let (_keep, toolchain) = imitation(&["bin/rust-lld", "bin/rust-objcopy", "lib/libstd-1.rlib"]);
     let error = refused(&toolchain);
-    assert!(matches!(error, SysrootError::DamagedRlib { .. }), "{error}");
+    assert!(
+        matches!(error, SysrootError::DamagedLibrary { .. }),
+        "{error}"
+    );
 }
 
 #[test]
 fn the_key_knows_the_compiler_and_its_files() {
-    let (keep, toolchain) = imitation(&["bin/rust-lld", "lib/libstd-1.rlib"]);
+    let (keep, toolchain) = imitation(&["bin/rust-lld", "bin/rust-objcopy", "lib/libstd-1.rlib"]);
     let key = Inputs::survey(&toolchain).unwrap().key();
     assert_eq!(key, Inputs::survey(&toolchain).unwrap().key());
 
@@ -233,26 +241,48 @@ fn a_program_built_with_the_sysroot_calls_hooks_from_std() {
     if !Path::new(&runtime).is_file() {
         return;
     }
-    let program = directory.path().join("probe");
-    compile(
-        &[
-            "-Clink-arg=-Wl,--whole-archive",
-            &format!("-Clink-arg={runtime}"),
-            "-Clink-arg=-Wl,--no-whole-archive",
-        ],
-        &program,
-    );
-    let run = Command::new("setarch")
-        .arg("-R")
-        .arg(&program)
-        .env("TSAN_OPTIONS", "report_bugs=0")
-        .output()
-        .unwrap();
-    assert!(run.status.success(), "{run:?}");
-    assert_eq!(
-        String::from_utf8_lossy(&run.stdout).trim(),
-        "Mutex { data: [1, 2], poisoned: false, .. }"
-    );
+    let runtime = [
+        "-Clink-arg=-Wl,--whole-archive",
+        &format!("-Clink-arg={runtime}"),
+        "-Clink-arg=-Wl,--no-whole-archive",
+    ];
+    for linkage in ["-Cprefer-dynamic=no", "-Cprefer-dynamic=yes"] {
+        let program = directory.path().join(linkage);
+        let found = link_args(&sysroot).map(|arg| arg.into_string().unwrap());
+        let mut arguments = vec![linkage];
+        arguments.extend(runtime);
+        arguments.extend(found.iter().map(String::as_str));
+        compile(&arguments, &program);
+        let run = Command::new("setarch")
+            .arg("-R")
+            .arg(&program)
+            .env("TSAN_OPTIONS", "report_bugs=0")
+            // Where cargo would point it, and where std has no hooks.
+            .env("LD_LIBRARY_PATH", toolchain.host_dir().join("lib"))
+            .env("LD_DEBUG", "files")
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{run:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&run.stdout).trim(),
+            "Mutex { data: [1, 2], poisoned: false, .. }"
+        );
+        let loaded = String::from_utf8_lossy(&run.stderr);
+        let initialised = |directory: &Path| {
+            let library = format!("calling init: {}/libstd-", directory.display());
+            loaded.contains(&library)
+        };
+        assert!(!initialised(&toolchain.host_dir().join("lib")));
+        assert_eq!(
+            initialised(
+                &sysroot
+                    .join("lib/rustlib")
+                    .join(&toolchain.host)
+                    .join("lib")
+            ),
+            linkage.ends_with("yes")
+        );
+    }
 }
 
 /// The names of the hooks that an object calls.
