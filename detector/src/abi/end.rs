@@ -17,7 +17,7 @@ use super::stuck;
 use crate::findings;
 use crate::leak::{self, Alive, Next};
 use crate::registry;
-use crate::report::kind::Kind;
+use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{End, Finding, Record, ThreadId};
 use crate::rt::sys;
 use crate::rt::thread::current;
@@ -160,7 +160,14 @@ fn report_leaks() {
             }
             Next::Report => {
                 for cycle in stuck.iter().flat_map(|stuck| &stuck.cycles) {
-                    stuck::report_cycle(&snapshot, cycle);
+                    stuck::report_cycle(&snapshot, cycle, Certainty::Proved);
+                }
+                // With owners that are likely, but not certain while others
+                // run.
+                for cycle in snapshot.graph(false).cycles() {
+                    if snapshot.confirm(&cycle) {
+                        stuck::report_cycle(&snapshot, &cycle, Certainty::Observed);
+                    }
                 }
                 for member in left
                     .into_iter()

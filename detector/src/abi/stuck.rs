@@ -316,7 +316,7 @@ fn confirm_cycle(thread: &Thread) {
             .collect();
         let again = || Snapshot::take(std::ptr::null(), true).graph(true);
         if snapshot.confirm(&others) && again().cycle_through(thread.id) == Some(cycle.clone()) {
-            report_cycle(&snapshot, &cycle);
+            report_cycle(&snapshot, &cycle, Certainty::Proved);
             return;
         }
         nap(ms);
@@ -324,7 +324,7 @@ fn confirm_cycle(thread: &Thread) {
 }
 
 /// Reports a cycle, once.
-pub fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId]) {
+pub fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId], certainty: Certainty) {
     let mut threads = cycle.to_vec();
     threads.sort_unstable();
     {
@@ -334,7 +334,7 @@ pub fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId]) {
         }
         reported.push(threads);
     }
-    emit(cycle_legs(snapshot, cycle), false);
+    emit(cycle_legs(snapshot, cycle), certainty, false);
 }
 
 /// True if the thread is in a cycle that was reported.
@@ -354,10 +354,10 @@ fn cycle_legs(snapshot: &Snapshot, cycle: &[ThreadId]) -> Vec<Leg> {
         .collect()
 }
 
-fn emit(legs: Vec<Leg>, fatal: bool) {
+fn emit(legs: Vec<Leg>, certainty: Certainty, fatal: bool) {
     findings::emit(&Finding {
         kind: Kind::Deadlock,
-        certainty: Certainty::Proved,
+        certainty,
         legs,
         memory: None,
         fatal,
@@ -370,7 +370,7 @@ fn emit(legs: Vec<Leg>, fatal: bool) {
 fn report_stuck(snapshot: &Snapshot) -> ! {
     let cycles = snapshot.graph(false).cycles();
     for cycle in &cycles {
-        emit(cycle_legs(snapshot, cycle), true);
+        emit(cycle_legs(snapshot, cycle), Certainty::Proved, true);
     }
     if cycles.is_empty() {
         // The main thread last: as a rule it only waits for the others.
@@ -381,6 +381,7 @@ fn report_stuck(snapshot: &Snapshot) -> ! {
                 .iter()
                 .map(|member| snapshot.leg(member, None, None))
                 .collect(),
+            Certainty::Proved,
             true,
         );
     }
