@@ -82,6 +82,14 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
             *kinds.entry(kind.clone()).or_default() += count;
         }
     }
+    for suite in &suites {
+        for known in suite.known {
+            println!(
+                "known: {} {} {}: {}",
+                suite.name, known.binary, known.test, known.reason
+            );
+        }
+    }
     println!("\nreports: {}", work.join("reports").display());
     for (kind, count) in kinds {
         println!("{count:6} {kind}");
@@ -117,7 +125,7 @@ fn test(
         .stderr(File::create(&human)?)
         .status()?;
     let text = fs::read_to_string(&machine)?;
-    Outcome::read(&text, status, begun.elapsed())
+    Outcome::read(suite, &text, status, begun.elapsed())
 }
 
 /// The suites of the given names, or all.
