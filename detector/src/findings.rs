@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::abi::map;
 use crate::check::{self, Seen};
 use crate::history::Restored;
 use crate::objects;
@@ -114,10 +115,21 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
     };
     let then = earlier_leg(before, earlier, at);
     let conflict = at + (earlier.mask().trailing_zeros() as usize);
+    let memory = memory(conflict.max(seen.addr));
+    // Memory of an allocator that is not seen may have been freed and given
+    // out again between the two accesses.
+    let certainty = match memory {
+        Memory::Unknown { .. } => Certainty::Potential,
+        Memory::Static { .. }
+        | Memory::Heap { .. }
+        | Memory::Stack { .. }
+        | Memory::ThreadLocal { .. }
+        | Memory::Mapped { .. } => Certainty::Observed,
+    };
     let finding = Finding {
         kind,
-        certainty: Certainty::Observed,
-        memory: Some(memory(conflict.max(seen.addr))),
+        certainty,
+        memory: Some(memory),
         legs: vec![now, then],
         fatal: false,
     };
@@ -226,6 +238,9 @@ pub fn memory(addr: usize) -> Memory {
             addr: wire_addr,
             thread: thread.id,
         };
+    }
+    if map::is_mapped(addr) {
+        return Memory::Mapped { addr: wire_addr };
     }
     if wire::in_module(addr) {
         return Memory::Static { addr: wire_addr };

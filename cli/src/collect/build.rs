@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use leakcheck::report::kind::{Kind, Level};
+use leakcheck::report::kind::{Certainty, Kind, Level};
 use leakcheck::report::wire::{self, ThreadId};
 
 use super::by_design::by_design;
@@ -14,6 +14,24 @@ use super::resolve::Resolver;
 use super::waits::wait_for;
 use super::words;
 use crate::model::{Access, Finding, Leg, Memory, Role, Seen, Shape, Stack, ThreadLabel, Wait};
+
+/// How a finding counts: what is only potential is never an error.
+fn level(kind: Kind, certainty: Certainty) -> Level {
+    match (kind.info().level, certainty) {
+        (Level::Error, Certainty::Potential) => Level::Warning,
+        (level, Certainty::Proved | Certainty::Observed | Certainty::Potential) => level,
+    }
+}
+
+/// Why a race on memory that is neither static, nor of `malloc`, nor a stack,
+/// nor mapped by instrumented code is not certain.
+fn unseen_allocator(found: &wire::Finding) -> Option<&'static str> {
+    let unknown = matches!(found.memory, Some(wire::Memory::Unknown { .. }));
+    (unknown && found.certainty == Certainty::Potential).then_some(
+        "the memory belongs to an allocator that is not seen: it may have been freed and \
+         given out again between the two accesses",
+    )
+}
 
 /// Builds findings of one process.
 pub struct FindingBuilder<'r, 'a> {
@@ -48,7 +66,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
         let level = if pool.is_some() {
             Level::Note
         } else {
-            kind.info().level
+            level(kind, found.certainty)
         };
         let test = self.resolver.test();
         let subject = words::Subject {
@@ -77,6 +95,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             by_design: pool
                 .map(|rule| rule.reason)
                 .or_else(|| design.map(|rule| rule.reason))
+                .or_else(|| unseen_allocator(found))
                 .map(str::to_owned),
             help,
             fingerprint,

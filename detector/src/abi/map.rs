@@ -3,9 +3,11 @@
 use std::ffi::c_void;
 use std::ops::Range;
 
+use super::caller;
 use super::real;
 use crate::check;
 use crate::objects;
+use crate::rt::lock::Spin;
 use crate::rt::thread::current;
 
 real::forward! {
@@ -19,6 +21,24 @@ real::forward! {
 real::forward! {
     /// The C library's.
     fn mremap(at: *mut c_void, old: usize, size: usize, flags: i32, to: *mut c_void) -> *mut c_void
+}
+
+/// What instrumented code has mapped: memory whose users synchronise where it
+/// is seen, unlike that of an allocator in C.
+static MAPPED: Spin<Vec<Range<usize>>> = Spin::new(Vec::new());
+
+/// True if instrumented code mapped the memory at `addr`.
+pub fn is_mapped(addr: usize) -> bool {
+    MAPPED.lock().iter().any(|range| range.contains(&addr))
+}
+
+/// The range is mapped, by instrumented code or not.
+fn note(range: Range<usize>, by_instrumented: bool) {
+    let mut mapped = MAPPED.lock();
+    mapped.retain(|known| known.end <= range.start || range.end <= known.start);
+    if by_instrumented {
+        mapped.push(range);
+    }
 }
 
 /// Nothing is known of the range any more.
@@ -47,7 +67,9 @@ unsafe extern "C" fn __lc_interpose_mmap(
     // SAFETY: as the program says.
     let got = unsafe { mmap(at, size, protection, flags, fd, offset) };
     if got != libc::MAP_FAILED {
-        anew(got as usize..got as usize + size);
+        let range = got as usize..got as usize + size;
+        note(range.clone(), caller::instrumented(caller::frame()));
+        anew(range);
     }
     got
 }
@@ -63,14 +85,22 @@ unsafe extern "C" fn __lc_interpose_mmap64(
     offset: i64,
 ) -> *mut c_void {
     // SAFETY: as the program says.
-    unsafe { __lc_interpose_mmap(at, size, protection, flags, fd, offset) }
+    let got = unsafe { mmap(at, size, protection, flags, fd, offset) };
+    if got != libc::MAP_FAILED {
+        let range = got as usize..got as usize + size;
+        note(range.clone(), caller::instrumented(caller::frame()));
+        anew(range);
+    }
+    got
 }
 
 /// Interposed function of the C library.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __lc_interpose_munmap(at: *mut c_void, size: usize) -> i32 {
     // Before, since another thread may get the memory as soon as it is free.
-    anew(at as usize..(at as usize).saturating_add(size));
+    let range = at as usize..(at as usize).saturating_add(size);
+    note(range.clone(), false);
+    anew(range);
     // SAFETY: as the program says.
     unsafe { munmap(at, size) }
 }
@@ -88,12 +118,15 @@ unsafe extern "C" fn __lc_interpose_mremap(
     // SAFETY: as the program says.
     let got = unsafe { mremap(at, old, size, flags, to) };
     if got != libc::MAP_FAILED {
+        let ours = is_mapped(at as usize);
         if got != at {
+            note(at as usize..at as usize + old, false);
             anew(at as usize..at as usize + old);
             anew(got as usize..got as usize + size);
         } else if size > old {
             anew(at as usize + old..at as usize + size);
         }
+        note(got as usize..got as usize + size, ours);
     }
     got
 }

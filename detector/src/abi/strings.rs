@@ -8,30 +8,10 @@
 use std::arch::naked_asm;
 use std::ffi::c_void;
 
+use super::caller::instrumented;
 use super::mem::touch;
 use super::real;
 use crate::report::wire::AccessOp;
-use crate::rt::thread::current;
-
-/// True if `frame`, the caller's frame pointer, is the frame of the innermost
-/// instrumented function: the return address in it is the one that the
-/// function's entry hook was given.
-fn instrumented(frame: usize) -> bool {
-    const WORD: usize = size_of::<u64>();
-    // SAFETY: the record belongs to this thread.
-    let Some(thread) = (unsafe { current().as_ref() }) else {
-        return false;
-    };
-    let Some(&called_at) = thread.frames().last() else {
-        return false;
-    };
-    let inside = thread.stack.contains(&frame) && thread.stack.contains(&(frame + WORD));
-    // SAFETY: the address lies in this thread's own stack.
-    thread.busy == 0
-        && inside
-        && frame.is_multiple_of(WORD)
-        && unsafe { ((frame + WORD) as *const u64).read() } == called_at
-}
 
 struct Caller {
     frame: usize,
