@@ -35,7 +35,7 @@ pub enum Place {
 }
 
 /// Frames that are looked at, from the innermost.
-const NEAR: usize = 8;
+const NEAR: usize = 12;
 
 /// Part of a mangled name, and another part that it must have.
 const NAMES: &[(&str, &str, Place)] = &[
@@ -47,10 +47,10 @@ const NAMES: &[(&str, &str, Place)] = &[
     ("7Condvar", "7condvar", Place::Condvar),
     ("6Parker4park", "", Place::Park),
     ("6thread4park", "", Place::Park),
-    ("RawMutex9lock_slow", "", Place::ParkedMutex),
-    ("RawRwLock16lock_shared_slow", "", Place::ParkedRead),
-    ("RawRwLock19lock_exclusive_slow", "", Place::ParkedWrite),
-    ("RawRwLock16wait_for_readers", "", Place::ParkedWrite),
+    ("9lock_slow", "RawMutex", Place::ParkedMutex),
+    ("16lock_shared_slow", "RawRwLock", Place::ParkedRead),
+    ("19lock_exclusive_slow", "RawRwLock", Place::ParkedWrite),
+    ("16wait_for_readers", "RawRwLock", Place::ParkedWrite),
 ];
 
 impl Place {
@@ -117,6 +117,14 @@ mod tests {
         let mutex = "_ZN3std3sys4sync5mutex5futex5Mutex14lock_contended17h0123456789abcdefE";
         assert_eq!(Place::of([Some(mutex), Some(condvar)]), Place::StdMutex);
         assert_eq!(Place::of([Some(condvar), Some(mutex)]), Place::Condvar);
+    }
+
+    #[test]
+    fn locks_of_parking_lot_are_known_with_parameters_too() {
+        let plain = "_ZN11parking_lot10raw_rwlock9RawRwLock16wait_for_readers17h0123456789abcdefE";
+        let generic = "_ZN11parking_lot10raw_rwlock18RawRwLock$LT$_$GT$19lock_exclusive_slow17h0E";
+        assert_eq!(Place::of([Some(plain)]), Place::ParkedWrite);
+        assert_eq!(Place::of([Some(generic)]), Place::ParkedWrite);
     }
 
     #[test]
