@@ -6,13 +6,22 @@ use crate::rt::thread::current;
 
 /// The return address of the function that this is inlined into, which must
 /// not itself be inlined: an interposed function, called by the program alone.
-/// The runtime is built with frame pointers.
+/// The runtime is built with frame pointers. A register that the caller wants
+/// back is written, for that keeps the compiler from setting up the frame after
+/// the look into it, on the path that needs one.
 #[inline(always)]
 pub fn return_address() -> u64 {
     let pc: u64;
     // SAFETY: with a frame pointer, the return address lies above the saved
     // one.
-    unsafe { asm!("mov {}, [rbp + 8]", out(reg) pc, options(nostack, readonly)) };
+    unsafe {
+        asm!(
+            "mov {}, [rbp + 8]",
+            out(reg) pc,
+            out("r15") _,
+            options(nostack, readonly),
+        );
+    }
     pc
 }
 
@@ -21,7 +30,14 @@ pub fn return_address() -> u64 {
 pub fn frame() -> usize {
     let frame: usize;
     // SAFETY: with a frame pointer, the caller's is saved where it points.
-    unsafe { asm!("mov {}, [rbp]", out(reg) frame, options(nostack, readonly)) };
+    unsafe {
+        asm!(
+            "mov {}, [rbp]",
+            out(reg) frame,
+            out("r15") _,
+            options(nostack, readonly),
+        );
+    }
     frame
 }
 

@@ -9,6 +9,7 @@ use crate::check;
 use crate::objects;
 use crate::rt::lock::Spin;
 use crate::rt::thread::current;
+use crate::shadow::map;
 
 real::forward! {
     /// The C library's.
@@ -41,6 +42,17 @@ fn note(range: Range<usize>, by_instrumented: bool) {
     }
 }
 
+/// A hint where to map, dropped if that place has no shadow: the kernel is free
+/// not to follow it, and chooses a place that has.
+fn within(at: *mut c_void, size: usize, flags: i32) -> *mut c_void {
+    let fixed = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0;
+    if fixed || map::covers(at as usize, size) {
+        at
+    } else {
+        std::ptr::null_mut()
+    }
+}
+
 /// Nothing is known of the range any more.
 fn anew(range: Range<usize>) {
     // SAFETY: the record belongs to this thread.
@@ -65,7 +77,7 @@ unsafe extern "C" fn __lc_interpose_mmap(
     offset: i64,
 ) -> *mut c_void {
     // SAFETY: as the program says.
-    let got = unsafe { mmap(at, size, protection, flags, fd, offset) };
+    let got = unsafe { mmap(within(at, size, flags), size, protection, flags, fd, offset) };
     if got != libc::MAP_FAILED {
         let range = got as usize..got as usize + size;
         note(range.clone(), caller::instrumented(caller::frame()));
@@ -85,7 +97,7 @@ unsafe extern "C" fn __lc_interpose_mmap64(
     offset: i64,
 ) -> *mut c_void {
     // SAFETY: as the program says.
-    let got = unsafe { mmap(at, size, protection, flags, fd, offset) };
+    let got = unsafe { mmap(within(at, size, flags), size, protection, flags, fd, offset) };
     if got != libc::MAP_FAILED {
         let range = got as usize..got as usize + size;
         note(range.clone(), caller::instrumented(caller::frame()));
