@@ -17,6 +17,16 @@ pub fn covers(clock: &[u64], slot: Slot, epoch: Epoch) -> bool {
         .is_some_and(|&known| epoch.get() <= known)
 }
 
+/// True if `clock` knows nothing that `other` does not know.
+pub fn below(clock: &[u64], other: &[u64]) -> bool {
+    let (common, rest) = clock.split_at(clock.len().min(other.len()));
+    common
+        .iter()
+        .zip(other)
+        .all(|(mine, theirs)| mine <= theirs)
+        && rest.iter().all(|&time| time == 0)
+}
+
 /// Makes `clock` know all that `other` knows.
 ///
 /// # Panics

@@ -17,7 +17,7 @@ use super::stuck;
 use crate::findings;
 use crate::leak::{self, Alive, Next};
 use crate::registry;
-use crate::report::kind::{Certainty, Kind};
+use crate::report::kind::Kind;
 use crate::report::wire::{End, Finding, Record, ThreadId};
 use crate::rt::sys;
 use crate::rt::thread::current;
@@ -125,6 +125,15 @@ fn last_records(status: i32, abrupt: bool) {
     }));
 }
 
+/// The supervisor ends the process: tells what its threads wait for in a
+/// circle. Called in the handler of SIGTERM, by thread `own`.
+pub fn terminated(own: ThreadId) {
+    if !ENDING.swap(true, Ordering::SeqCst) {
+        stuck::report_cycles(&Snapshot::take(std::ptr::null(), true), Some(own));
+        findings::write_gaps();
+    }
+}
+
 /// All threads are stuck, which has been reported: ends the process.
 pub fn stuck() -> ! {
     findings::write_gaps();
@@ -145,8 +154,12 @@ fn report_leaks() {
             .iter()
             .filter(|member| member.id != MAIN)
             .collect();
-        let stuck = Stuck::among(&snapshot);
-        let is_stuck = |member: &&Member| stuck.as_ref().is_some_and(|stuck| stuck.has(member));
+        let stuck = stuck_among(&snapshot);
+        let is_stuck = |member: &&Member| {
+            stuck
+                .as_ref()
+                .is_some_and(|stuck| stuck.contains(&member.id))
+        };
         let alive = Alive {
             threads: left.len(),
             stuck: left.iter().copied().filter(is_stuck).count(),
@@ -159,16 +172,7 @@ fn report_leaks() {
                 wait_for_event(events, pause.min(deadline - now));
             }
             Next::Report => {
-                for cycle in stuck.iter().flat_map(|stuck| &stuck.cycles) {
-                    stuck::report_cycle(&snapshot, cycle, Certainty::Proved);
-                }
-                // With owners that are likely, but not certain while others
-                // run.
-                for cycle in snapshot.graph(false).cycles() {
-                    if snapshot.confirm(&cycle) {
-                        stuck::report_cycle(&snapshot, &cycle, Certainty::Observed);
-                    }
-                }
+                stuck::report_cycles(&snapshot, None);
                 for member in left
                     .into_iter()
                     .filter(|member| !stuck::reported(member.id))
@@ -181,28 +185,13 @@ fn report_leaks() {
     }
 }
 
-/// The threads that can never run again, and the cycles among them.
-struct Stuck {
-    threads: Vec<ThreadId>,
-    cycles: Vec<Vec<ThreadId>>,
-}
-
-impl Stuck {
-    /// None if some thread is on its way into a wait, or out of one.
-    fn among(snapshot: &Snapshot) -> Option<Self> {
-        let others_run = snapshot.members().iter().any(|m| m.untimed().is_none())
-            || stuck::outside_can_wake(snapshot);
-        let graph = snapshot.graph(others_run);
-        let threads: Vec<ThreadId> = graph.stuck().into_iter().collect();
-        let cycles = graph.cycles();
-        snapshot
-            .confirm(&threads)
-            .then_some(Self { threads, cycles })
-    }
-
-    fn has(&self, member: &Member) -> bool {
-        self.threads.contains(&member.id)
-    }
+/// The threads that can never run again; none if some is on its way into a
+/// wait, or out of one.
+fn stuck_among(snapshot: &Snapshot) -> Option<Vec<ThreadId>> {
+    let others_run = snapshot.members().iter().any(|m| m.untimed().is_none())
+        || stuck::outside_can_wake(snapshot);
+    let stuck: Vec<ThreadId> = snapshot.graph(others_run).stuck().into_iter().collect();
+    snapshot.confirm(&stuck).then_some(stuck)
 }
 
 fn report(snapshot: &Snapshot, member: &Member, is_stuck: bool) {

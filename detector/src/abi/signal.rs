@@ -5,11 +5,15 @@
 //! ordered threads that are not ordered. What std's handler does is done here:
 //! a stack overflow is recognised by the guard pages and said in std's words.
 //! A handler that the program installs later takes the place of ours.
+//!
+//! SIGTERM is how the supervisor ends a test that takes too long: the cycles
+//! that its threads are in are told first.
 
 use std::ffi::c_void;
 use std::fmt::Write as _;
 use std::ptr::null_mut;
 
+use super::end;
 use super::process;
 use super::symbols;
 use crate::findings;
@@ -20,7 +24,7 @@ use crate::rt::thread::{Thread, current};
 use crate::wire;
 
 /// The signals, which end a process by default.
-const SIGNALS: [i32; 5] = [
+const CRASHES: [i32; 5] = [
     libc::SIGSEGV,
     libc::SIGBUS,
     libc::SIGABRT,
@@ -34,7 +38,8 @@ const GUARD: usize = 64 << 10;
 
 /// Installs the handlers. Called once, before std starts.
 pub fn init() {
-    for signal in SIGNALS {
+    let supervised = wire::supervised().then_some(libc::SIGTERM);
+    for signal in CRASHES.into_iter().chain(supervised) {
         // SAFETY: zero is a valid action; the old one is only read; the
         // handler takes the three arguments that SA_SIGINFO gives it.
         unsafe {
@@ -47,6 +52,16 @@ pub fn init() {
                 libc::sigaction(signal, &raw const action, null_mut());
             }
         }
+    }
+}
+
+/// True if the signal still has our handler.
+pub fn is_ours(signal: i32) -> bool {
+    // SAFETY: zero is a valid action, and the old one is only read.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action);
+        action.sa_sigaction == handle as *const () as usize
     }
 }
 
@@ -98,6 +113,12 @@ unsafe extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *m
     // a record needs may be held.
     if let Some(thread) = thread.filter(|thread| thread.busy == 0 && process::is_owner()) {
         thread.busy += 1;
+        if signal == libc::SIGTERM {
+            end::terminated(thread.id);
+            die_of(signal);
+            thread.busy -= 1;
+            return;
+        }
         let overflow = addr
             .is_some_and(|addr| overflows(thread, addr as usize, register(libc::REG_RSP) as usize));
         if overflow {

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::end;
 use super::kernel;
+use super::signal;
 use super::snapshot::{Member, Snapshot, may_close_cycle};
 use crate::findings;
 use crate::report::kind::{Certainty, Kind};
@@ -267,7 +268,31 @@ fn look_alone(own: i32) -> Look {
 
 /// True if a signal has a handler that could wake a thread.
 fn signals_can_wake() -> bool {
-    kernel::handled_signals().is_none_or(|handled| handled & !HARMLESS_SIGNALS != 0)
+    let own = if signal::is_ours(libc::SIGTERM) {
+        1 << (libc::SIGTERM - 1)
+    } else {
+        0
+    };
+    kernel::handled_signals().is_none_or(|handled| handled & !HARMLESS_SIGNALS & !own != 0)
+}
+
+/// Reports the cycles of threads that were found asleep, as far as they have
+/// not been reported: with owners that are certain while others run, and with
+/// those that are only likely. `own` is the calling thread, if its wait was
+/// interrupted.
+pub fn report_cycles(snapshot: &Snapshot, own: Option<ThreadId>) {
+    for (others_run, certainty) in [(true, Certainty::Proved), (false, Certainty::Observed)] {
+        for cycle in snapshot.graph(others_run).cycles() {
+            let others: Vec<ThreadId> = cycle
+                .iter()
+                .copied()
+                .filter(|id| Some(*id) != own)
+                .collect();
+            if snapshot.confirm(&others) {
+                report_cycle(snapshot, &cycle, certainty);
+            }
+        }
+    }
 }
 
 /// True if something that is not in the snapshot could wake its threads. The
@@ -324,7 +349,7 @@ fn confirm_cycle(thread: &Thread) {
 }
 
 /// Reports a cycle, once.
-pub fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId], certainty: Certainty) {
+fn report_cycle(snapshot: &Snapshot, cycle: &[ThreadId], certainty: Certainty) {
     let mut threads = cycle.to_vec();
     threads.sort_unstable();
     {
