@@ -237,7 +237,7 @@ fn seen(finding: &Finding, options: &HumanOptions) -> String {
         (Kind::LeakedThread, Certainty::Proved) => "proved: nothing can wake it any more",
         (_, Certainty::Proved) => "proved",
         (_, Certainty::Observed) => "observed",
-        (_, Certainty::Potential) => "potential: it did not happen in this run",
+        (_, Certainty::Potential) => "potential: not certain",
     };
     let fatal = if finding.fatal {
         "; the test was ended there"
