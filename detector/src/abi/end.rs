@@ -129,7 +129,7 @@ fn last_records(status: i32, abrupt: bool) {
 /// circle. Called in the handler of SIGTERM, by thread `own`.
 pub fn terminated(own: ThreadId) {
     if !ENDING.swap(true, Ordering::SeqCst) {
-        stuck::report_cycles(&Snapshot::take(std::ptr::null(), true), Some(own));
+        stuck::report_cycles(&Snapshot::take(std::ptr::null(), true), true, Some(own));
         findings::write_gaps();
     }
 }
@@ -172,7 +172,7 @@ fn report_leaks() {
                 wait_for_event(events, pause.min(deadline - now));
             }
             Next::Report => {
-                stuck::report_cycles(&snapshot, None);
+                stuck::report_cycles(&snapshot, others_run(&snapshot), None);
                 for member in left
                     .into_iter()
                     .filter(|member| !stuck::reported(member.id))
@@ -185,12 +185,16 @@ fn report_leaks() {
     }
 }
 
+/// True if anything but the snapshot's blocked threads still runs.
+fn others_run(snapshot: &Snapshot) -> bool {
+    snapshot.members().iter().any(|m| m.untimed().is_none()) || stuck::outside_can_wake(snapshot)
+}
+
 /// The threads that can never run again; none if some is on its way into a
 /// wait, or out of one.
 fn stuck_among(snapshot: &Snapshot) -> Option<Vec<ThreadId>> {
-    let others_run = snapshot.members().iter().any(|m| m.untimed().is_none())
-        || stuck::outside_can_wake(snapshot);
-    let stuck: Vec<ThreadId> = snapshot.graph(others_run).stuck().into_iter().collect();
+    let graph = snapshot.graph(others_run(snapshot));
+    let stuck: Vec<ThreadId> = graph.stuck().into_iter().collect();
     snapshot.confirm(&stuck).then_some(stuck)
 }
 

@@ -278,10 +278,13 @@ fn signals_can_wake() -> bool {
 
 /// Reports the cycles of threads that were found asleep, as far as they have
 /// not been reported: with owners that are certain while others run, and with
-/// those that are only likely. `own` is the calling thread, if its wait was
-/// interrupted.
-pub fn report_cycles(snapshot: &Snapshot, own: Option<ThreadId>) {
-    for (others_run, certainty) in [(true, Certainty::Proved), (false, Certainty::Observed)] {
+/// those that are only likely then. `own` is the calling thread, if its wait
+/// was interrupted.
+pub fn report_cycles(snapshot: &Snapshot, others_run: bool, own: Option<ThreadId>) {
+    for (others_run, certainty) in [
+        (others_run, Certainty::Proved),
+        (false, Certainty::Observed),
+    ] {
         for cycle in snapshot.graph(others_run).cycles() {
             let others: Vec<ThreadId> = cycle
                 .iter()
