@@ -2,7 +2,7 @@
 //! the C library land in.
 //!
 //! - [`plain`], [`atomic`], [`mem`]: `__tsan_*`, called by instrumented code.
-//! - [`heap`], [`map`], [`strings`]: the C library's memory functions,
+//! - [`heap`], [`map`], [`strings`], [`text`]: the C library's memory functions,
 //!   interposed.
 //! - [`init`]: the start of the process; [`end`]: its end; [`process`]: forks;
 //!   [`signal`]: crashes;
@@ -47,4 +47,5 @@ pub mod socket;
 pub mod strings;
 pub mod stuck;
 pub mod symbols;
+pub mod text;
 pub mod thread;

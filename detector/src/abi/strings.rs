@@ -5,7 +5,6 @@
 //! it comes straight from an instrumented function: C code has its own
 //! synchronisation, which is not seen.
 
-use std::arch::naked_asm;
 use std::ffi::c_void;
 
 use super::caller::instrumented;
@@ -13,20 +12,30 @@ use super::mem::touch;
 use super::real;
 use crate::report::wire::AccessOp;
 
-struct Caller {
-    frame: usize,
-    pc: u64,
+/// Who called a function of the C library.
+pub struct Caller {
+    /// Its frame pointer.
+    pub frame: usize,
+    /// Where in it.
+    pub pc: u64,
 }
 
 impl Caller {
-    fn reads(&self, at: *const c_void, size: usize) {
-        if instrumented(self.frame) {
+    /// True if it is an instrumented function: what it calls is followed.
+    pub fn is_followed(&self) -> bool {
+        instrumented(self.frame)
+    }
+
+    /// It reads a buffer.
+    pub fn reads(&self, at: *const c_void, size: usize) {
+        if self.is_followed() {
             touch(at as usize, size, AccessOp::Read, self.pc);
         }
     }
 
-    fn writes(&self, at: *mut c_void, size: usize) {
-        if instrumented(self.frame) {
+    /// It writes a buffer.
+    pub fn writes(&self, at: *mut c_void, size: usize) {
+        if self.is_followed() {
             touch(at as usize, size, AccessOp::Write, self.pc);
         }
     }
@@ -41,7 +50,8 @@ real::forward! {
     fn memrchr(at: *const c_void, byte: i32, n: usize) -> *mut c_void
 }
 
-type Bytes = *const c_void;
+/// A buffer that is read.
+pub type Bytes = *const c_void;
 
 unsafe extern "C" fn compare(a: Bytes, b: Bytes, n: usize, frame: usize, pc: u64) -> i32 {
     let caller = Caller { frame, pc };
@@ -103,10 +113,11 @@ macro_rules! stubs {
         #[unsafe(naked)]
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name() {
-            naked_asm!("mov rcx, rbp", "mov r8, [rsp]", "jmp {}", sym $target)
+            std::arch::naked_asm!("mov rcx, rbp", "mov r8, [rsp]", "jmp {}", sym $target)
         }
     )*};
 }
+pub(super) use stubs;
 
 stubs! {
     __lc_interpose_memcmp => compare;
