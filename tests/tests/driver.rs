@@ -8,7 +8,7 @@ use std::thread;
 
 use leakcheck_tests::command::{Ended, Workshop, fixture};
 use leakcheck_tests::expectation::marks;
-use leakcheck_tests::messages::TestLine;
+use leakcheck_tests::messages::{Finding, TestLine};
 use tempfile::TempDir;
 
 const NONE: [&str; 0] = [];
@@ -45,6 +45,16 @@ fn clean_is_0() {
         ["cdylib adds_from_outside", "cdylib tests::adds"]
     );
     assert_eq!(ended.summary().exit_code, 0);
+}
+
+/// What the allocator's own reuse of memory looks like is a warning at most.
+#[test]
+fn an_allocator_in_c_gives_no_error() {
+    let ended = workshop().test("mimalloc", &NONE).run();
+    ended.assert_code(0);
+    let potential =
+        |finding: &Finding| finding.level == "warning" && finding.certainty == "potential";
+    assert!(ended.findings().iter().all(potential), "{}", ended.stderr);
 }
 
 #[test]
