@@ -346,13 +346,13 @@ fn every_way_a_test_can_end() {
         #[test] fn leaves() { std::process::exit(0) }
         #[test] fn takes_forever() { loop { std::hint::spin_loop() } }"#,
     );
-    let said = project.leakcheck(&["test", "--timeout", "3"]);
+    let said = project.leakcheck(&["test", "--timeout", "15"]);
     said.ends_with(100)
         .says("last words")
         .says("killed by SIGABRT")
         .says("killed by SIGSEGV")
         .says("exited with code 0 before the test returned")
-        .says("ended after 3 s")
+        .says("ended after 15 s")
         .says("7 tests run: 2 passed, 5 failed (2 crashed, 1 left early, 1 timed out); 1 ignored");
     assert_eq!(
         said.tests(),
