@@ -161,12 +161,15 @@ fn stack_range() -> Range<usize> {
 
 fn stack_size(attributes: *const libc::pthread_attr_t) -> usize {
     const DEFAULT: usize = 8 << 20;
+    // Some programs ask for more than there is, to see the creation fail: it
+    // is the C library that must refuse, not the runtime.
+    const LARGEST: usize = 1 << 36;
     let mut size = DEFAULT;
     if !attributes.is_null() {
         // SAFETY: the program passes valid attributes.
         unsafe { libc::pthread_attr_getstacksize(attributes, &raw mut size) };
     }
-    size.max(64 << 10)
+    size.clamp(64 << 10, LARGEST)
 }
 
 /// Interposed function of the C library.
