@@ -4,7 +4,7 @@
 //! earlier thread did then happens before all that the new one does, and
 //! neither it nor a third thread can be misled. Threads that end unseen (never
 //! joined, nothing acquired after their end) keep their slots, up to
-//! [`FORGET_ABOVE`]; beyond it the oldest is forgotten, which hides races with
+//! four thousand; beyond it the oldest is forgotten, which hides races with
 //! it, and is counted as a gap.
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::rt::thread::{Ring, Thread};
 use crate::shadow::word::Cell;
 
 /// Ended threads whose slot is kept though nobody saw their end.
-const FORGET_ABOVE: usize = 1024;
+const FORGET_ABOVE: usize = 4096;
 
 /// With no more live threads than that, what they all know is looked at
 /// whenever one starts: what the main thread prepared for them.
