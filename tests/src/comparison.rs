@@ -62,7 +62,8 @@ fn judge(
         .iter()
         .any(|mark| mark.one_of && hit(mark));
     for mark in &expectation.marks {
-        if !hit(mark) && !(mark.one_of && one_is_hit) {
+        let met = hit(mark) || (mark.one_of && one_is_hit);
+        if !met {
             let codes = mark.codes.join(" or ");
             complaints.push(format!(
                 "not found: {codes} at {}:{}",
