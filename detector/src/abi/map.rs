@@ -66,9 +66,13 @@ fn anew(range: Range<usize>) {
     }
 }
 
-/// Interposed function of the C library.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn __lc_interpose_mmap(
+/// `mmap` as the program calls it, under either name. Inlined, since it looks at
+/// the caller of the interposed function.
+///
+/// # Safety
+/// As the C function.
+#[inline(always)]
+unsafe fn map_anew(
     at: *mut c_void,
     size: usize,
     protection: i32,
@@ -88,6 +92,20 @@ unsafe extern "C" fn __lc_interpose_mmap(
 
 /// Interposed function of the C library.
 #[unsafe(no_mangle)]
+unsafe extern "C" fn __lc_interpose_mmap(
+    at: *mut c_void,
+    size: usize,
+    protection: i32,
+    flags: i32,
+    fd: i32,
+    offset: i64,
+) -> *mut c_void {
+    // SAFETY: as the program says.
+    unsafe { map_anew(at, size, protection, flags, fd, offset) }
+}
+
+/// Interposed function of the C library.
+#[unsafe(no_mangle)]
 unsafe extern "C" fn __lc_interpose_mmap64(
     at: *mut c_void,
     size: usize,
@@ -97,13 +115,7 @@ unsafe extern "C" fn __lc_interpose_mmap64(
     offset: i64,
 ) -> *mut c_void {
     // SAFETY: as the program says.
-    let got = unsafe { mmap(within(at, size, flags), size, protection, flags, fd, offset) };
-    if got != libc::MAP_FAILED {
-        let range = got as usize..got as usize + size;
-        note(range.clone(), caller::instrumented(caller::frame()));
-        anew(range);
-    }
-    got
+    unsafe { map_anew(at, size, protection, flags, fd, offset) }
 }
 
 /// Interposed function of the C library.

@@ -100,9 +100,4 @@ impl<T: Zeroed> Pool<T> {
     pub fn put_many(&self, numbers: &[u32]) {
         self.free.lock().numbers.extend_from_slice(numbers);
     }
-
-    /// See [`Spin::reset`].
-    pub fn reset_lock(&self) {
-        self.free.reset();
-    }
 }
