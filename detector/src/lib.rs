@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod history;
+pub mod hooks;
 pub mod ids;
 pub mod leak;
 pub mod race;

@@ -1,0 +1,91 @@
+//! The table of functions that the runtime offers to code that knows of it:
+//! the patched executors (`cli/src/overlay`), which contain this very text,
+//! and the library that users depend on.
+//!
+//! A caller finds the table by the name of its symbol when it runs
+//! ([`super::lookup`]): what was built for leakcheck but runs without it finds
+//! none and does nothing.
+//!
+//! The table only grows at its end: a caller checks [`Hooks::size`] before it
+//! calls a function that a first runtime may lack. A change of anything else
+//! changes the symbol's name.
+//!
+//! Functions take and return plain numbers and pointers, keep no pointer
+//! beyond their return unless they say so, do not unwind, and may be called on
+//! any thread at any time, a thread that the runtime does not know included.
+
+/// Name of the symbol, with its null.
+pub const SYMBOL: &[u8] = b"__leakcheck_hooks_v1\0";
+
+/// The functions. All of them are there, none is null.
+#[repr(C)]
+pub struct Hooks {
+    /// Bytes of the table that the runtime fills.
+    pub size: usize,
+
+    /// A task is spawned. Returns its number in the runtime, which is passed
+    /// to the others, or 0 if the runtime does not follow it.
+    pub task_new: extern "C" fn(new: *const TaskNew) -> u64,
+    /// The task is about to be polled, with the waker whose two words are at
+    /// `waker`.
+    pub task_enter: extern "C" fn(task: u64, waker: *const [usize; 2]),
+    /// The poll is over: [`PENDING`], [`READY`] or [`PANICKED`].
+    pub task_exit: extern "C" fn(task: u64, outcome: u32),
+    /// The future of the task is about to be dropped. The number is not used
+    /// again.
+    pub task_drop: extern "C" fn(task: u64),
+    /// A waker of the task whose wakers have `data` is being cloned.
+    pub waker_clone: extern "C" fn(data: *const ()),
+    /// A task is being woken through a waker with `data`.
+    pub waker_wake: extern "C" fn(data: *const ()),
+    /// An executor is about to drop the tasks that are left in it.
+    pub shutdown_begin: extern "C" fn(),
+    /// It has dropped them.
+    pub shutdown_end: extern "C" fn(),
+}
+
+/// The poll returned, and the task is to be polled again.
+pub const PENDING: u32 = 0;
+/// The task is complete.
+pub const READY: u32 = 1;
+/// The poll panicked.
+pub const PANICKED: u32 = 2;
+
+/// What is known of a task when it is spawned.
+#[repr(C)]
+pub struct TaskNew {
+    /// Type of its future: UTF-8, alive for good.
+    pub type_name: *const u8,
+    /// Bytes of it.
+    pub type_name_len: usize,
+    /// Bytes of the future.
+    pub size: usize,
+    /// Which executor it is of: [`TOKIO`], [`ASYNC_TASK`].
+    pub executor: u32,
+    /// Which of the two words of a waker is its data pointer.
+    pub data_word: u32,
+    /// Reads the state of a task that has not been dropped, given the data
+    /// pointer of its wakers.
+    pub inspect: extern "C" fn(data: *const ()) -> u64,
+}
+
+/// A task of tokio's.
+pub const TOKIO: u32 = 0;
+/// A task of the crate async-task, which smol and async-std are built on.
+pub const ASYNC_TASK: u32 = 1;
+
+/// In the result of [`TaskNew::inspect`]: the task is waiting in a queue to be
+/// polled.
+pub const IS_SCHEDULED: u64 = 1;
+/// It is being polled.
+pub const IS_RUNNING: u64 = 1 << 1;
+/// Its future has completed, or was dropped.
+pub const IS_COMPLETE: u64 = 1 << 2;
+/// It was cancelled.
+pub const IS_CANCELLED: u64 = 1 << 3;
+/// Its join handle is alive.
+pub const HAS_HANDLE: u64 = 1 << 4;
+/// How many references there are to the task by which it can be woken, or may
+/// be: wakers, and handles that can abort it. The executor's own and the join
+/// handle's do not count.
+pub const REFERENCES_SHIFT: u32 = 8;
