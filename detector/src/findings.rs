@@ -209,8 +209,16 @@ fn earlier_leg(before: Option<Restored>, earlier: Cell, at: usize) -> Leg {
                 .as_ref()
                 .map_or(u64::from(earlier.mask().count_ones()), |b| b.size),
         }),
+        locks: before
+            .iter()
+            .flat_map(|before| &before.locks)
+            .map(|held| Lock {
+                addr: held.addr,
+                stack: stack::get(held.stack),
+                shared: held.shared,
+            })
+            .collect(),
         stack: before.map(|b| b.stack).unwrap_or_default(),
-        locks: Vec::new(),
         wait: None,
     }
 }

@@ -21,16 +21,18 @@
 //! | 3 epoch | epoch of the slot |
 //! | 4 thread | number of the thread that has the slot; the stack is empty |
 //! | 5 access | op (4 bits), access bits (4), pc (48); then address and size |
+//! | 6 locks | how many the thread holds from here on; then for each its address and whether it is shared, and where it was taken |
 //!
 //! This module is the pure part: encoding and replay over a slice.
 
-use crate::ids::Epoch;
+use crate::ids::{Epoch, StackId};
 use crate::report::wire::{AccessOp, Stack, ThreadId};
 use crate::shadow::word::{Access, Cell, GRANULE};
 
 const TAG_SHIFT: u32 = 60;
 const PC_MASK: u64 = (1 << 48) - 1;
 const SIZE_SHIFT: u32 = 48;
+const SHARED: u64 = 1 << 63;
 
 /// Words of one part.
 pub const PART_WORDS: usize = 2048;
@@ -73,6 +75,31 @@ pub const fn access(pc: u64, access: Access, op: AccessOp, addr: usize, size: us
     ]
 }
 
+/// The word for the locks that a thread holds from now on, before two words
+/// for each.
+#[inline]
+pub const fn locks(count: usize) -> u64 {
+    (6 << TAG_SHIFT) | count as u64
+}
+
+/// The two words of a lock.
+#[inline]
+pub const fn lock(held: HeldThen) -> [u64; 2] {
+    let shared = if held.shared { SHARED } else { 0 };
+    [(held.addr & PC_MASK) | shared, held.stack.0 as u64]
+}
+
+/// A lock that a thread held at an earlier access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldThen {
+    /// Address of the lock word.
+    pub addr: u64,
+    /// Read lock.
+    pub shared: bool,
+    /// Where it was taken.
+    pub stack: StackId,
+}
+
 /// An earlier access, restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
@@ -86,6 +113,8 @@ pub struct Restored {
     pub addr: u64,
     /// Its bytes.
     pub size: u64,
+    /// The locks that the thread held.
+    pub locks: Vec<HeldThen>,
 }
 
 /// Finds the last access in `words` (the parts of a ring, oldest first) that
@@ -94,6 +123,7 @@ pub fn restore(words: &[u64], cell: Cell, granule: usize) -> Option<Restored> {
     let mut stack: Vec<u64> = Vec::new();
     let mut now = Epoch::ZERO;
     let mut owner = ThreadId(0);
+    let mut held: Vec<HeldThen> = Vec::new();
     let mut found = None;
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
@@ -105,6 +135,18 @@ pub fn restore(words: &[u64], cell: Cell, granule: usize) -> Option<Restored> {
             4 => {
                 owner = ThreadId(u32::try_from(payload).unwrap_or(u32::MAX));
                 stack.clear();
+                held.clear();
+            }
+            6 => {
+                let lock = |words: &mut dyn Iterator<Item = u64>| {
+                    let (place, stack) = (words.next()?, words.next()?);
+                    Some(HeldThen {
+                        addr: place & PC_MASK,
+                        shared: place & SHARED != 0,
+                        stack: StackId(u32::try_from(stack).ok()?),
+                    })
+                };
+                held = (0..payload).map_while(|_| lock(&mut words)).collect();
             }
             5 => {
                 let Some(place) = words.next() else { break };
@@ -123,6 +165,7 @@ pub fn restore(words: &[u64], cell: Cell, granule: usize) -> Option<Restored> {
                     },
                     addr: place & PC_MASK,
                     size: place >> SIZE_SHIFT,
+                    locks: held.clone(),
                 });
             }
             _ => {}
@@ -181,6 +224,36 @@ mod tests {
         assert_eq!(restored.stack, [0x5f, 0x30, 0x10]);
         assert_eq!(restore(&words, cell(6, 0xff), 0x1000), None);
         assert_eq!(restore(&words, cell(4, 0xff), 0x1008), None);
+    }
+
+    #[test]
+    fn an_access_comes_back_with_the_locks_of_then() {
+        let lock_at = |addr| HeldThen {
+            addr,
+            shared: addr == 0x80,
+            stack: StackId(addr as u32),
+        };
+        let [a, b] = access(0x50, WRITE, AccessOp::Write, 0x1000, 8);
+        let [c, d] = lock(lock_at(0x80));
+        let [e, f] = lock(lock_at(0x90));
+        let words = [
+            thread(ThreadId(7)),
+            epoch(Epoch::new(4)),
+            locks(2),
+            c,
+            d,
+            e,
+            f,
+            a,
+            b,
+            epoch(Epoch::new(5)),
+            locks(0),
+            a,
+            b,
+        ];
+        let held = |time| restore(&words, cell(time, 0xff), 0x1000).map(|found| found.locks);
+        assert_eq!(held(4), Some(vec![lock_at(0x80), lock_at(0x90)]));
+        assert_eq!(held(5), Some(vec![]));
     }
 
     #[test]

@@ -60,3 +60,7 @@ impl Epoch {
         self.0
     }
 }
+
+/// A call stack in the table of stacks; 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StackId(pub u32);

@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::sys;
 use super::waiting::Waiting;
-use crate::history::{self, PART_WORDS, SNAPSHOT_FRAMES};
+use crate::history::{self, HeldThen, PART_WORDS, SNAPSHOT_FRAMES};
 use crate::report::wire::{AccessOp, Stack, ThreadId};
 use crate::shadow::word::{Access, Stamp};
+use crate::stack::{self, StackId};
 use crate::sync::Clocks;
 
 /// Parts of a slot's history ring.
@@ -84,13 +85,29 @@ pub struct Held {
     /// Read lock.
     pub shared: bool,
     frames: usize,
+    /// Return addresses, innermost first.
     pcs: [u64; LOCK_FRAMES],
+    /// The same in the table of stacks, once the history needed it.
+    interned: StackId,
 }
 
 impl Held {
     /// Where it was taken.
     pub fn stack(&self) -> Stack {
-        self.pcs[..self.frames].to_vec()
+        self.pcs[..self.frames].iter().map(|pc| pc - 1).collect()
+    }
+
+    /// As the history keeps it.
+    fn then(&mut self) -> HeldThen {
+        if self.interned == StackId(0) {
+            let pcs = || self.pcs[..self.frames].iter().copied();
+            self.interned = stack::intern_frames(self.frames, pcs);
+        }
+        HeldThen {
+            addr: self.addr as u64,
+            shared: self.shared,
+            stack: self.interned,
+        }
     }
 }
 
@@ -124,6 +141,8 @@ pub struct Thread {
     pub busy: u32,
     held: [Held; LOCKS],
     held_len: usize,
+    /// The history does not know the locks of now.
+    locks_changed: bool,
     /// Numbers of sync objects and of blocks at hand.
     pub objects: Vec<u32>,
     /// See `objects`.
@@ -183,8 +202,10 @@ impl Thread {
                 shared: false,
                 frames: 0,
                 pcs: [0; LOCK_FRAMES],
+                interned: StackId(0),
             }; LOCKS],
             held_len: 0,
+            locks_changed: false,
             objects: Vec::new(),
             blocks: Vec::new(),
             overflows: 0,
@@ -298,7 +319,12 @@ impl Thread {
     fn catch_up(&mut self) {
         let room = (self.log_end as usize).saturating_sub(self.log_next as usize) / 8;
         let pushes = (self.top as usize - self.low_water as usize) / 8;
-        if pushes + 2 > room {
+        let locks = if self.locks_changed {
+            1 + 2 * self.held_len
+        } else {
+            0
+        };
+        if pushes + locks + 2 > room {
             self.new_part();
             return;
         }
@@ -317,8 +343,28 @@ impl Thread {
                 self.put(history::push(self.low_water.read()));
                 self.low_water = self.low_water.add(1);
             }
+            if self.locks_changed {
+                self.put_locks();
+            }
         }
         self.logged_top = self.top;
+    }
+
+    /// Writes which locks the thread holds.
+    ///
+    /// # Safety
+    /// The part has room for a word, and two more for each lock.
+    unsafe fn put_locks(&mut self) {
+        // SAFETY: as the caller says.
+        unsafe {
+            self.put(history::locks(self.held_len));
+            for at in 0..self.held_len {
+                for word in history::lock(self.held[at].then()) {
+                    self.put(word);
+                }
+            }
+        }
+        self.locks_changed = false;
     }
 
     /// Writes a word.
@@ -351,14 +397,19 @@ impl Thread {
         }
         let frames = self.frames();
         let kept: Vec<u64> = frames[frames.len().saturating_sub(SNAPSHOT_FRAMES)..].to_vec();
-        // SAFETY: a part has room for the two words and the snapshot.
+        // SAFETY: a part has room for the two words, the snapshot and the
+        // locks.
         unsafe {
             self.put(history::thread(self.id));
             self.put(history::epoch(self.clocks.stamp().epoch()));
             for pc in kept {
                 self.put(history::push(pc));
             }
+            if self.held_len > 0 {
+                self.put_locks();
+            }
         }
+        self.locks_changed = false;
         self.logged_stamp = self.stamp;
         self.logged_top = self.top;
         self.low_water = self.top;
@@ -401,13 +452,23 @@ impl Thread {
         let held = &mut self.held[self.held_len];
         held.addr = addr;
         held.shared = shared;
-        held.pcs[0] = pc - 1;
+        held.interned = StackId(0);
+        held.pcs[0] = pc;
         held.frames = 1 + depth.min(LOCK_FRAMES - 1);
         for i in 1..held.frames {
             // SAFETY: at most `depth` entries below `top`.
-            held.pcs[i] = unsafe { self.top.sub(i).read() } - 1;
+            held.pcs[i] = unsafe { self.top.sub(i).read() };
         }
         self.held_len += 1;
+        self.log_locks();
+    }
+
+    /// The locks changed: the next access that is logged says so.
+    #[inline]
+    fn log_locks(&mut self) {
+        self.locks_changed = true;
+        // No thread has that stamp.
+        self.logged_stamp = 0;
     }
 
     /// The thread gave a lock back.
@@ -419,6 +480,7 @@ impl Thread {
         {
             self.held.copy_within(at + 1..self.held_len, at);
             self.held_len -= 1;
+            self.log_locks();
         }
     }
 

@@ -6,14 +6,11 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+pub use crate::ids::StackId;
 use crate::report::wire::Stack;
 use crate::rt::lock::SpinWord;
 use crate::rt::pool::Zeroed;
 use crate::rt::sys;
-
-/// A stack in the table; 0 is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct StackId(pub u32);
 
 /// Frames kept of a stack.
 const FRAMES: usize = 30;
@@ -65,14 +62,20 @@ fn grow(len: usize) -> Option<u32> {
 /// (outermost first) around it; all are return addresses.
 pub fn intern(pc: u64, frames: &[u64]) -> StackId {
     let kept = frames.len().min(FRAMES - 1);
-    let frames = || std::iter::once(pc).chain(frames.iter().rev().take(kept).copied());
-    let len = kept as u64 + 1;
-    let hash = frames().fold(len, |hash, pc| {
+    let all = || std::iter::once(pc).chain(frames.iter().rev().take(kept).copied());
+    intern_frames(kept + 1, all)
+}
+
+/// The number of the stack of these return addresses, `len` in all, innermost
+/// first.
+#[inline]
+pub fn intern_frames<I: Iterator<Item = u64>>(len: usize, frames: impl Fn() -> I) -> StackId {
+    let hash = frames().fold(len as u64, |hash, pc| {
         (hash ^ pc)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .rotate_left(29)
     });
-    let key = (hash << 8) | len;
+    let key = (hash << 8) | len as u64;
     let bucket = &TABLE[(hash >> 40) as usize % BUCKETS];
     let same = |entry: u32| {
         word(entry).load(Ordering::Relaxed) == key
@@ -94,7 +97,7 @@ pub fn intern(pc: u64, frames: &[u64]) -> StackId {
     if let Some(found) = search(first) {
         return found;
     }
-    let Some(entry) = grow(2 + kept + 1) else {
+    let Some(entry) = grow(2 + len) else {
         return StackId(0);
     };
     word(entry).store(key, Ordering::Relaxed);
