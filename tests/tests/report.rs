@@ -58,3 +58,17 @@ fn readme() {
         );
     }
 }
+
+/// Both sides of a race under two locks say which one they hold: the earlier
+/// one from the history.
+#[test]
+fn locks_of_both_sides() {
+    let ended = workshop()
+        .call("races", &["test", "locks::wrong_lock"])
+        .run();
+    ended.assert_code(66);
+    for lock in ["LEFT", "RIGHT"] {
+        let held = format!("holds lock `{lock}`, acquired at races/src/locks.rs:");
+        assert!(ended.stderr.contains(&held), "{}", ended.stderr);
+    }
+}

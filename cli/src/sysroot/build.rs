@@ -22,7 +22,7 @@ const FORMAT: u32 = 2;
 /// The linker's arguments that stand for [`super::PASS_FLAGS`]: it reads
 /// bitcode, runs these passes instead of its own, and writes an object.
 const LINKER_PASSES: &[&str] = &[
-    "--lto-newpm-passes=forceattrs,tsan-module,function(tsan)",
+    "--lto-newpm-passes=forceattrs,tsan-module,function(dce,tsan)",
     "--lto-CGO3",
     "--threads=1",
     "-mllvm",

@@ -36,8 +36,12 @@ pub use toolchain::Toolchain;
 
 /// The flags with which `rustc` instruments a crate: the same passes that the
 /// instrumented std went through, and frame pointers for the stacks.
+///
+/// `dce` comes first: without optimisation rustc loads both halves of an enum
+/// of two scalars to look at its tag, and leaves the load that nobody uses for
+/// LLVM to drop. It is no access of the program.
 pub const PASS_FLAGS: &[&str] = &[
-    "-Cpasses=forceattrs,tsan-module,function(tsan)",
+    "-Cpasses=forceattrs,tsan-module,function(dce,tsan)",
     "-Cllvm-args=-force-attribute=sanitize_thread",
     "-Cllvm-args=-tsan-distinguish-volatile",
     "-Cforce-frame-pointers=yes",

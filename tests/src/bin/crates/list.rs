@@ -101,7 +101,7 @@ pub const ALL: &[Suite] = &[
         "tokio",
         "1.54.1",
         &[
-            "--features=full",
+            "--features=full,test-util",
             "--test=sync_barrier",
             "--test=sync_broadcast",
             "--test=sync_mpsc",
