@@ -2,8 +2,7 @@
 //!
 //! A comment `//~ LC0001` stands on the line that a finding of that code must
 //! name as the primary place of one of its legs; `//~ LC0001 | LC0005` takes
-//! either code. Of the lines with `//~?` one is enough: where a running thread is
-//! at the moment is chance. A test without such comments must pass in silence. Each test
+//! either code. A test without such comments must pass in silence. Each test
 //! with one has a twin of the same name and `_fixed`, which has none.
 
 use std::collections::BTreeMap;
@@ -21,8 +20,6 @@ pub struct Mark {
     pub line: usize,
     /// One of these codes.
     pub codes: Vec<String>,
-    /// One of such lines in the test is enough.
-    pub one_of: bool,
 }
 
 /// A test of a fixture.
@@ -38,14 +35,10 @@ pub struct Expectation {
 #[must_use]
 pub fn marks(file: &Path, text: &str) -> Vec<Mark> {
     let mark = |(index, line): (usize, &str)| {
-        let (code, codes) = line.split_once("//~")?;
+        let (code, codes) = line.split_once("//~ ")?;
         if code.contains("//") {
             return None; // It is told about, in a comment.
         }
-        let (one_of, codes) = match codes.strip_prefix('?') {
-            Some(codes) => (true, codes),
-            None => (false, codes),
-        };
         let codes = codes
             .split('|')
             .map(|code| code.trim().to_owned())
@@ -54,7 +47,6 @@ pub fn marks(file: &Path, text: &str) -> Vec<Mark> {
             file: file.to_owned(),
             line: index + 1,
             codes,
-            one_of,
         })
     };
     text.lines().enumerate().filter_map(mark).collect()

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use super::kernel;
 use super::process;
 use super::real;
+use super::sample;
 use super::snapshot::{Member, Snapshot};
 use super::stuck;
 use crate::findings;
 use crate::leak::{self, Alive, Next};
 use crate::registry;
 use crate::report::kind::Kind;
-use crate::report::wire::{End, Finding, Record, ThreadId};
+use crate::report::wire::{End, Finding, Record, ThreadId, WaitOn};
 use crate::rt::sys;
 use crate::rt::thread::current;
 use crate::wire;
@@ -204,10 +205,19 @@ fn report(snapshot: &Snapshot, member: &Member, is_stuck: bool) {
         // Gone meanwhile.
         return;
     }
+    let mut leg = snapshot.leg(member, None, state.as_ref());
+    if leg
+        .wait
+        .as_ref()
+        .is_some_and(|wait| wait.on == WaitOn::Running)
+        && let Some(stack) = sample::stack_of(member.kernel_id)
+    {
+        leg.stack = stack;
+    }
     findings::emit(&Finding {
         kind: Kind::LeakedThread,
         certainty: leak::certainty(is_stuck),
-        legs: vec![snapshot.leg(member, None, state.as_ref())],
+        legs: vec![leg],
         memory: None,
         fatal: false,
     });

@@ -9,7 +9,7 @@
 //!   [`thread`]: threads; [`environment`]: `getenv`.
 //! - [`futex`]: waits; [`stuck`]: threads that can never run again, from a
 //!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
-//!   [`place`] that they wait in and its [`symbols`].
+//!   [`place`] that they wait in and its [`symbols`]; [`sample`]: where one runs.
 //! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
 //!   [`edge`] of an address.
 //! - [`fd`]: channels behind file descriptors, for [`io`], [`socket`], [`poll`]
@@ -41,6 +41,7 @@ pub mod process;
 pub mod pthread_lock;
 pub mod pthread_wait;
 pub mod real;
+pub mod sample;
 pub mod signal;
 pub mod snapshot;
 pub mod socket;
