@@ -22,6 +22,7 @@ pub mod error;
 pub mod explain;
 pub mod model;
 pub mod outcome;
+pub mod overlay;
 pub mod plan;
 pub mod render;
 pub mod runtime;

@@ -15,6 +15,7 @@ use crate::args::BuildOptions;
 use crate::driver::env::{self, Environment};
 use crate::driver::flags::{FLAGS_VERSION, Instrumentation};
 use crate::error::Error;
+use crate::overlay;
 use crate::sysroot::{self, Cache, PASS_FLAGS, Toolchain};
 
 mod config_arguments;
@@ -306,6 +307,13 @@ impl Plan {
         Ok(environment)
     }
 
+    /// What goes unseen of a crate that was built, because it is an executor
+    /// that could not be patched.
+    #[must_use]
+    pub fn unseen(&self, package: &str, version: &str) -> Vec<String> {
+        overlay::notes::read(&overlays(&self.target_dir), package, version)
+    }
+
     /// The whole environment for cargo.
     #[must_use]
     pub const fn environment(&self) -> &Environment {
@@ -375,7 +383,14 @@ fn key(instrumentation: &Instrumentation) -> String {
     hash.update(instrumentation.sysroot.as_os_str().as_encoded_bytes());
     hash.update([0]);
     hash.update(instrumentation.runtime.as_os_str().as_encoded_bytes());
+    hash.update([0]);
+    hash.update(overlay::key());
     digits(&hash.finalize())
+}
+
+/// Where patched copies of executors are.
+fn overlays(target_dir: &Path) -> PathBuf {
+    target_dir.join("overlays")
 }
 
 /// The first digits of a hash.
@@ -420,6 +435,7 @@ fn variables_for_cargo(wiring: &Wiring<'_>) -> Result<Vec<(String, OsString)>, E
         ("RUSTDOC", rustdoc.into()),
         (env::SYSROOT, wiring.instrumentation.sysroot.clone().into()),
         (env::RUNTIME, wiring.instrumentation.runtime.clone().into()),
+        (env::OVERLAYS, overlays(wiring.target_dir).into()),
         (env::CHAINED_RUSTDOC, wiring.rustdoc.into()),
         (
             env::CHAINED_RUNNER,

@@ -19,7 +19,11 @@ const HASH: &str = env!("LEAKCHECK_RUNTIME_HASH");
 /// Linkers export a symbol of an executable to the shared libraries that they
 /// see. A library opened while the program runs needs the hooks as well, if
 /// it was instrumented.
-pub const LINK_ARGS: &[&str] = &["-Clink-arg=-Wl,--export-dynamic-symbol=__tsan_*"];
+/// The table of hooks is looked up by name.
+pub const LINK_ARGS: &[&str] = &[
+    "-Clink-arg=-Wl,--export-dynamic-symbol=__tsan_*",
+    "-Clink-arg=-Wl,--export-dynamic-symbol=__leakcheck_hooks_v1",
+];
 
 /// Returns the path of the runtime object, writing it to the cache first if
 /// this version of it is not there.

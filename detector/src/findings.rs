@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::abi::map;
+use crate::abi::{map, task};
 use crate::check::{self, Seen};
 use crate::history::Restored;
 use crate::objects;
 use crate::registry;
 use crate::report::kind::{Certainty, Kind};
+use crate::report::wire as wire_types;
 use crate::report::wire::{
     Access as WireAccess, AccessOp, Finding, Gap, GapKind, Leg, Lock, Memory, Record, ThreadId,
 };
@@ -112,6 +113,7 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
             })
             .collect(),
         wait: None,
+        task: None,
     };
     let then = earlier_leg(before, earlier, at);
     let conflict = at + (earlier.mask().trailing_zeros() as usize);
@@ -145,6 +147,8 @@ pub fn emit(finding: &Finding) {
             .iter()
             .filter_map(|leg| leg.wait.as_ref()?.owner),
     );
+    let statuses = finding.legs.iter().filter_map(|leg| leg.task.as_ref());
+    threads.extend(statuses.filter_map(task::look::mentioned));
     match finding.memory {
         Some(
             Memory::Heap { thread, .. }
@@ -157,19 +161,22 @@ pub fn emit(finding: &Finding) {
     wire::write(&Record::Finding(finding.clone()));
 }
 
-/// Writes who these threads are, and who spawned them.
+/// Writes who these threads and tasks are, and who spawned them.
 pub fn mention(threads: &[ThreadId]) {
-    let mut threads = threads.to_vec();
-    let mut next = 0;
-    while let Some(&id) = threads.get(next) {
-        if let Some(parent) = registry::describe(id).and_then(|thread| thread.parent)
-            && !threads.contains(&parent)
-        {
-            threads.push(parent);
+    let mut described: Vec<wire_types::Thread> = Vec::new();
+    let mut left = threads.to_vec();
+    while let Some(id) = left.pop() {
+        if described.iter().any(|thread| thread.id == id) {
+            continue;
         }
-        next += 1;
+        let found = match registry::describe(id) {
+            Some(thread) => vec![thread],
+            None => task::registry::describe(id),
+        };
+        left.extend(found.iter().filter_map(|thread| thread.parent));
+        described.extend(found);
     }
-    for thread in threads.into_iter().filter_map(registry::describe) {
+    for thread in described {
         wire::write(&Record::Thread(thread));
     }
 }
@@ -220,6 +227,7 @@ fn earlier_leg(before: Option<Restored>, earlier: Cell, at: usize) -> Leg {
             .collect(),
         stack: before.map(|b| b.stack).unwrap_or_default(),
         wait: None,
+        task: None,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod race;
 pub mod report;
 pub mod shadow;
 pub mod sync;
+pub mod task;
 pub mod waits;
 
 #[cfg(feature = "abi")]

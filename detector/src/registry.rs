@@ -38,7 +38,7 @@ pub fn next_id() -> ThreadId {
     ThreadId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Threads created so far, the main thread included.
+/// Threads and tasks created so far, the main thread included.
 pub fn created() -> u64 {
     u64::from(NEXT.load(Ordering::Relaxed))
 }
@@ -61,6 +61,7 @@ pub fn describe(id: ThreadId) -> Option<wire::Thread> {
         parent: entry.parent,
         spawned_at: entry.spawned_at.clone(),
         finished: entry.finished,
+        task: None,
     })
 }
 

@@ -91,4 +91,5 @@ fixtures! {
     races = "races",
     rayon = "rayon",
     tokio = "tokio",
+    tokio_tasks = "tokio-tasks",
 }

@@ -11,13 +11,16 @@ use super::fingerprint::fingerprint;
 use super::memory::{memory, returning};
 use super::pools::{PoolRule, idle_pool};
 use super::resolve::Resolver;
+use super::tasks;
 use super::waits::wait_for;
 use super::words;
 use crate::model::{Access, Finding, Leg, Memory, Role, Seen, Shape, Stack, ThreadLabel, Wait};
 
-/// How a finding counts: what is only potential is never an error.
+/// How a finding counts: what is only potential is never an error, and a task
+/// that something could have woken is as a rule meant to be shut down.
 fn level(kind: Kind, certainty: Certainty) -> Level {
     match (kind.info().level, certainty) {
+        (_, Certainty::Observed) if kind == Kind::LeakedTask => Level::Note,
         (Level::Error, Certainty::Potential) => Level::Warning,
         (level, Certainty::Proved | Certainty::Observed | Certainty::Potential) => level,
     }
@@ -131,7 +134,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                 atomic: access.atomic,
                 size: access.size,
             }),
-            (None, Kind::LeakedThread) => Role::Leaked,
+            (None, Kind::LeakedThread | Kind::LeakedTask) => Role::Leaked,
             (
                 None,
                 Kind::DataRace
@@ -141,10 +144,17 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                 | Kind::Deadlock,
             ) => Role::Stuck,
         };
+        let wait = match (&leg.task, &leg.wait) {
+            (Some(status), _) => Some(tasks::wait(status, &stack)),
+            (None, wait) => wait.as_ref().map(|wait| self.wait(wait, &stack)),
+        };
+        let of = self.resolver.task(leg.thread);
+        let task = leg.task.as_ref().zip(of);
         Leg {
             role,
             thread: self.resolver.thread(leg.thread),
-            wait: leg.wait.as_ref().map(|wait| self.wait(wait, &stack)),
+            wait,
+            task: task.map(|(status, of)| tasks::task(status, of, self.resolver)),
             locks: self
                 .resolver
                 .held(&leg.locks, leg.wait.as_ref().map(|_| &stack)),

@@ -31,7 +31,7 @@ pub fn fingerprint(
     let mut paths: Vec<String> = match kind {
         // Where a leaked thread is at the moment is chance: what counts is
         // where it comes from.
-        Kind::LeakedThread => legs
+        Kind::LeakedThread | Kind::LeakedTask => legs
             .iter()
             .map(|leg| {
                 let entry = entry(&leg.stack);
@@ -118,6 +118,7 @@ fn in_test(path: &str, test: &TestId) -> bool {
 /// tell them apart.
 fn family(label: &ThreadLabel) -> String {
     match label {
+        ThreadLabel::Task(name) | ThreadLabel::TaskNamesake(name, _) => name.clone(),
         ThreadLabel::Named(name) | ThreadLabel::Namesake(name, _) => {
             name.chars().filter(|c| !c.is_ascii_digit()).collect()
         }

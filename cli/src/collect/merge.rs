@@ -15,7 +15,7 @@ fn key(finding: &Finding) -> Key {
     let spawned = match finding.kind {
         // The workers of a pool are one, wherever it was first used.
         Kind::LeakedThread if finding.level == Level::Note => None,
-        Kind::LeakedThread => finding
+        Kind::LeakedThread | Kind::LeakedTask => finding
             .legs
             .first()
             .and_then(|leg| leg.thread.spawned.first())

@@ -7,6 +7,7 @@
 //! - [`build`]: a finding of it;
 //! - [`memory`], [`waits`]: what is accessed, what is waited for;
 //! - [`pools`], [`by_design`]: rules that make a finding less than an error;
+//! - [`tasks`]: what a task is called and waits for;
 //! - [`words`]: titles and help;
 //! - [`crash`]: the signal a process died of;
 //! - [`fingerprint`], [`merge`]: equal findings.
@@ -21,6 +22,7 @@ pub mod pools;
 pub mod read;
 pub mod resolve;
 pub mod sources;
+pub mod tasks;
 pub mod waits;
 pub mod words;
 

@@ -6,6 +6,7 @@ use leakcheck::report::wire::{self, Module, Pc, ThreadId};
 
 use super::read::Process;
 use super::sources::CollectOptions;
+use super::tasks;
 use crate::model::{
     Frame, FrameClass, HeldLock, LockName, SpawnStep, Stack, TestId, Thread, ThreadLabel,
 };
@@ -61,7 +62,14 @@ impl<'a> Resolver<'a> {
         self.locks.clear();
         self.namesakes = threads
             .iter()
-            .filter_map(|id| self.process.threads.get(id)?.name.clone())
+            .filter_map(|id| {
+                let thread = self.process.threads.get(id)?;
+                let task = thread.task.as_ref();
+                thread
+                    .name
+                    .clone()
+                    .or(task.map(|task| tasks::name(&task.future)))
+            })
             .filter(|name| !seen.insert(name.clone()))
             .collect();
     }
@@ -121,12 +129,25 @@ impl<'a> Resolver<'a> {
         Some((found, offset))
     }
 
-    /// How a thread is called.
+    /// What a task is, if it is one.
+    pub fn task(&self, id: ThreadId) -> Option<&'a wire::TaskType> {
+        self.process.threads.get(&id)?.task.as_ref()
+    }
+
+    /// How a thread or task is called.
     pub fn label(&self, id: ThreadId) -> ThreadLabel {
         if id == MAIN {
             return ThreadLabel::Main;
         }
         let thread = self.process.threads.get(&id);
+        if let Some(task) = self.task(id) {
+            let name = tasks::name(&task.future);
+            return if self.namesakes.contains(&name) {
+                ThreadLabel::TaskNamesake(name, id)
+            } else {
+                ThreadLabel::Task(name)
+            };
+        }
         match thread
             .and_then(|thread| thread.name.as_ref())
             .filter(|name| !name.is_empty())

@@ -1,7 +1,7 @@
 //! Titles and help: the sentences of a finding, by kind and situation.
 
 use leakcheck::report::kind::Kind;
-use leakcheck::report::wire::AccessOp;
+use leakcheck::report::wire::{AccessOp, Moment};
 
 use super::pools::PoolRule;
 use crate::model::{Access, Leg, LockName, Memory, Role, Shape, ThreadLabel, Wait, WaitFor};
@@ -65,6 +65,7 @@ pub fn title(subject: &Subject<'_>) -> String {
             _ => format!("use of {memory} races with the return of its function"),
         },
         Kind::LeakedThread => leaked_title(subject),
+        Kind::LeakedTask => task_title(subject),
         Kind::Deadlock => deadlock_title(subject),
     }
 }
@@ -94,6 +95,26 @@ fn leaked_title(subject: &Subject<'_>) -> String {
             (None | Some(_), _) => format!("{thread} {outlives}: it {}", wait_phrase(wait)),
         },
         None => format!("{thread} {outlives}"),
+    }
+}
+
+fn task_title(subject: &Subject<'_>) -> String {
+    let Some((leg, task)) = subject
+        .legs
+        .first()
+        .and_then(|leg| Some((leg, leg.task.as_ref()?)))
+    else {
+        return "a task never ends".to_owned();
+    };
+    let name = leg.thread.label.text();
+    let what = leg
+        .wait
+        .as_ref()
+        .map_or_else(|| "is not complete".to_owned(), wait_phrase);
+    match (task.proof, task.moment) {
+        (Some(_), _) => format!("{name} never ends: it {what}"),
+        (None, Moment::Shutdown) => format!("{name} is dropped by its executor: it {what}"),
+        (None, Moment::Exit) => format!("{name} is left behind at exit: it {what}"),
     }
 }
 
@@ -127,7 +148,14 @@ fn deadlock_title(subject: &Subject<'_>) -> String {
                 | WaitFor::Accept
                 | WaitFor::Io
                 | WaitFor::Futex
-                | WaitFor::Running => {
+                | WaitFor::Running
+                | WaitFor::Notify
+                | WaitFor::Semaphore
+                | WaitFor::ChannelClosed
+                | WaitFor::Task
+                | WaitFor::Signal
+                | WaitFor::Turn
+                | WaitFor::Nothing => {
                     format!("deadlock: {thread} waits for what only it can do")
                 }
             }
@@ -219,6 +247,7 @@ pub fn help(subject: &Subject<'_>) -> Vec<String> {
             .to_owned(),
         Kind::LeakedThread if subject.pool.is_some() => return Vec::new(),
         Kind::LeakedThread => leaked_help(subject),
+        Kind::LeakedTask => task_help(subject),
         Kind::Deadlock => deadlock_help(subject),
     };
     vec![help]
@@ -325,8 +354,65 @@ fn leaked_help(subject: &Subject<'_>) -> String {
         WaitFor::Accept | WaitFor::Io => {
             "shut the socket or pipe down from the test, or set a timeout, then join the thread"
         }
-        WaitFor::Futex => "tell it to stop, wake it, and join it",
+        WaitFor::Futex
+        | WaitFor::Notify
+        | WaitFor::Semaphore
+        | WaitFor::ChannelClosed
+        | WaitFor::Task
+        | WaitFor::Signal
+        | WaitFor::Turn
+        | WaitFor::Nothing => "tell it to stop, wake it, and join it",
         WaitFor::Running => "tell it to stop, by an `AtomicBool` or a closed channel, and join it",
+    };
+    help.to_owned()
+}
+
+fn task_help(subject: &Subject<'_>) -> String {
+    let what = subject.waits().next().unwrap_or(WaitFor::Nothing);
+    let help = match what {
+        WaitFor::ChannelRecv | WaitFor::ChannelSelect => {
+            "the last sender is kept alive by what never runs again: the task itself, another \
+             stuck task, or leaked memory; drop it there, or hold a `WeakSender`, and the channel \
+             closes"
+        }
+        WaitFor::ChannelSend => {
+            "the receiver is kept alive by what never runs again: drop it there, and the channel \
+             closes"
+        }
+        WaitFor::ChannelClosed => {
+            "the other end is kept alive by what never runs again: drop it there"
+        }
+        WaitFor::Mutex | WaitFor::RwLockRead | WaitFor::RwLockWrite => {
+            "a guard is kept by what never runs again: drop it before the next `.await`"
+        }
+        WaitFor::Semaphore => {
+            "its permits are kept by what never runs again, or were forgotten: drop them, or \
+             close the semaphore"
+        }
+        WaitFor::Notify | WaitFor::Condvar | WaitFor::Barrier | WaitFor::Once => {
+            "nobody is left who would notify it: notify before the last handle is dropped, or \
+             cancel the task"
+        }
+        WaitFor::Task | WaitFor::Join | WaitFor::Scope => {
+            "the task that it waits for never ends: end or abort that one"
+        }
+        WaitFor::Nothing => {
+            "a future that returned `Pending` must have left its waker somewhere; `pending()` \
+             never completes: abort the task by its handle"
+        }
+        WaitFor::Park
+        | WaitFor::Child
+        | WaitFor::Future
+        | WaitFor::Sleep
+        | WaitFor::Accept
+        | WaitFor::Io
+        | WaitFor::Futex
+        | WaitFor::Running
+        | WaitFor::Signal
+        | WaitFor::Turn => {
+            "tell it to stop by a `CancellationToken` or a channel, or abort it, and await its \
+             `JoinHandle`"
+        }
     };
     help.to_owned()
 }

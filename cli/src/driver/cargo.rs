@@ -1,7 +1,7 @@
 //! The calls of cargo: first build everything, then let cargo say how it
 //! would call each test ([`super::record`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use super::env;
 use super::record::{self, Call, What};
 use crate::args::{RunArgs, TestArgs};
 use crate::error::Error;
+use crate::overlay::executors::overlay_of;
 use crate::plan::{Plan, SourceDirectories};
 
 /// Which target an executable was built from.
@@ -34,6 +35,8 @@ pub struct Built {
     pub tests: usize,
     /// Its executables.
     pub origins: Origins,
+    /// Executors among its packages, by name and version.
+    pub executors: BTreeSet<(String, String)>,
     /// The project's sources, with the packages that took part in the build.
     pub sources: SourceDirectories,
 }
@@ -46,6 +49,7 @@ pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
     let mut built = Built {
         tests: 0,
         origins: Origins::new(),
+        executors: BTreeSet::new(),
         sources: plan.project.sources.clone(),
     };
     // `cargo test --doc --no-run` is an error: rustdoc builds while it tests.
@@ -63,6 +67,11 @@ pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
                 if let Some(dir) = artifact.manifest_path.parent() {
                     let by_path = artifact.package_id.repr.starts_with("path+");
                     built.sources.add_package(dir.into(), by_path);
+                }
+                let version = package_version(&artifact.package_id.repr);
+                let package = package_name(&artifact.package_id.repr, &artifact.manifest_path);
+                if overlay_of(&package).is_some() {
+                    built.executors.insert((package, version.to_owned()));
                 }
                 let executable = origin(&artifact);
                 built.tests += usize::from(artifact.profile.test && executable.is_some());
@@ -193,6 +202,14 @@ fn package_name(id: &str, manifest: &cargo_metadata::camino::Utf8Path) -> String
         .to_owned()
 }
 
+/// The version at the end of a package id.
+fn package_version(id: &str) -> &str {
+    match id.rsplit_once(['#', '@']) {
+        Some((_, version)) => version,
+        None => id.split(' ').nth(1).unwrap_or_default(),
+    }
+}
+
 fn spawn(command: &mut Command) -> Result<std::process::Child, Error> {
     command
         .spawn()
@@ -208,7 +225,18 @@ fn spawn_error(command: &Command, source: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::package_name;
+    use super::{package_name, package_version};
+
+    #[test]
+    fn versions_of_package_ids() {
+        for id in [
+            "registry+https://github.com/rust-lang/crates.io-index#a@1.2.3",
+            "path+file:///home/me/dir-name#1.2.3",
+            "a 1.2.3 (path+file:///home/me/a)",
+        ] {
+            assert_eq!(package_version(id), "1.2.3");
+        }
+    }
 
     #[test]
     fn names_of_package_ids() {

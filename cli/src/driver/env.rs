@@ -6,7 +6,7 @@
 //! | `RUSTC_WRAPPER` | driver | cargo, which calls us as [`RUSTC_ROLE`] |
 //! | `RUSTDOC` | driver | cargo, which calls us as [`RUSTDOC_ROLE`] |
 //! | `CARGO_TARGET_<TRIPLE>_RUNNER` | driver | cargo and rustdoc, which call us as [`RUNNER_ROLE`] |
-//! | [`SYSROOT`], [`RUNTIME`] | driver | the compiler wrappers |
+//! | [`SYSROOT`], [`RUNTIME`], [`OVERLAYS`] | driver | the compiler wrappers |
 //! | [`CHAINED_WRAPPER`], [`CHAINED_RUSTDOC`], [`CHAINED_RUNNER`] | driver | whoever replaced the user's own |
 //! | [`RECORD_DIR`] | driver, recording pass | runner and rustdoc wrapper, which then note the call instead of making it |
 //! | [`DOCTEST_DIR`], [`TIMEOUT_MS`] | driver, doctests | the runner |
@@ -34,6 +34,8 @@ pub const ACTIVE: &str = "LEAKCHECK";
 pub const SYSROOT: &str = "LEAKCHECK_SYSROOT";
 /// The runtime object to link into executables.
 pub const RUNTIME: &str = "LEAKCHECK_RUNTIME";
+/// Where patched copies of executors are.
+pub const OVERLAYS: &str = "LEAKCHECK_OVERLAYS";
 /// The user's own compiler wrapper.
 pub const CHAINED_WRAPPER: &str = "LEAKCHECK_CHAINED_WRAPPER";
 /// The rustdoc that would have been called.

@@ -237,6 +237,7 @@ const fn noun(kind: Kind) -> &'static str {
         Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn => "data race",
         Kind::VolatileRace => "race by design",
         Kind::LeakedThread => "leaked thread",
+        Kind::LeakedTask => "leaked task",
         Kind::Deadlock => "deadlock",
     }
 }

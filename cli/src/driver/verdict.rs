@@ -113,7 +113,7 @@ pub enum Word {
     Pass,
     /// A data race.
     Race,
-    /// A leaked thread.
+    /// A leaked thread or task.
     Leak,
     /// Threads that wait for each other.
     Deadlock,
@@ -154,7 +154,7 @@ impl Word {
             Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
                 Self::Race
             }
-            Kind::LeakedThread => Self::Leak,
+            Kind::LeakedThread | Kind::LeakedTask => Self::Leak,
             Kind::Deadlock => Self::Deadlock,
         }
     }

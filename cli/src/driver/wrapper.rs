@@ -15,6 +15,7 @@ use super::env::{self, RUNNER_ROLE, RUSTC_ROLE, RUSTDOC_ROLE};
 use super::flags::Instrumentation;
 use super::record;
 use crate::error::Error;
+use crate::overlay::{self, Compilation};
 
 /// What our executable was called as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,11 +68,37 @@ fn exec_rustc(args: Vec<OsString>) -> Error {
         Ok(instrumentation) => instrumentation,
         Err(error) => return error,
     };
-    let args = instrumentation.rustc_args(args.collect());
+    let mut args: Vec<OsString> = args.collect();
+    // What is compiled for the host runs without the runtime.
+    if args.iter().any(|arg| arg == "--target")
+        && let Err(error) = use_overlay(&mut args)
+    {
+        return error;
+    }
+    let args = instrumentation.rustc_args(args);
     match std::env::var_os(env::CHAINED_WRAPPER) {
         Some(wrapper) => exec(&wrapper, std::iter::once(rustc).chain(args)),
         None => exec(&rustc, args),
     }
+}
+
+/// Compiles the patched copy in the place of an executor's library.
+fn use_overlay(args: &mut Vec<OsString>) -> Result<(), Error> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (Some(package), Some(version), Some(at)) = (
+        variable("CARGO_PKG_NAME"),
+        variable("CARGO_PKG_VERSION"),
+        std::env::var_os(env::OVERLAYS),
+    ) else {
+        return Ok(());
+    };
+    let krate = variable("CARGO_CRATE_NAME").unwrap_or_default();
+    let of = Compilation {
+        package: &package,
+        version: &version,
+        krate: &krate,
+    };
+    overlay::redirect(args, &of, Path::new(&at))
 }
 
 fn exec_rustdoc(args: Vec<OsString>) -> Result<(), Error> {

@@ -11,6 +11,7 @@ pub const fn text(kind: Kind) -> &'static str {
         Kind::RaceWithFree => include_str!("LC0004.md"),
         Kind::RaceWithReturn => include_str!("LC0005.md"),
         Kind::VolatileRace => include_str!("LC0006.md"),
+        Kind::LeakedTask => include_str!("LC0007.md"),
     }
 }
 

@@ -7,6 +7,7 @@ use leakcheck::report::wire::{AccessOp, ThreadId};
 
 use super::frame::{Frame, Stack};
 use super::run::TestId;
+use super::task::Task;
 
 /// Stable name of a finding: the same bug has the same one after lines moved,
 /// on another machine and in another test.
@@ -94,6 +95,21 @@ pub struct Leg {
     pub locks: Vec<HeldLock>,
     /// What it waits for, if it waits.
     pub wait: Option<Wait>,
+    /// How it is, if it is a task that is leaked or stuck.
+    pub task: Option<Task>,
+}
+
+impl Leg {
+    /// The frame that a person looks for first; for a task that waits in no
+    /// code of the user's, the one that spawned it.
+    pub fn primary(&self) -> Option<&Frame> {
+        let spawned = self.thread.spawned.first().map(|step| &step.at);
+        let stack = match spawned {
+            Some(spawned) if self.task.is_some() && !self.stack.has_user_frame() => spawned,
+            Some(_) | None => &self.stack,
+        };
+        stack.primary()
+    }
 }
 
 /// What a leg does.
@@ -168,6 +184,10 @@ pub enum ThreadLabel {
     Namesake(String, ThreadId),
     /// A thread without a name.
     Unnamed(ThreadId),
+    /// A task of an executor.
+    Task(String),
+    /// A task that is called as another one of the finding.
+    TaskNamesake(String, ThreadId),
 }
 
 impl ThreadLabel {
@@ -179,6 +199,8 @@ impl ThreadLabel {
             Self::Named(name) => format!("thread `{name}`"),
             Self::Namesake(name, id) => format!("thread `{name}` #{}", id.0),
             Self::Unnamed(id) => format!("thread {} (unnamed)", id.0),
+            Self::Task(name) => format!("task `{name}`"),
+            Self::TaskNamesake(name, id) => format!("task `{name}` #{}", id.0),
         }
     }
 
@@ -187,8 +209,10 @@ impl ThreadLabel {
         match self {
             Self::Main => "main".to_owned(),
             Self::Test => "test".to_owned(),
-            Self::Named(name) => name.clone(),
-            Self::Namesake(name, id) => format!("{name} #{}", id.0),
+            Self::Named(name) | Self::Task(name) => name.clone(),
+            Self::Namesake(name, id) | Self::TaskNamesake(name, id) => {
+                format!("{name} #{}", id.0)
+            }
             Self::Unnamed(id) => format!("thread {} (unnamed)", id.0),
         }
     }
@@ -372,6 +396,20 @@ pub enum WaitFor {
     Futex,
     /// Nothing: it runs.
     Running,
+    /// A notification of a `Notify` or event.
+    Notify,
+    /// A permit of a semaphore.
+    Semaphore,
+    /// The other end of a channel to close.
+    ChannelClosed,
+    /// The end of a task.
+    Task,
+    /// A signal.
+    Signal,
+    /// To be polled.
+    Turn,
+    /// Nothing that could ever come: it left no waker anywhere.
+    Nothing,
 }
 
 impl WaitFor {
@@ -397,6 +435,13 @@ impl WaitFor {
             Self::Io => "waits for I/O",
             Self::Futex => "waits on a futex",
             Self::Running => "is still running",
+            Self::Notify => "waits for a notification",
+            Self::Semaphore => "waits for a permit of a semaphore",
+            Self::ChannelClosed => "waits for the other end of a channel to close",
+            Self::Task => "waits for a task to end",
+            Self::Signal => "waits for a signal",
+            Self::Turn => "waits for its turn",
+            Self::Nothing => "waits for what never comes",
         }
     }
 
@@ -422,6 +467,13 @@ impl WaitFor {
             Self::Io => "io",
             Self::Futex => "futex",
             Self::Running => "running",
+            Self::Notify => "notify",
+            Self::Semaphore => "semaphore",
+            Self::ChannelClosed => "channel-closed",
+            Self::Task => "task",
+            Self::Signal => "signal",
+            Self::Turn => "turn",
+            Self::Nothing => "nothing",
         }
     }
 
@@ -443,7 +495,14 @@ impl WaitFor {
             | Self::Accept
             | Self::Io
             | Self::Futex
-            | Self::Running => false,
+            | Self::Running
+            | Self::Notify
+            | Self::Semaphore
+            | Self::ChannelClosed
+            | Self::Task
+            | Self::Signal
+            | Self::Turn
+            | Self::Nothing => false,
         }
     }
 }
@@ -456,6 +515,6 @@ impl Finding {
 
     /// The frame that the report points to first.
     pub fn primary(&self) -> Option<&Frame> {
-        self.legs.iter().find_map(|leg| leg.stack.primary())
+        self.legs.iter().find_map(Leg::primary)
     }
 }

@@ -3,11 +3,13 @@
 //!
 //! - [`frame`]: a frame of a stack, and what is folded;
 //! - [`finding`]: legs, memory, locks, waits;
+//! - [`task`]: tasks of executors;
 //! - [`run`]: tests, crashes, what was not seen.
 
 pub mod finding;
 pub mod frame;
 pub mod run;
+pub mod task;
 
 pub use finding::{
     Access, Finding, Fingerprint, HeldLock, Leg, LockName, Memory, Role, Seen, Shape, SpawnStep,
@@ -15,3 +17,4 @@ pub use finding::{
 };
 pub use frame::{Frame, FrameClass, Place, Stack};
 pub use run::{Crash, Gap, GapReason, RunReport, TestId, TestReport};
+pub use task::{Task, Woken, executor_name};

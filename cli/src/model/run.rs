@@ -100,6 +100,8 @@ pub enum GapReason {
     /// A test binary that was built for the host, such as a proc-macro's own
     /// unit tests, or doctests that ran without the runtime.
     UninstrumentedProgram,
+    /// An executor that could not be patched, or not in full.
+    UnseenTasks,
 }
 
 impl GapReason {
@@ -117,6 +119,7 @@ impl GapReason {
             Self::NoSymbols => "no-symbols",
             Self::AbruptExit => "abrupt-exit",
             Self::UninstrumentedProgram => "uninstrumented-program",
+            Self::UnseenTasks => "unseen-tasks",
         }
     }
 }
@@ -160,6 +163,7 @@ impl Gap {
                 many("record", "records") + " of the runtime could not be read"
             }
             GapReason::NoSymbols => format!("no symbols of `{detail}`: its frames have no names"),
+            GapReason::UnseenTasks => format!("{detail} cannot be seen in this release of it"),
             GapReason::UninstrumentedProgram => {
                 format!("`{detail}` is not instrumented: nothing is seen in it")
             }

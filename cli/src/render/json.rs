@@ -3,11 +3,13 @@
 //! a schema.
 
 use leakcheck::report::kind::{Certainty, Level};
+use leakcheck::report::wire::{Moment, Proof, TaskState};
 use serde::Serialize;
 
 use super::human::{self, HumanOptions};
 use crate::model::{
-    Crash, Finding, Frame, FrameClass, Gap, HeldLock, Leg, Memory, Stack, TestId, Wait,
+    Crash, Finding, Frame, FrameClass, Gap, HeldLock, Leg, Memory, Stack, Task, TestId, Wait,
+    executor_name,
 };
 
 /// Version of the lines.
@@ -71,6 +73,34 @@ struct LegLine<'a> {
     locks: Vec<LockLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wait: Option<WaitLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<TaskLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TaskLine<'a> {
+    future: &'a str,
+    executor: &'static str,
+    state: TaskState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<Proof>,
+    moment: Moment,
+    polls: u64,
+    polls_since: u64,
+    age_milliseconds: u64,
+    idle_milliseconds: u64,
+    join_handle: bool,
+    references: u64,
+    branches: Vec<Vec<FrameLine<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    woken: Option<WokenLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct WokenLine<'a> {
+    by: String,
+    milliseconds_ago: u64,
+    stack: Vec<FrameLine<'a>>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -306,7 +336,7 @@ fn leg(leg: &Leg) -> LegLine<'_> {
     LegLine {
         role: leg.role.name(),
         thread: leg.thread.label.name(),
-        primary: primary(&leg.stack),
+        primary: leg.primary().map(place).unwrap_or_default(),
         stack: stack(&leg.stack),
         spawned: leg
             .thread
@@ -319,6 +349,29 @@ fn leg(leg: &Leg) -> LegLine<'_> {
             .collect(),
         locks: leg.locks.iter().map(lock).collect(),
         wait: leg.wait.as_ref().map(wait),
+        task: leg.task.as_ref().map(task),
+    }
+}
+
+fn task(task: &Task) -> TaskLine<'_> {
+    TaskLine {
+        future: &task.future,
+        executor: executor_name(task.executor),
+        state: task.state,
+        proof: task.proof,
+        moment: task.moment,
+        polls: task.polls,
+        polls_since: task.polls_since,
+        age_milliseconds: task.age_ms,
+        idle_milliseconds: task.idle_ms,
+        join_handle: task.handle,
+        references: task.references,
+        branches: task.branches.iter().map(stack).collect(),
+        woken: task.woken.as_ref().map(|woken| WokenLine {
+            by: woken.by.name(),
+            milliseconds_ago: woken.ago_ms,
+            stack: stack(&woken.at),
+        }),
     }
 }
 

@@ -92,6 +92,7 @@ impl World {
             parent: None,
             spawned_at: Vec::new(),
             finished: false,
+            task: None,
         };
         Self {
             table: Table::default(),
@@ -182,6 +183,7 @@ impl World {
             parent: Some(parent),
             spawned_at: at,
             finished: false,
+            task: None,
         }));
         id
     }
@@ -291,6 +293,7 @@ pub fn access(thread: ThreadId, op: AccessOp, atomic: bool, size: u64, stack: St
         }),
         locks: Vec::new(),
         wait: None,
+        task: None,
     }
 }
 
@@ -302,6 +305,7 @@ pub fn waits(thread: ThreadId, wait: Wait, stack: Stack) -> Leg {
         access: None,
         locks: Vec::new(),
         wait: Some(wait),
+        task: None,
     }
 }
 

@@ -15,11 +15,12 @@ use super::real;
 use super::sample;
 use super::snapshot::{Member, Snapshot};
 use super::stuck;
+use super::task;
 use crate::findings;
 use crate::leak::{self, Alive, Next};
 use crate::registry;
 use crate::report::kind::Kind;
-use crate::report::wire::{End, Finding, Record, ThreadId, WaitOn};
+use crate::report::wire::{End, Finding, Moment, Record, ThreadId, WaitOn};
 use crate::rt::sys;
 use crate::rt::thread::current;
 use crate::wire;
@@ -108,6 +109,7 @@ unsafe extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
         thread.busy += 1;
     }
     report_leaks();
+    task::look::report(Moment::Exit);
     last_records(status, false);
     if !wire::supervised() && wire::findings() > 0 && status == 0 {
         // SAFETY: null is all streams.
@@ -122,7 +124,7 @@ fn last_records(status: i32, abrupt: bool) {
     wire::write(&Record::End(End {
         status,
         abrupt,
-        threads: registry::created(),
+        threads: registry::created() - task::spawned(),
     }));
 }
 

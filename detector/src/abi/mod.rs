@@ -10,6 +10,7 @@
 //! - [`futex`]: waits; [`stuck`]: threads that can never run again, from a
 //!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
 //!   [`place`] that they wait in and its [`symbols`]; [`sample`]: where one runs.
+//! - [`task`]: what patched executors tell of their tasks.
 //! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
 //!   [`edge`] of an address.
 //! - [`fd`]: channels behind file descriptors, for [`io`], [`socket`], [`poll`]
@@ -48,5 +49,6 @@ pub mod socket;
 pub mod strings;
 pub mod stuck;
 pub mod symbols;
+pub mod task;
 pub mod text;
 pub mod thread;

@@ -12,6 +12,7 @@ use super::end;
 use super::fd;
 use super::real;
 use super::stuck;
+use super::task;
 use super::thread;
 use crate::registry;
 use crate::rt::lock;
@@ -56,6 +57,7 @@ unsafe extern "C" fn __lc_interpose_fork() -> i32 {
         parent.waiting.runs(sys::thread_id());
         registry::reset(parent.id);
         thread::reset();
+        task::reset();
         fd::reset();
         stuck::reset();
         end::reset();

@@ -405,6 +405,7 @@ impl Snapshot {
                 owner,
                 acquired_at,
             }),
+            task: None,
         }
     }
 }

@@ -43,6 +43,8 @@ pub enum Kind {
     LeakedThread,
     /// Threads that wait for each other and can never run again.
     Deadlock,
+    /// A task that is still there when its executor or the process ends.
+    LeakedTask,
 }
 
 /// The row of a kind.
@@ -58,13 +60,14 @@ pub struct KindInfo {
 
 impl Kind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::DataRace,
         Self::LeakedThread,
         Self::Deadlock,
         Self::RaceWithFree,
         Self::RaceWithReturn,
         Self::VolatileRace,
+        Self::LeakedTask,
     ];
 
     /// The row of this kind.
@@ -99,6 +102,11 @@ impl Kind {
                 code: "LC0006",
                 name: "data-race",
                 level: Level::Warning,
+            },
+            Self::LeakedTask => KindInfo {
+                code: "LC0007",
+                name: "leaked-task",
+                level: Level::Error,
             },
         }
     }

@@ -34,7 +34,7 @@ pub type Pc = u64;
 /// A call stack, innermost frame first.
 pub type Stack = Vec<Pc>;
 
-/// Number of a thread, unique in its process: 0 is the main thread.
+/// Number of a thread or task, unique in its process: 0 is the main thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ThreadId(pub u32);
@@ -102,6 +102,29 @@ pub struct Thread {
     pub spawned_at: Stack,
     /// True once it has ended.
     pub finished: bool,
+    /// What it is, if it is no thread of the system but a task that an
+    /// executor polls. Tasks and threads share their numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskType>,
+}
+
+/// What a task is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskType {
+    /// Type of its future.
+    pub future: String,
+    /// Whose it is.
+    pub executor: Executor,
+}
+
+/// Libraries whose tasks are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Executor {
+    /// tokio.
+    Tokio,
+    /// The crate async-task: smol, async-executor, async-std.
+    AsyncTask,
 }
 
 /// Something found.
@@ -134,6 +157,83 @@ pub struct Leg {
     pub locks: Vec<Lock>,
     /// What the thread waits for, for a leaked or stuck one.
     pub wait: Option<Wait>,
+    /// How a task is, for a leaked or stuck one. The stack is then what it
+    /// awaited when it last left its waker somewhere, as far as its own poll.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskStatus>,
+}
+
+/// How a task is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskStatus {
+    /// What it does.
+    pub state: TaskState,
+    /// Why it can never run again, where that is proved.
+    pub proof: Option<Proof>,
+    /// When it was looked at.
+    pub moment: Moment,
+    /// How often it was polled.
+    pub polls: u64,
+    /// Polls since it last left its waker somewhere: it may wait for
+    /// something else by now.
+    pub polls_since: u64,
+    /// Milliseconds since it was spawned.
+    pub age_ms: u64,
+    /// Milliseconds since its last poll ended.
+    pub idle_ms: u64,
+    /// Its join handle is alive.
+    pub handle: bool,
+    /// Wakers of it, and handles that could abort it.
+    pub references: u64,
+    /// What else it awaited then: the branches of a `select!` or `join!`.
+    pub branches: Vec<Stack>,
+    /// Who woke it last.
+    pub woken: Option<Woken>,
+}
+
+/// What a task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskState {
+    /// It was never polled.
+    New,
+    /// It is to be polled.
+    Scheduled,
+    /// It is being polled.
+    Running,
+    /// It waits to be woken.
+    Waiting,
+}
+
+/// Why a task can never run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// Nobody has a waker of it.
+    NoWaker,
+    /// Nothing that can still run reaches one of its wakers.
+    Unreachable,
+}
+
+/// When a task was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// Its executor was about to drop it.
+    Shutdown,
+    /// The process ended.
+    Exit,
+}
+
+/// Who woke a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Woken {
+    /// Who.
+    pub by: ThreadId,
+    /// Where.
+    pub stack: Stack,
+    /// Milliseconds ago.
+    pub ago_ms: u64,
 }
 
 /// How memory was accessed.

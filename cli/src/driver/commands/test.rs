@@ -75,6 +75,15 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
             count: 1,
         });
     }
+    for (package, version) in &built.executors {
+        for unseen in plan.unseen(package, version) {
+            reporter.gap(Gap {
+                reason: GapReason::UnseenTasks,
+                detail: Some(format!("{package} {version}: {unseen}")),
+                count: 1,
+            });
+        }
+    }
     reporter.starting(&suite)?;
 
     let mut threads = args

@@ -15,7 +15,7 @@ pub fn marks(finding: &Finding) -> Vec<Mark> {
         Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
             race_marks(finding)
         }
-        Kind::LeakedThread => leaked_marks(finding),
+        Kind::LeakedThread | Kind::LeakedTask => leaked_marks(finding),
         Kind::Deadlock => deadlock_marks(finding),
     }
 }
@@ -40,7 +40,7 @@ pub fn number(finding: &Finding, leg: usize) -> usize {
         Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
             finding.legs.len() - leg
         }
-        Kind::LeakedThread | Kind::Deadlock => leg + 1,
+        Kind::LeakedThread | Kind::LeakedTask | Kind::Deadlock => leg + 1,
     }
 }
 
@@ -205,7 +205,7 @@ fn acquired(wait: &Wait, owner: &ThreadLabel, same: bool) -> String {
 
 /// ` (for 1.2 s)`; nothing for what does not wait or waits since now.
 pub fn since(wait: &Wait) -> String {
-    if wait.what == WaitFor::Running || wait.for_ms < 100 {
+    if matches!(wait.what, WaitFor::Running | WaitFor::Turn) || wait.for_ms < 100 {
         return String::new();
     }
     format!(

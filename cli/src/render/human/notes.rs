@@ -1,13 +1,15 @@
 //! The lines under the source: stacks, spawners, locks, memory, tests.
 
 use leakcheck::report::kind::{Certainty, Kind};
+use leakcheck::report::wire::Proof;
 
 use super::HumanOptions;
 use super::marks::{number, race_label};
 use super::stacks::push_stack;
 use crate::collect::words::object;
 use crate::model::{
-    Crash, Finding, HeldLock, Leg, LockName, Memory, Role, Shape, Stack, Thread, Wait, WaitFor,
+    Crash, Finding, HeldLock, Leg, LockName, Memory, Role, Shape, Stack, Task, Thread, Wait,
+    WaitFor, executor_name,
 };
 
 /// Tests named at most in a folded report.
@@ -71,7 +73,12 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
     if leg.thread.finished {
         text.push_str(", ended since");
     }
-    if leg.stack.is_empty() {
+    if let Some(task) = &leg.task {
+        text.push_str(&task_note(task, leg.stack.is_empty()));
+    }
+    if leg.stack.is_empty() && leg.task.is_some() {
+        text.push_str("\n  it left its waker nowhere");
+    } else if leg.stack.is_empty() {
         text = match leg.role {
             Role::Access(_) => format!(
                 "{}: its stack had left the history",
@@ -88,9 +95,45 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
             options,
         );
     }
+    if let Some(task) = &leg.task {
+        push_task(&mut text, task, options);
+    }
     push_spawn(&mut text, &leg.thread, options);
     push_locks(&mut text, finding, leg);
     text
+}
+
+/// What a task has done so far.
+fn task_note(task: &Task, no_chain: bool) -> String {
+    let times = match task.polls {
+        1 => "once".to_owned(),
+        polls => format!("{polls} times"),
+    };
+    let since = match task.polls_since {
+        _ if no_chain => "",
+        0 => "",
+        _ => "; it was polled since, and may wait for something else by now",
+    };
+    format!(
+        ", a task of {}, polled {times}{since}",
+        executor_name(task.executor)
+    )
+}
+
+/// What else a task waits for, and who woke it last.
+fn push_task(text: &mut String, task: &Task, options: &HumanOptions) {
+    for branch in &task.branches {
+        text.push_str("\nand at the same time:");
+        push_stack(text, branch, false, options);
+    }
+    if let Some(woken) = &task.woken {
+        text.push_str(&format!("\nlast woken by {}:", woken.by.text()));
+        push_stack(text, &woken.at, false, options);
+    }
+}
+
+fn proof(finding: &Finding) -> Option<Proof> {
+    finding.legs.first()?.task.as_ref()?.proof
 }
 
 /// Who spawned the thread, who spawned that one.
@@ -235,6 +278,13 @@ fn seen(finding: &Finding, options: &HumanOptions) -> String {
         }
         (Kind::Deadlock, Certainty::Proved) => "proved: these threads can never run again",
         (Kind::LeakedThread, Certainty::Proved) => "proved: nothing can wake it any more",
+        (Kind::LeakedTask, Certainty::Proved) => match proof(finding) {
+            Some(Proof::NoWaker) => "proved: nobody has a waker of it any more",
+            Some(Proof::Unreachable) => {
+                "proved: its wakers are only where nothing that can still run gets at them"
+            }
+            None => "proved",
+        },
         (_, Certainty::Proved) => "proved",
         (_, Certainty::Observed) => "observed",
         (_, Certainty::Potential) => "potential: not certain",

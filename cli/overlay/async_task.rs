@@ -1,0 +1,31 @@
+//! What is particular to async-task: how its tasks keep their state.
+
+use core::future::Future;
+
+use crate::header::Header;
+use crate::state::{CLOSED, COMPLETED, REFERENCE, RUNNING, SCHEDULED, TASK};
+
+use super::table;
+use super::tracked::Tracked;
+
+/// A task of async-task's, followed.
+pub(crate) fn track<T: Future, M>(future: T) -> Tracked<T> {
+    Tracked::with(future, table::ASYNC_TASK, inspect::<M>)
+}
+
+extern "C" fn inspect<M>(data: *const ()) -> u64 {
+    // SAFETY: the wakers point to the header, which lives as long as the
+    // future of the task.
+    let header = unsafe { &*data.cast::<Header<M>>() };
+    let state = header.state.load(core::sync::atomic::Ordering::Acquire);
+    let is = |bit: usize, flag: u64| if state & bit != 0 { flag } else { 0 };
+    // A scheduled or running task has a reference for that; the handle has
+    // none.
+    let own = (state & (SCHEDULED | RUNNING) != 0) as usize;
+    is(SCHEDULED, table::IS_SCHEDULED)
+        | is(RUNNING, table::IS_RUNNING)
+        | is(COMPLETED, table::IS_COMPLETE)
+        | is(CLOSED, table::IS_CANCELLED)
+        | is(TASK, table::HAS_HANDLE)
+        | ((state / REFERENCE).saturating_sub(own) as u64) << table::REFERENCES_SHIFT
+}

@@ -1,0 +1,158 @@
+//! A future that tells the runtime when it is polled and when it is dropped.
+
+use core::future::Future;
+use core::mem::ManuallyDrop;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+
+use super::lookup::hooks;
+use super::table::{TaskNew, PANICKED, PENDING, READY};
+
+/// The future of a task.
+pub(crate) struct Tracked<T> {
+    /// Its number in the runtime; 0 if there is no runtime.
+    task: u64,
+    future: T,
+}
+
+impl<T> Tracked<T> {
+    pub(super) fn with(future: T, executor: u32, inspect: extern "C" fn(*const ()) -> u64) -> Self {
+        let task = match hooks() {
+            None => 0,
+            Some(hooks) => {
+                let name = core::any::type_name::<T>();
+                let new = TaskNew {
+                    type_name: name.as_ptr(),
+                    type_name_len: name.len(),
+                    size: core::mem::size_of::<T>(),
+                    executor,
+                    data_word: data_word(),
+                    inspect,
+                };
+                (hooks.task_new)(&new)
+            }
+        };
+        Self { task, future }
+    }
+}
+
+impl<T: Future> Future for Tracked<T> {
+    type Output = T::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T::Output> {
+        // SAFETY: the future is not moved: it is pinned as a part of what is.
+        let (task, future) = unsafe {
+            let this = self.get_unchecked_mut();
+            (this.task, Pin::new_unchecked(&mut this.future))
+        };
+        let hooks = match hooks() {
+            Some(hooks) if task != 0 => hooks,
+            _ => return future.poll(context),
+        };
+        let waker: *const Waker = context.waker();
+        (hooks.task_enter)(task, waker as *const [usize; 2]);
+        let mut exit = Exit {
+            task,
+            outcome: PANICKED,
+        };
+        let polled = future.poll(context);
+        exit.outcome = if polled.is_ready() { READY } else { PENDING };
+        polled
+    }
+}
+
+impl<T> Drop for Tracked<T> {
+    fn drop(&mut self) {
+        if self.task != 0 {
+            if let Some(hooks) = hooks() {
+                (hooks.task_drop)(self.task);
+            }
+        }
+    }
+}
+
+/// Tells the end of a poll, also when it panics.
+struct Exit {
+    task: u64,
+    outcome: u32,
+}
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        if let Some(hooks) = hooks() {
+            (hooks.task_exit)(self.task, self.outcome);
+        }
+    }
+}
+
+/// Which of the two words of a waker is its data pointer: by looking at one
+/// that is known.
+fn data_word() -> u32 {
+    static MARK: u8 = 0;
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| RawWaker::new(data, &TABLE),
+        |_| (),
+        |_| (),
+        |_| (),
+    );
+    let mark: *const u8 = &MARK;
+    // SAFETY: the functions of the table do nothing.
+    let waker = ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(mark.cast(), &TABLE)) });
+    // SAFETY: a waker is two pointers.
+    let words: [usize; 2] = unsafe { core::mem::transmute_copy::<Waker, [usize; 2]>(&waker) };
+    (words[0] != mark as usize) as u32
+}
+
+/// What the executor calls the address of a task.
+pub(crate) trait TaskPointer {
+    fn data(self) -> *const ();
+}
+
+impl TaskPointer for *const () {
+    fn data(self) -> *const () {
+        self
+    }
+}
+
+impl<T> TaskPointer for NonNull<T> {
+    fn data(self) -> *const () {
+        self.as_ptr() as *const ()
+    }
+}
+
+/// A waker of a task is being cloned.
+#[inline]
+pub(crate) fn waker_clone(task: impl TaskPointer) {
+    if let Some(hooks) = hooks() {
+        (hooks.waker_clone)(task.data());
+    }
+}
+
+/// A task is being woken.
+#[inline]
+pub(crate) fn waker_wake(task: impl TaskPointer) {
+    if let Some(hooks) = hooks() {
+        (hooks.waker_wake)(task.data());
+    }
+}
+
+/// The executor drops the tasks that are left, as long as this lives.
+pub(crate) struct Shutdown(());
+
+impl Shutdown {
+    pub(crate) fn begin() -> Self {
+        if let Some(hooks) = hooks() {
+            (hooks.shutdown_begin)();
+        }
+        Self(())
+    }
+}
+
+impl Drop for Shutdown {
+    fn drop(&mut self) {
+        if let Some(hooks) = hooks() {
+            (hooks.shutdown_end)();
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What a task is called, and what it waits for.
+//!
+//! A task has the type of its future for a name: the async function that was
+//! spawned, or the function around the async block. What it waits for, the
+//! frames between its own code and the place where it left its waker tell.
+
+use leakcheck::report::wire::{self, TaskState};
+
+use super::resolve::Resolver;
+use crate::model::{FrameClass, Stack, Task, Wait, WaitFor, Woken};
+use crate::symbolize::function::FunctionName;
+
+/// Types around the future that a program spawned.
+const WRAPPERS: &[&str] = &[
+    "tokio::runtime::blocking::task::BlockingTask<",
+    "tracing::instrument::Instrumented<",
+    "core::pin::Pin<alloc::boxed::Box<",
+];
+
+/// The name of a task, from the type of its future.
+pub fn name(future: &str) -> String {
+    let mut future = future;
+    while let Some(inner) = WRAPPERS
+        .iter()
+        .find_map(|wrapper| future.strip_prefix(wrapper))
+    {
+        future = inner.trim_end_matches('>');
+    }
+    let future = future.strip_suffix("::{{closure}}").unwrap_or(future);
+    FunctionName::from_demangled(future).path().to_owned()
+}
+
+/// A function that waits: module or crate, last segments of its path, for
+/// what.
+struct Api(&'static str, &'static [&'static str], WaitFor);
+
+/// The functions and futures of known crates.
+const APIS: &[Api] = &[
+    Api("tokio::sync::mpsc", &["recv"], WaitFor::ChannelRecv),
+    Api("tokio::sync::mpsc", &["recv_many"], WaitFor::ChannelRecv),
+    Api("tokio::sync::mpsc", &["poll_recv"], WaitFor::ChannelRecv),
+    Api("tokio::sync::mpsc", &["send"], WaitFor::ChannelSend),
+    Api("tokio::sync::mpsc", &["reserve"], WaitFor::ChannelSend),
+    Api("tokio::sync::mpsc", &["reserve_many"], WaitFor::ChannelSend),
+    Api(
+        "tokio::sync::mpsc",
+        &["reserve_owned"],
+        WaitFor::ChannelSend,
+    ),
+    Api("tokio::sync::mpsc", &["closed"], WaitFor::ChannelClosed),
+    Api(
+        "tokio::sync::oneshot",
+        &["Receiver", "poll"],
+        WaitFor::ChannelRecv,
+    ),
+    Api("tokio::sync::oneshot", &["closed"], WaitFor::ChannelClosed),
+    Api("tokio::sync::broadcast", &["recv"], WaitFor::ChannelRecv),
+    Api("tokio::sync::watch", &["changed"], WaitFor::ChannelRecv),
+    Api("tokio::sync::watch", &["wait_for"], WaitFor::ChannelRecv),
+    Api("tokio::sync::watch", &["closed"], WaitFor::ChannelClosed),
+    Api("tokio::sync::mutex", &["lock"], WaitFor::Mutex),
+    Api("tokio::sync::mutex", &["lock_owned"], WaitFor::Mutex),
+    Api("tokio::sync::rwlock", &["read"], WaitFor::RwLockRead),
+    Api("tokio::sync::rwlock", &["read_owned"], WaitFor::RwLockRead),
+    Api("tokio::sync::rwlock", &["write"], WaitFor::RwLockWrite),
+    Api(
+        "tokio::sync::rwlock",
+        &["write_owned"],
+        WaitFor::RwLockWrite,
+    ),
+    Api("tokio::sync::semaphore", &["acquire"], WaitFor::Semaphore),
+    Api(
+        "tokio::sync::semaphore",
+        &["acquire_many"],
+        WaitFor::Semaphore,
+    ),
+    Api(
+        "tokio::sync::semaphore",
+        &["acquire_owned"],
+        WaitFor::Semaphore,
+    ),
+    Api(
+        "tokio::sync::semaphore",
+        &["acquire_many_owned"],
+        WaitFor::Semaphore,
+    ),
+    Api(
+        "tokio::sync::notify",
+        &["Notified", "poll"],
+        WaitFor::Notify,
+    ),
+    Api("tokio::sync::barrier", &["wait"], WaitFor::Barrier),
+    Api("tokio::sync::once_cell", &["get_or_init"], WaitFor::Once),
+    Api(
+        "tokio::sync::once_cell",
+        &["get_or_try_init"],
+        WaitFor::Once,
+    ),
+    Api(
+        "tokio::runtime::task::join",
+        &["JoinHandle", "poll"],
+        WaitFor::Task,
+    ),
+    Api("tokio::task::join_set", &["join_next"], WaitFor::Task),
+    Api("tokio::task::join_set", &["poll_join_next"], WaitFor::Task),
+    Api("tokio::time", &["Sleep", "poll"], WaitFor::Sleep),
+    Api("tokio::time", &["Interval", "poll_tick"], WaitFor::Sleep),
+    Api("tokio::time", &["tick"], WaitFor::Sleep),
+    Api("tokio::net", &["accept"], WaitFor::Accept),
+    Api("tokio::net", &["poll_accept"], WaitFor::Accept),
+    Api("tokio::runtime::io", &["poll_readiness"], WaitFor::Io),
+    Api("tokio::runtime::io", &["Readiness", "poll"], WaitFor::Io),
+    Api("tokio::process", &["wait"], WaitFor::Child),
+    Api("tokio::signal", &["recv"], WaitFor::Signal),
+    Api("tokio::signal", &["ctrl_c"], WaitFor::Signal),
+    Api(
+        "tokio_util::sync::cancellation_token",
+        &["poll"],
+        WaitFor::Notify,
+    ),
+    Api("async_channel", &["Recv", "poll"], WaitFor::ChannelRecv),
+    Api(
+        "async_channel",
+        &["RecvInner", "poll_with_strategy"],
+        WaitFor::ChannelRecv,
+    ),
+    Api(
+        "async_channel",
+        &["Receiver", "poll_next"],
+        WaitFor::ChannelRecv,
+    ),
+    Api("async_channel", &["Send", "poll"], WaitFor::ChannelSend),
+    Api(
+        "async_channel",
+        &["SendInner", "poll_with_strategy"],
+        WaitFor::ChannelSend,
+    ),
+    Api("async_lock::mutex", &["Lock", "poll"], WaitFor::Mutex),
+    Api("async_lock::mutex", &["poll_with_strategy"], WaitFor::Mutex),
+    Api(
+        "async_lock::semaphore",
+        &["poll_with_strategy"],
+        WaitFor::Semaphore,
+    ),
+    Api(
+        "async_lock::barrier",
+        &["poll_with_strategy"],
+        WaitFor::Barrier,
+    ),
+    Api("async_io", &["Timer", "poll"], WaitFor::Sleep),
+    Api("async_io", &["Timer", "poll_next"], WaitFor::Sleep),
+    Api("async_io", &["accept"], WaitFor::Accept),
+    Api("async_io::reactor", &["poll"], WaitFor::Io),
+    Api("async_task", &["Task", "poll"], WaitFor::Task),
+    Api(
+        "event_listener",
+        &["EventListener", "poll"],
+        WaitFor::Notify,
+    ),
+    Api(
+        "futures_channel::mpsc",
+        &["poll_next"],
+        WaitFor::ChannelRecv,
+    ),
+    Api(
+        "futures_channel::mpsc",
+        &["poll_ready"],
+        WaitFor::ChannelSend,
+    ),
+    Api("futures_channel::oneshot", &["poll"], WaitFor::ChannelRecv),
+    Api("flume::async", &["RecvFut", "poll"], WaitFor::ChannelRecv),
+    Api("flume::async", &["SendFut", "poll"], WaitFor::ChannelSend),
+];
+
+/// What a task that left its waker there waits for: what its own code called
+/// decides.
+fn awaited(stack: &Stack) -> Option<WaitFor> {
+    stack
+        .frames()
+        .iter()
+        .take_while(|frame| frame.class != FrameClass::User)
+        .filter_map(|frame| {
+            let function = &frame.function;
+            APIS.iter()
+                .find(|Api(module, tail, _)| {
+                    function.is_within(module) && function.is(function.krate(), tail)
+                })
+                .map(|Api(_, _, what)| *what)
+        })
+        .last()
+}
+
+/// The wait of a task.
+pub fn wait(status: &wire::TaskStatus, stack: &Stack) -> Wait {
+    let what = match status.state {
+        TaskState::Running => WaitFor::Running,
+        TaskState::New | TaskState::Scheduled => WaitFor::Turn,
+        TaskState::Waiting if stack.is_empty() => WaitFor::Nothing,
+        TaskState::Waiting => awaited(stack).unwrap_or(WaitFor::Future),
+    };
+    Wait {
+        what,
+        for_ms: status.idle_ms,
+        timed: false,
+        lock: None,
+        owner: None,
+        acquired: Stack::default(),
+    }
+}
+
+/// How the task is.
+pub fn task(status: &wire::TaskStatus, of: &wire::TaskType, resolver: &mut Resolver<'_>) -> Task {
+    Task {
+        future: of.future.clone(),
+        executor: of.executor,
+        state: status.state,
+        proof: status.proof,
+        moment: status.moment,
+        polls: status.polls,
+        polls_since: status.polls_since,
+        age_ms: status.age_ms,
+        idle_ms: status.idle_ms,
+        handle: status.handle,
+        references: status.references,
+        branches: status
+            .branches
+            .iter()
+            .map(|stack| resolver.stack(stack))
+            .collect(),
+        woken: status.woken.as_ref().map(|woken| Woken {
+            by: resolver.label(woken.by),
+            at: resolver.stack(&woken.stack),
+            ago_ms: woken.ago_ms,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Frame;
+
+    #[test]
+    fn a_task_is_called_by_its_function() {
+        assert_eq!(name("ledger::serve::{{closure}}"), "ledger::serve");
+        assert_eq!(
+            name("ledger::start::{{closure}}::{{closure}}"),
+            "ledger::start::{closure}"
+        );
+        assert_eq!(
+            name("core::pin::Pin<alloc::boxed::Box<ledger::Journal>>"),
+            "ledger::Journal"
+        );
+        assert_eq!(
+            name("tokio::runtime::blocking::task::BlockingTask<ledger::write::{{closure}}>"),
+            "ledger::write"
+        );
+    }
+
+    fn stack(frames: &[(&str, FrameClass)]) -> Stack {
+        Stack(
+            frames
+                .iter()
+                .map(|&(name, class)| Frame {
+                    function: FunctionName::from_demangled(name),
+                    place: None,
+                    class,
+                    inlined: false,
+                })
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn what_the_tasks_own_code_called_decides() {
+        use FrameClass::{Dependency, User};
+        let channel = stack(&[
+            ("tokio::sync::batch_semaphore::Acquire::poll", Dependency),
+            (
+                "tokio::sync::mpsc::bounded::Sender<T>::reserve_inner::{closure}",
+                Dependency,
+            ),
+            (
+                "tokio::sync::mpsc::bounded::Sender<T>::send::{closure}",
+                Dependency,
+            ),
+            ("ledger::serve::{closure}", User),
+        ]);
+        assert_eq!(awaited(&channel), Some(WaitFor::ChannelSend));
+        let own = stack(&[("ledger::Gate::poll", User)]);
+        assert_eq!(awaited(&own), None);
+    }
+}

@@ -1,0 +1,56 @@
+//! A task of an executor, as a report tells it.
+
+use leakcheck::report::wire::{Executor, Moment, Proof, TaskState};
+
+use super::finding::ThreadLabel;
+use super::frame::Stack;
+
+/// How a task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Type of its future.
+    pub future: String,
+    /// Whose it is.
+    pub executor: Executor,
+    /// What it does.
+    pub state: TaskState,
+    /// Why it can never run again, where that is proved.
+    pub proof: Option<Proof>,
+    /// When it was looked at.
+    pub moment: Moment,
+    /// How often it was polled.
+    pub polls: u64,
+    /// Polls since its await chain was seen.
+    pub polls_since: u64,
+    /// Milliseconds since it was spawned.
+    pub age_ms: u64,
+    /// Milliseconds since its last poll.
+    pub idle_ms: u64,
+    /// Its join handle is alive.
+    pub handle: bool,
+    /// Wakers of it, and handles that could abort it.
+    pub references: u64,
+    /// Other awaits at the same time: branches of a `select!` or `join!`.
+    pub branches: Vec<Stack>,
+    /// Who woke it last.
+    pub woken: Option<Woken>,
+}
+
+/// Who woke a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Woken {
+    /// Who.
+    pub by: ThreadLabel,
+    /// Where.
+    pub at: Stack,
+    /// Milliseconds ago.
+    pub ago_ms: u64,
+}
+
+/// How an executor is called.
+pub const fn executor_name(executor: Executor) -> &'static str {
+    match executor {
+        Executor::Tokio => "tokio",
+        Executor::AsyncTask => "async-task",
+    }
+}

@@ -1,0 +1,205 @@
+//! The executors whose tasks are followed, and the edits that make them tell.
+//!
+//! The added module, `leakcheck` in each crate, is made of the texts in
+//! `cli/overlay` and of the runtime's table of hooks.
+
+use super::patch::{At, Edit};
+
+/// What is done to a crate.
+#[derive(Debug)]
+pub struct Overlay {
+    /// Its name.
+    pub krate: &'static str,
+    /// The changes.
+    pub edits: &'static [Edit],
+    /// File of the added module.
+    pub module: &'static str,
+    /// What the added module holds besides the common part.
+    pub source: &'static str,
+}
+
+/// In every added module.
+const COMMON: &str = concat!(
+    "mod table {\n",
+    include_str!("../../../detector/src/hooks/table.rs"),
+    "}\nmod lookup {\n",
+    include_str!("../../../detector/src/hooks/lookup.rs"),
+    "}\nmod tracked {\n",
+    include_str!("../../overlay/tracked.rs"),
+    "}\npub(crate) use self::tracked::*;\n",
+);
+
+/// Declares the added module. The crate's own lints are not for it.
+macro_rules! module {
+    ($visibility:literal) => {
+        concat!(
+            "\n#[",
+            "allow(warnings, clippy::all)]\n",
+            $visibility,
+            "mod leakcheck;"
+        )
+    };
+}
+
+impl Overlay {
+    /// The text of the added module.
+    #[must_use]
+    pub fn module_text(&self) -> String {
+        format!(
+            "{COMMON}mod own {{\n{}}}\npub(crate) use self::own::track;\n",
+            self.source
+        )
+    }
+}
+
+/// The overlay of the crate with this name.
+#[must_use]
+pub fn overlay_of(krate: &str) -> Option<&'static Overlay> {
+    OVERLAYS.iter().find(|overlay| overlay.krate == krate)
+}
+
+/// All of them.
+pub static OVERLAYS: &[Overlay] = &[TOKIO, ASYNC_TASK];
+
+const TOKIO: Overlay = Overlay {
+    krate: "tokio",
+    module: "runtime/task/leakcheck.rs",
+    source: include_str!("../../overlay/tokio.rs"),
+    edits: &[
+        Edit {
+            files: &["runtime/task/mod.rs"],
+            anchors: &["let raw = RawTask::new::<T, S>("],
+            at: At::Instead,
+            text: "let task = leakcheck::track(task);\n        \
+                   let raw = RawTask::new::<leakcheck::Tracked<T>, S>(",
+            otherwise: None,
+        },
+        Edit {
+            files: &["runtime/task/mod.rs"],
+            anchors: &["\nmod waker;"],
+            at: At::After,
+            text: module!("pub(crate) "),
+            otherwise: None,
+        },
+        Edit {
+            files: &["runtime/task/waker.rs"],
+            anchors: &[".state.ref_inc();"],
+            at: At::After,
+            text: " super::leakcheck::waker_clone(ptr);",
+            otherwise: Some("what a task waits for"),
+        },
+        Edit {
+            files: &["runtime/task/waker.rs"],
+            anchors: &["raw.wake_by_val();", "harness.wake_by_val();"],
+            at: At::Before,
+            text: "super::leakcheck::waker_wake(ptr);\n    ",
+            otherwise: Some("who woke a task"),
+        },
+        Edit {
+            files: &["runtime/task/waker.rs"],
+            anchors: &["raw.wake_by_ref();", "harness.wake_by_ref();"],
+            at: At::Before,
+            text: "super::leakcheck::waker_wake(ptr);\n    ",
+            otherwise: Some("who woke a task"),
+        },
+        Edit {
+            files: &["runtime/runtime.rs", "runtime/mod.rs"],
+            anchors: &[
+                "impl Drop for Runtime {\n    fn drop(&mut self) {",
+                "impl Drop for Runtime {\n        fn drop(&mut self) {",
+            ],
+            at: At::After,
+            text: "\n        let _leakcheck = crate::runtime::task::leakcheck::Shutdown::begin();",
+            otherwise: Some("tasks left in a runtime that is dropped"),
+        },
+        Edit {
+            files: &["runtime/runtime.rs", "runtime/mod.rs"],
+            anchors: &[
+                "self.handle.inner.shutdown();",
+                "self.handle.clone().shutdown();",
+            ],
+            at: At::Before,
+            text: "let _leakcheck = crate::runtime::task::leakcheck::Shutdown::begin();\n        ",
+            otherwise: Some("tasks left in a runtime that is shut down"),
+        },
+        Edit {
+            files: &["task/local.rs"],
+            anchors: &["impl Drop for LocalSet {\n    fn drop(&mut self) {"],
+            at: At::After,
+            text: "\n        let _leakcheck = crate::runtime::task::leakcheck::Shutdown::begin();",
+            otherwise: Some("tasks left in a `LocalSet` that is dropped"),
+        },
+    ],
+};
+
+const ASYNC_TASK: Overlay = Overlay {
+    krate: "async-task",
+    module: "leakcheck.rs",
+    source: include_str!("../../overlay/async_task.rs"),
+    edits: &[
+        Edit {
+            files: &["runnable.rs"],
+            anchors: &["let ptr = if mem::size_of::<Fut>() >= 2048 {"],
+            at: At::Before,
+            text: "let future = |meta| crate::leakcheck::track::<Fut, M>(future(meta));\n        ",
+            otherwise: None,
+        },
+        Edit {
+            files: &["runnable.rs"],
+            anchors: &["RawTask::<Fut, Fut::Output, S, M>::allocate("],
+            at: At::Instead,
+            text: "RawTask::<crate::leakcheck::Tracked<Fut>, Fut::Output, S, M>::allocate(",
+            otherwise: None,
+        },
+        Edit {
+            files: &["lib.rs"],
+            anchors: &["\nmod raw;"],
+            at: At::After,
+            text: module!(""),
+            otherwise: None,
+        },
+        Edit {
+            files: &["raw.rs"],
+            anchors: &["let state = (*raw.header).state.fetch_add(REFERENCE, Ordering::Relaxed);"],
+            at: At::Before,
+            text: "crate::leakcheck::waker_clone(ptr);\n        ",
+            otherwise: Some("what a task waits for"),
+        },
+        Edit {
+            files: &["raw.rs"],
+            anchors: &["unsafe fn wake(ptr: *const ()) {"],
+            at: At::After,
+            text: "\n        crate::leakcheck::waker_wake(ptr);",
+            otherwise: Some("who woke a task"),
+        },
+        Edit {
+            files: &["raw.rs"],
+            anchors: &["unsafe fn wake_by_ref(ptr: *const ()) {"],
+            at: At::After,
+            text: "\n        crate::leakcheck::waker_wake(ptr);",
+            otherwise: Some("who woke a task"),
+        },
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::{OVERLAYS, overlay_of};
+
+    #[test]
+    fn crates_are_found_by_their_names() {
+        for overlay in OVERLAYS {
+            assert_eq!(overlay_of(overlay.krate).unwrap().module, overlay.module);
+        }
+        assert!(overlay_of("serde").is_none());
+    }
+
+    #[test]
+    fn the_module_holds_the_table() {
+        for overlay in OVERLAYS {
+            let text = overlay.module_text();
+            assert!(text.contains("__leakcheck_hooks_v1"));
+            assert_eq!(text.matches('{').count(), text.matches('}').count());
+        }
+    }
+}

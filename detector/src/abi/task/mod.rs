@@ -1,0 +1,241 @@
+//! Tasks: the functions that the patched executors call.
+//!
+//! - [`record`]: what is kept of a task; [`registry`]: of all live ones;
+//! - [`look`]: which of them are leaks, when an executor is shut down and at
+//!   the end of the process.
+//!
+//! A task is known by the address of its record, of which the executor's copy
+//! is one counted reference.
+
+pub mod look;
+pub mod record;
+pub mod registry;
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::record::{Origin, Record, Wake};
+use super::caller::return_address;
+use super::edge::tracked;
+use super::kernel;
+use crate::hooks::table::{self, Hooks, TaskNew};
+use crate::registry as threads;
+use crate::report::wire::{Executor, Moment, ThreadId};
+use crate::rt::thread::Thread;
+use crate::stack::{self, StackId};
+
+/// The table that executors and the library look up by this name.
+#[unsafe(no_mangle)]
+pub static __leakcheck_hooks_v1: Hooks = Hooks {
+    size: size_of::<Hooks>(),
+    task_new,
+    task_enter,
+    task_exit,
+    task_drop,
+    waker_clone,
+    waker_wake,
+    shutdown_begin,
+    shutdown_end,
+};
+
+/// What a thread is polling.
+#[derive(Clone, Copy)]
+struct Polling {
+    /// The record of the task, or null.
+    task: *const Record,
+    /// Functions on the shadow stack around the poll.
+    depth: usize,
+}
+
+thread_local! {
+    static POLLING: Cell<Polling> = const {
+        Cell::new(Polling { task: std::ptr::null(), depth: 0 })
+    };
+}
+
+/// Tasks spawned so far.
+static SPAWNED: AtomicU64 = AtomicU64::new(0);
+
+/// Tasks spawned so far.
+pub fn spawned() -> u64 {
+    SPAWNED.load(Ordering::Relaxed)
+}
+
+/// In the child of a fork.
+pub fn reset() {
+    registry::reset();
+}
+
+/// The task that the calling thread is polling.
+fn polled() -> Option<&'static Record> {
+    // SAFETY: null, or a record that the executor's reference keeps as long as
+    // its poll lasts.
+    unsafe { POLLING.get().task.as_ref() }
+}
+
+/// The stack of the calling thread as far as the poll of the task at hand:
+/// what is outside of it is the executor's.
+fn stack_here(thread: &Thread, pc: u64) -> StackId {
+    let frames = thread.frames();
+    let outside = POLLING.get().depth.min(frames.len());
+    stack::intern(pc, &frames[outside..])
+}
+
+/// Who runs on the thread: the task that it polls, or itself.
+fn actor(thread: &Thread) -> ThreadId {
+    polled().map_or(thread.id, |task| task.origin.id)
+}
+
+/// The record behind a number that [`task_new`] returned.
+///
+/// # Safety
+/// Its future has not been dropped.
+unsafe fn record(task: u64) -> &'static Record {
+    // SAFETY: as the caller says; the executor's reference keeps it.
+    unsafe { &*(task as *const Record) }
+}
+
+extern "C" fn task_new(new: *const TaskNew) -> u64 {
+    let pc = return_address();
+    let Some(thread) = tracked() else {
+        return 0;
+    };
+    // SAFETY: the executor passes a valid description, with text that is alive
+    // for good.
+    let (new, future) = unsafe {
+        let new = &*new;
+        let text = std::slice::from_raw_parts(new.type_name, new.type_name_len);
+        (new, std::str::from_utf8_unchecked(text))
+    };
+    let executor = match new.executor {
+        table::TOKIO => Executor::Tokio,
+        table::ASYNC_TASK => Executor::AsyncTask,
+        _ => return 0,
+    };
+    thread.busy += 1;
+    SPAWNED.fetch_add(1, Ordering::Relaxed);
+    let origin = Origin::new(
+        threads::next_id(),
+        future,
+        executor,
+        stack_here(thread, pc),
+        thread.id,
+        polled().map(|task| Arc::clone(&task.origin)),
+    );
+    let record = Record::new(Arc::new(origin), new.data_word, new.inspect, kernel::now());
+    let record = Arc::new(record);
+    registry::add(&record);
+    thread.busy -= 1;
+    Arc::into_raw(record) as u64
+}
+
+extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
+    let Some(thread) = tracked() else {
+        return;
+    };
+    thread.busy += 1;
+    // SAFETY: the executor polls the future; a waker is two words.
+    let (record, words) = unsafe { (record(task), *waker) };
+    {
+        let mut polls = record.polls.lock();
+        polls.count += 1;
+        if polls.waker != words {
+            polls.waker = words;
+            // SAFETY: the executor's reference is one; this makes another.
+            let another = unsafe {
+                Arc::increment_strong_count(record);
+                Arc::from_raw(record)
+            };
+            registry::bind(&another, words[record.data_word]);
+        }
+    }
+    OUTER.with(|outer| outer.borrow_mut().push(POLLING.get()));
+    POLLING.set(Polling {
+        task: record,
+        depth: thread.frames().len(),
+    });
+    thread.busy -= 1;
+}
+
+thread_local! {
+    /// What the thread polled when it began to poll what it polls now: a task
+    /// may drive an executor of its own.
+    static OUTER: std::cell::RefCell<Vec<Polling>> = const {
+        std::cell::RefCell::new(Vec::new())
+    };
+}
+
+extern "C" fn task_exit(task: u64, outcome: u32) {
+    let Some(thread) = tracked() else {
+        return;
+    };
+    thread.busy += 1;
+    if let Some(outer) = OUTER.with(|outer| outer.borrow_mut().pop()) {
+        POLLING.set(outer);
+    }
+    // SAFETY: the executor has polled the future.
+    let mut polls = unsafe { record(task) }.polls.lock();
+    polls.idle_since = kernel::now();
+    if outcome != table::PENDING {
+        polls.reported = true;
+    }
+    drop(polls);
+    thread.busy -= 1;
+}
+
+extern "C" fn task_drop(task: u64) {
+    let thread = tracked();
+    // SAFETY: the reference that the executor had.
+    let record = unsafe { Arc::from_raw(task as *const Record) };
+    let data = {
+        let mut polls = record.polls.lock();
+        polls.gone = true;
+        polls.waker[record.data_word]
+    };
+    if let Some(thread) = thread {
+        thread.busy += 1;
+        registry::remove(&record, data);
+        drop(record);
+        thread.busy -= 1;
+    } else {
+        registry::remove(&record, data);
+    }
+}
+
+extern "C" fn waker_clone(data: *const ()) {
+    let pc = return_address();
+    let Some(record) = polled() else { return };
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    let mut polls = record.polls.lock();
+    if polls.waker[record.data_word] == data as usize {
+        polls.add_chain(stack_here(thread, pc));
+    }
+    drop(polls);
+    thread.busy -= 1;
+}
+
+extern "C" fn waker_wake(data: *const ()) {
+    let pc = return_address();
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    if let Some(record) = registry::by_data(data as usize) {
+        let wake = Wake {
+            by: actor(thread),
+            at: stack_here(thread, pc),
+            time: kernel::now(),
+        };
+        record.polls.lock().woken = Some(wake);
+    }
+    thread.busy -= 1;
+}
+
+extern "C" fn shutdown_begin() {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    look::report(Moment::Shutdown);
+    thread.busy -= 1;
+}
+
+extern "C" fn shutdown_end() {}
