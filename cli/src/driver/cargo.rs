@@ -37,6 +37,9 @@ pub struct Built {
     pub origins: Origins,
     /// Executors among its packages, by name and version.
     pub executors: BTreeSet<(String, String)>,
+    /// parking_lot is not among the crates, or has no feature that lets its
+    /// guards go to other threads.
+    pub guards_stay: bool,
     /// The project's sources, with the packages that took part in the build.
     pub sources: SourceDirectories,
 }
@@ -50,10 +53,13 @@ pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
         tests: 0,
         origins: Origins::new(),
         executors: BTreeSet::new(),
+        guards_stay: true,
         sources: plan.project.sources.clone(),
     };
     // `cargo test --doc --no-run` is an error: rustdoc builds while it tests.
     if args.selection.doc {
+        // rustdoc builds while it tests: nothing is known yet.
+        built.guards_stay = false;
         return Ok(built);
     }
     let mut command = test_command(plan, args);
@@ -73,6 +79,7 @@ pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
                 if overlay_of(&package).is_some() {
                     built.executors.insert((package, version.to_owned()));
                 }
+                built.guards_stay &= !lets_guards_go(&artifact);
                 let executable = origin(&artifact);
                 built.tests += usize::from(artifact.profile.test && executable.is_some());
                 built.origins.extend(executable);
@@ -167,6 +174,12 @@ fn test_command(plan: &Plan, args: &TestArgs) -> Command {
     command.args(plan.target_args());
     command.args(args.filter.iter().map(OsString::from));
     command
+}
+
+/// True if the artifact is parking_lot with a feature that makes its guards
+/// `Send`.
+fn lets_guards_go(artifact: &Artifact) -> bool {
+    artifact.target.name == "parking_lot" && artifact.features.iter().any(|f| f == "send_guard")
 }
 
 fn origin(artifact: &Artifact) -> Option<(PathBuf, Origin)> {

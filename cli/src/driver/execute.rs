@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use leakcheck::report::wire::{GRACE_ENV, WIRE_DIR_ENV};
+use leakcheck::report::wire::{GRACE_ENV, GUARDS_STAY_ENV, WIRE_DIR_ENV};
 
 use super::env;
 use super::libtest;
@@ -35,6 +35,9 @@ const KEPT_OUTPUT: u64 = 1024 * 1024;
 pub struct Conditions<'a> {
     /// The user's own target runner.
     pub runner: &'a [String],
+    /// parking_lot was built without `send_guard`: its guards stay with the
+    /// threads that took them.
+    pub guards_stay: bool,
     /// For `--grace`.
     pub grace: Option<u64>,
     /// For `--timeout`.
@@ -93,6 +96,9 @@ pub fn execute(
     })?;
     let mut command = command(call, args, conditions.runner);
     command.env(WIRE_DIR_ENV, &wire_dir);
+    if conditions.guards_stay {
+        command.env(GUARDS_STAY_ENV, "1");
+    }
     if let Some(grace) = conditions.grace {
         command.env(GRACE_ENV, grace.to_string());
     }

@@ -251,6 +251,15 @@ fn note_lock<T: Atomic>(
     if order.release {
         if !thread.locks().is_empty() {
             thread.lock_released(addr);
+            // What leaves nothing locked gives back every claim: a writer of
+            // parking_lot's takes its lock in two steps.
+            let frees = match new {
+                New::Computed => false,
+                New::Swapped(new) | New::Exchanged(new) => new.is_zero(),
+            };
+            while frees && thread.locks().iter().any(|held| held.addr == addr) {
+                thread.lock_released(addr);
+            }
         }
     } else if order.acquire
         && let Ok(old) = result

@@ -6,9 +6,10 @@ use std::ops::Range;
 use super::end;
 use super::process;
 use super::signal;
+use super::snapshot;
 use super::thread as threads;
 use crate::registry::{self, Entry};
-use crate::report::wire::{GRACE_ENV, ThreadId, WIRE_DIR_ENV};
+use crate::report::wire::{GRACE_ENV, GUARDS_STAY_ENV, ThreadId, WIRE_DIR_ENV};
 use crate::rt::sys;
 use crate::rt::thread::set_current;
 use crate::session;
@@ -139,6 +140,9 @@ unsafe extern "C" fn start(
     process::init();
     // SAFETY: as above.
     let grace = unsafe { variable(environment, GRACE_ENV) };
+    // SAFETY: as above.
+    let guards_stay = unsafe { variable(environment, GUARDS_STAY_ENV) };
+    snapshot::init(guards_stay.is_some());
     end::init(grace.as_deref().and_then(|grace| grace.to_str().ok()));
     let stack = main_stack(&maps.stack);
     let id = registry::next_id();

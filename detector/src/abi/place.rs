@@ -28,8 +28,10 @@ pub enum Place {
     ParkedMutex,
     /// A reader-writer lock of that family, for reading.
     ParkedRead,
-    /// For writing.
+    /// For writing, behind another writer.
     ParkedWrite,
+    /// For writing, the lock taken from readers that are still in.
+    ParkedForReaders,
     /// Not known.
     Unknown,
 }
@@ -50,7 +52,7 @@ const NAMES: &[(&str, &str, Place)] = &[
     ("9lock_slow", "RawMutex", Place::ParkedMutex),
     ("16lock_shared_slow", "RawRwLock", Place::ParkedRead),
     ("19lock_exclusive_slow", "RawRwLock", Place::ParkedWrite),
-    ("16wait_for_readers", "RawRwLock", Place::ParkedWrite),
+    ("16wait_for_readers", "RawRwLock", Place::ParkedForReaders),
 ];
 
 impl Place {
@@ -71,11 +73,13 @@ impl Place {
             .map(|&(_, _, place)| place)
     }
 
-    /// True if the lock may be given back by another thread than took it:
-    /// guards of parking_lot can be sent.
-    pub fn guard_may_move(self) -> bool {
+    /// True if it is a lock of parking_lot's family. With that crate's feature
+    /// `send_guard` another thread may give it back than took it.
+    pub fn is_parked_lock(self) -> bool {
         match self {
-            Self::ParkedMutex | Self::ParkedRead | Self::ParkedWrite => true,
+            Self::ParkedMutex | Self::ParkedRead | Self::ParkedWrite | Self::ParkedForReaders => {
+                true
+            }
             Self::StdMutex
             | Self::StdRead
             | Self::StdWrite
@@ -86,12 +90,17 @@ impl Place {
         }
     }
 
+    /// True for the writers of parking_lot's reader-writer lock.
+    pub fn is_parked_write(self) -> bool {
+        matches!(self, Self::ParkedWrite | Self::ParkedForReaders)
+    }
+
     /// What a report calls it.
     pub fn waits_on(self) -> WaitOn {
         match self {
             Self::StdMutex | Self::ParkedMutex => WaitOn::Mutex,
             Self::StdRead | Self::ParkedRead => WaitOn::RwLockRead,
-            Self::StdWrite | Self::ParkedWrite => WaitOn::RwLockWrite,
+            Self::StdWrite | Self::ParkedWrite | Self::ParkedForReaders => WaitOn::RwLockWrite,
             Self::Condvar => WaitOn::Condvar,
             Self::Park => WaitOn::Park,
             Self::StdOnce | Self::Unknown => WaitOn::Futex,
@@ -123,7 +132,7 @@ mod tests {
     fn locks_of_parking_lot_are_known_with_parameters_too() {
         let plain = "_ZN11parking_lot10raw_rwlock9RawRwLock16wait_for_readers17h0123456789abcdefE";
         let generic = "_ZN11parking_lot10raw_rwlock18RawRwLock$LT$_$GT$19lock_exclusive_slow17h0E";
-        assert_eq!(Place::of([Some(plain)]), Place::ParkedWrite);
+        assert_eq!(Place::of([Some(plain)]), Place::ParkedForReaders);
         assert_eq!(Place::of([Some(generic)]), Place::ParkedWrite);
     }
 

@@ -6,6 +6,8 @@
 //! the kernel, twice, without having run in between: then all of them were
 //! asleep at the moment between the two passes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::kernel::{self, State};
 use super::place::Place;
 use super::symbols;
@@ -80,6 +82,18 @@ impl Member {
             && self.seen.is_some_and(|seen| waiting.is_still(seen.turn))
     }
 
+    /// Its claim on parking_lot's lock as a reader: taken elsewhere than where
+    /// writers take it.
+    fn reads_parked(&self, lock: usize) -> impl Iterator<Item = &Held> {
+        let by_writer = |held: &Held| {
+            let names = held.stack().into_iter().map(symbols::name_of);
+            Place::of(names).is_parked_write()
+        };
+        self.held
+            .iter()
+            .filter(move |held| held.addr == lock && !by_writer(held))
+    }
+
     fn holds(&self, lock: usize) -> Option<&Held> {
         self.held.iter().rev().find(|held| held.addr == lock)
     }
@@ -108,7 +122,10 @@ impl Member {
             Call::Futex => match self.place {
                 Place::StdMutex | Place::StdRead | Place::StdOnce => vec![addr],
                 Place::StdWrite => beside(addr).into_iter().filter(held).take(1).collect(),
-                Place::ParkedMutex | Place::ParkedRead | Place::ParkedWrite => {
+                Place::ParkedMutex
+                | Place::ParkedRead
+                | Place::ParkedWrite
+                | Place::ParkedForReaders => {
                     let mut locks = parked_on(addr);
                     locks.retain(held);
                     // Two that fit: none is certain.
@@ -132,6 +149,41 @@ impl Member {
             Some(Call::Io) => WaitOn::Io,
             Some(Call::Other) => WaitOn::Futex,
             None => kernel::waits_on(state),
+        }
+    }
+}
+
+/// The program's parking_lot lets no guard go to another thread.
+static GUARDS_STAY: AtomicBool = AtomicBool::new(false);
+
+/// The driver has seen how parking_lot was built. Called once, at the start.
+pub fn init(guards_stay: bool) {
+    GUARDS_STAY.store(guards_stay, Ordering::Relaxed);
+}
+
+fn guards_may_move() -> bool {
+    !GUARDS_STAY.load(Ordering::Relaxed)
+}
+
+/// What the word of parking_lot's reader-writer lock says of who has it.
+enum ParkedWord {
+    /// A writer.
+    Written,
+    /// That many readers, and a writer that lets nobody in and waits for them.
+    TakenFrom(usize),
+    /// Readers, an upgradable reader, or nobody.
+    Other,
+}
+
+impl ParkedWord {
+    fn at(lock: usize) -> Self {
+        const WRITER: u32 = 8;
+        const ONE_READER: u32 = 16;
+        match kernel::word_at(lock) {
+            Some(word) if word & WRITER == 0 => Self::Other,
+            Some(word) if word < ONE_READER => Self::Written,
+            Some(word) => Self::TakenFrom((word / ONE_READER) as usize),
+            None => Self::Other,
         }
     }
 }
@@ -188,7 +240,15 @@ pub fn may_close_cycle(thread: &Thread) -> bool {
             call, addr, target, ..
         } = seen.blocked;
         let locks = match call {
-            Call::Futex => beside(addr).into_iter().chain([addr]).collect(),
+            Call::Futex if guards_may_move() => beside(addr).into_iter().chain([addr]).collect(),
+            Call::Futex => {
+                let parked = parked_on(addr);
+                beside(addr)
+                    .into_iter()
+                    .chain([addr])
+                    .chain(parked)
+                    .collect()
+            }
             Call::Mutex | Call::ReadLock | Call::WriteLock => vec![addr],
             Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io => vec![],
         };
@@ -303,26 +363,52 @@ impl Snapshot {
                 Place::StdMutex | Place::StdOnce | Place::ParkedMutex => exclusive(),
                 Place::StdWrite => everyone(),
                 Place::StdRead => self.before_reader(lock, exclusive()),
-                Place::ParkedRead => {
-                    /// Of parking_lot: a writer has the lock; readers have it.
-                    const WRITER: u32 = 8;
-                    let word = kernel::word_at(lock).unwrap_or(0);
-                    if word & WRITER != 0 && word < 16 {
-                        exclusive()
-                    } else {
-                        Vec::new()
-                    }
-                }
-                Place::ParkedWrite => holders()
-                    .filter(|m| m.id != member.id)
-                    .map(|m| m.id)
-                    .collect(),
+                Place::ParkedRead => match ParkedWord::at(lock) {
+                    ParkedWord::Written => exclusive(),
+                    ParkedWord::TakenFrom(_) => self.writer_behind_readers(lock),
+                    ParkedWord::Other => Vec::new(),
+                },
+                Place::ParkedWrite => match ParkedWord::at(lock) {
+                    ParkedWord::TakenFrom(_) => self.writer_behind_readers(lock),
+                    ParkedWord::Written => exclusive(),
+                    ParkedWord::Other => Vec::new(),
+                },
+                Place::ParkedForReaders => match ParkedWord::at(lock) {
+                    ParkedWord::TakenFrom(readers) => self.all_readers(lock, readers),
+                    ParkedWord::Written | ParkedWord::Other => Vec::new(),
+                },
                 Place::Condvar | Place::Park | Place::Unknown => Vec::new(),
             },
             Some(Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io) | None => {
                 Vec::new()
             }
         }
+    }
+
+    /// The writer that has taken parking_lot's lock from its readers and waits
+    /// for them to leave.
+    fn writer_behind_readers(&self, lock: usize) -> Vec<ThreadId> {
+        self.members
+            .iter()
+            .filter(|m| {
+                m.place == Place::ParkedForReaders && m.locks == [lock] && m.untimed().is_some()
+            })
+            .map(|m| m.id)
+            .collect()
+    }
+
+    /// The readers of parking_lot's lock, if all of them are known.
+    fn all_readers(&self, lock: usize, readers: usize) -> Vec<ThreadId> {
+        let mut found: Vec<ThreadId> = self
+            .members
+            .iter()
+            .flat_map(|m| m.reads_parked(lock).map(|_| m.id))
+            .collect();
+        if found.len() != readers {
+            return Vec::new();
+        }
+        found.dedup();
+        found
     }
 
     /// Who must act before a reader of std's RwLock goes on: the writer that
@@ -346,8 +432,8 @@ impl Snapshot {
     /// The wait-for graph of the threads blocked without a timeout.
     /// `others_run` tells whether anything else can wake them.
     ///
-    /// A guard of parking_lot's may be with another thread than the one that
-    /// took the lock, so that its owner counts only where nobody else runs.
+    /// Where a guard of parking_lot's may be with another thread than the one
+    /// that took the lock, its owner counts only if nobody else runs.
     pub fn graph(&self, others_run: bool) -> WaitGraph {
         let mut graph = WaitGraph::new(others_run);
         for member in &self.members {
@@ -356,7 +442,9 @@ impl Snapshot {
             };
             let wakers = match seen.blocked.target {
                 Some(target) => Wakers::All(vec![target]),
-                None if others_run && member.place.guard_may_move() => Wakers::Anyone,
+                None if others_run && member.place.is_parked_lock() && guards_may_move() => {
+                    Wakers::Anyone
+                }
                 None => match self.owners(member) {
                     owners if owners.is_empty() => Wakers::Anyone,
                     owners => Wakers::All(owners),
@@ -377,7 +465,14 @@ impl Snapshot {
         let lock = member.locks.first().copied();
         let acquired_at = owner
             .and_then(|owner| self.member(owner))
-            .and_then(|owner| owner.holds(lock?))
+            .and_then(|owner| {
+                let lock = lock?;
+                if member.place == Place::ParkedForReaders {
+                    owner.reads_parked(lock).next()
+                } else {
+                    owner.holds(lock)
+                }
+            })
             .map(Held::stack)
             .unwrap_or_default();
         let since = member.seen.map_or_else(kernel::now, |seen| seen.since);

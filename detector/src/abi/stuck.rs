@@ -15,8 +15,8 @@
 //! has a handler that could wake one.
 //!
 //! What it misses: cycles of parking_lot's locks while other threads go on,
-//! one of which may have a guard; they are told at the end of the process, or
-//! once it is stuck. Processes with signal handlers or with threads that shared
+//! where its feature `send_guard` lets one of them have a guard; they are told
+//! at the end of the process, or once it is stuck. Processes with signal handlers or with threads that shared
 //! libraries started behind our back; condition variables that nobody notifies
 //! while other threads go on. These show as leaked threads or as a timeout.
 

@@ -28,6 +28,10 @@ pub const WIRE_DIR_ENV: &str = "LEAKCHECK_WIRE_DIR";
 /// test is over, where no event tells sooner. Default 1000.
 pub const GRACE_ENV: &str = "LEAKCHECK_GRACE_MS";
 
+/// Set if no guard of parking_lot's can go to another thread: the crate was
+/// built without its feature `send_guard`.
+pub const GUARDS_STAY_ENV: &str = "LEAKCHECK_GUARDS_STAY";
+
 /// An address inside the instruction that was executing.
 pub type Pc = u64;
 

@@ -49,6 +49,7 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
     let handler = Handler::install(&stop)?;
     let mut conditions = Conditions {
         runner: &plan.runner,
+        guards_stay: built.guards_stay,
         grace: args.detection.grace,
         limit: args.runner.timeout.0,
         stop: &stop,
