@@ -168,6 +168,14 @@ pub struct RunnerOptions {
     /// Seconds that one test may take; 0 is without limit
     #[arg(long, value_name = "SECS", default_value = "180", value_parser = seconds)]
     pub timeout: Limit,
+    /// Run each test up to N times, each time with other pauses where threads
+    /// synchronise, until something is found
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub explore: Option<u32>,
+    /// Seed of the first of these runs, which the next ones count up [default:
+    /// by the clock]
+    #[arg(long, value_name = "S", requires = "explore")]
+    pub seed: Option<u64>,
     /// Seconds that all tests together may take; 0 is without limit
     #[arg(long, value_name = "SECS", default_value = "0", value_parser = seconds)]
     pub run_timeout: Limit,

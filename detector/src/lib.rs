@@ -7,10 +7,11 @@
 //!
 //! Data flows one way: hooks (`abi`) → the check (`check`, `objects`)
 //! → findings (`findings`) → the wire file (`wire`). The pure parts,
-//! [`clock`], [`shadow::word`], [`race`], [`sync`] and [`history`], hold the
-//! rules.
+//! [`clock`], [`shadow::word`], [`race`], [`sync`], [`history`] and [`explore`],
+//! hold the rules.
 
 pub mod clock;
+pub mod explore;
 pub mod history;
 pub mod hooks;
 pub mod ids;

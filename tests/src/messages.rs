@@ -91,6 +91,12 @@ pub struct TestLine {
     pub test: Test,
     /// How: `pass`, `race`, `fail` …
     pub outcome: String,
+    /// Wall time of all its runs.
+    pub seconds: f64,
+    /// With `--explore`: which run it was, or how many there were.
+    pub runs: Option<u32>,
+    /// With `--explore`: the seed of the run that was not silent.
+    pub seed: Option<u64>,
 }
 
 /// The last line.

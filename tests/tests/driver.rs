@@ -47,6 +47,33 @@ fn clean_is_0() {
     assert_eq!(ended.summary().exit_code, 0);
 }
 
+/// Two locks in two orders, by threads that hardly ever meet: a seed that makes
+/// them wait for each other does so again, and their twin stays silent.
+#[test]
+fn exploring_finds_a_rare_schedule_and_replays_it() {
+    let explore = |args: &[&str]| {
+        let all = [&["cockroach_locks::cockroach_10214"], args].concat();
+        let ended = workshop().test("goker", &all).run();
+        (ended.tests(), ended.summary().exit_code)
+    };
+    let (tests, code) = explore(&["--explore", "40", "--seed", "4"]);
+    assert_eq!(code, 66);
+    let [found, twin] = &tests[..] else {
+        panic!("two tests: {tests:?}");
+    };
+    assert_eq!((&*found.outcome, &*twin.outcome), ("deadlock", "pass"));
+    assert_eq!((twin.runs, twin.seed), (Some(40), None));
+    let seed = found.seed.unwrap();
+    assert!((4..44).contains(&seed));
+    // The operating system has a say too.
+    let again = (0..5).any(|_| {
+        let seed = seed.to_string();
+        let (tests, _) = explore(&["--explore", "1", "--seed", &seed]);
+        tests.iter().any(|test| test.outcome == "deadlock")
+    });
+    assert!(again, "seed {seed}");
+}
+
 /// What the allocator's own reuse of memory looks like is a warning at most.
 #[test]
 fn an_allocator_in_c_gives_no_error() {

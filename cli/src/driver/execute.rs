@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use leakcheck::report::wire::{GRACE_ENV, GUARDS_STAY_ENV, WIRE_DIR_ENV};
+use leakcheck::report::wire::{EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, WIRE_DIR_ENV};
 
 use super::env;
+use super::explore::Exploration;
 use super::libtest;
 use super::process::{Ended, Group, Slow, Stop, supervise};
 use super::record::Call;
@@ -40,6 +41,8 @@ pub struct Conditions<'a> {
     pub guards_stay: bool,
     /// For `--grace`.
     pub grace: Option<u64>,
+    /// For `--explore`.
+    pub exploration: Option<Exploration>,
     /// For `--timeout`.
     pub limit: Option<Duration>,
     /// For `--run-timeout` and signals.
@@ -72,7 +75,8 @@ pub struct Executed {
     pub wire_dir: PathBuf,
 }
 
-/// Runs `call` with other arguments, in the directory `own`, which is made.
+/// Runs `call` with other arguments, in the directory `own`, which is made;
+/// with the pauses of a seed, if there is one.
 ///
 /// # Errors
 /// If it cannot be started or waited for.
@@ -80,6 +84,7 @@ pub fn execute(
     call: &Call,
     args: &[OsString],
     own: &Path,
+    seed: Option<u64>,
     conditions: &Conditions<'_>,
     tell_slow: &dyn Fn(),
 ) -> Result<Executed, Error> {
@@ -101,6 +106,9 @@ pub fn execute(
     }
     if let Some(grace) = conditions.grace {
         command.env(GRACE_ENV, grace.to_string());
+    }
+    if let Some(seed) = seed {
+        command.env(EXPLORE_ENV, seed.to_string());
     }
     command.stdin(Stdio::null()).process_group(0);
 

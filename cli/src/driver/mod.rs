@@ -20,6 +20,7 @@ pub mod commands;
 pub mod doctest;
 pub mod env;
 pub mod execute;
+pub mod explore;
 pub mod flags;
 pub mod libtest;
 pub mod process;

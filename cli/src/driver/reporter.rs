@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::doctest::{DoctestResult, Doctests};
+use super::execute::Conditions;
+use super::explore::{Exploration, Next, Progress, Step};
 use super::process::StopReason;
 use super::runner::Finished;
 use super::status::{self, Tally};
@@ -24,6 +26,7 @@ pub struct Reporter {
     tally: Tally,
     failing: Vec<String>,
     gaps: Vec<Gap>,
+    progress: Progress,
 }
 
 impl Reporter {
@@ -41,6 +44,7 @@ impl Reporter {
             tally: Tally::default(),
             failing: Vec::new(),
             gaps: Vec::new(),
+            progress: Progress::default(),
         }
     }
 
@@ -48,7 +52,11 @@ impl Reporter {
     ///
     /// # Errors
     /// If the output is closed.
-    pub fn starting(&mut self, suite: &Suite) -> Result<(), Error> {
+    pub fn starting(
+        &mut self,
+        suite: &Suite,
+        exploration: Option<Exploration>,
+    ) -> Result<(), Error> {
         if suite.cases.is_empty() && !suite.doctests.is_empty() {
             return Ok(());
         }
@@ -62,9 +70,15 @@ impl Reporter {
             text.push_str(&format!(" ({} ignored)", suite.ignored.len()));
         }
         say(&text)?;
+        if let Some(Exploration { runs, seed }) = exploration {
+            let label = status::label("Exploring", status::good());
+            let runs = status::plural(runs.into(), "run");
+            say(&format!("{label} up to {runs} of each, seeds from {seed}"))?;
+        }
         for id in &suite.ignored {
             self.tally.count(Word::Ignored);
-            self.teller.test(id, Word::Ignored, Duration::ZERO, None)?;
+            self.teller
+                .test(id, Word::Ignored, Duration::ZERO, None, None)?;
         }
         Ok(())
     }
@@ -82,8 +96,8 @@ impl Reporter {
         &mut self,
         suite: &Suite,
         finished: &Finished<'_>,
-        limit: Option<Duration>,
-    ) -> Result<(), Error> {
+        conditions: &Conditions<'_>,
+    ) -> Result<Next, Error> {
         let id = suite.id(finished.case);
         let executed = &finished.executed;
         let report = self.collect(&id, &executed.wire_dir)?;
@@ -92,7 +106,7 @@ impl Reporter {
             .test
             .as_ref()
             .map(|_| executed.reached_its_end);
-        let verdict = Verdict::new(&executed.ended, limit, last_word, report.stuck);
+        let verdict = Verdict::new(&executed.ended, conditions.limit, last_word, report.stuck);
         if report.processes == 0 && suite.binary(finished.case.binary).traits.instrumented {
             self.gap(Gap {
                 reason: GapReason::MissingEnd,
@@ -101,16 +115,34 @@ impl Reporter {
             });
         }
         let word = Word::of(verdict, Some(&report));
+        let mut elapsed = executed.ended.elapsed;
+        let mut explored = None;
+        if let Some(exploration) = conditions.exploration {
+            let (number, run) = (finished.number, finished.run);
+            let silent = word == Word::Pass;
+            match self
+                .progress
+                .step(exploration, number, run, silent, elapsed)
+            {
+                Step::Silent => return Ok(Next::Again),
+                Step::Late => return Ok(Next::Settled),
+                Step::Tell {
+                    elapsed: all,
+                    explored: told,
+                } => (elapsed, explored) = (all, Some(told)),
+            }
+        }
         self.tally.count(word);
         self.teller
-            .test(&id, word, executed.ended.elapsed, Some(&report))?;
+            .test(&id, word, elapsed, explored, Some(&report))?;
 
         let mut remarks: Vec<String> = verdict.reason().into_iter().collect();
+        remarks.extend(explored.and_then(status::explored));
         match errors(&report.findings).count() {
             0 => {}
             number => remarks.push(status::plural(number as u64, "finding")),
         }
-        let line = status::line(word, Some(executed.ended.elapsed), &id);
+        let line = status::line(word, Some(elapsed), &id);
         self.tell_line(word, &line, &remarks)?;
         if let Some(crash) = &report.crash {
             self.teller.crash(crash)?;
@@ -118,7 +150,7 @@ impl Reporter {
         if verdict != Verdict::Passed && !executed.output.trim().is_empty() {
             say(&status::output(&id, &executed.output))?;
         }
-        Ok(())
+        Ok(Next::Settled)
     }
 
     /// The doctests of a package.
@@ -257,7 +289,7 @@ impl Reporter {
     ) -> Result<(), Error> {
         self.tally.count(word);
         // rustdoc tells no times.
-        self.teller.test(id, word, Duration::ZERO, report)?;
+        self.teller.test(id, word, Duration::ZERO, None, report)?;
         self.tell_line(word, &status::line(word, None, id), &[])
     }
 

@@ -2,10 +2,12 @@
 //! thread that reports.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
 
 use super::execute::{Conditions, Executed, LONG, execute};
+use super::explore::Next;
 use super::libtest::BinaryArgs;
 use super::status;
 use super::suite::{Case, Suite};
@@ -17,6 +19,10 @@ use crate::error::Error;
 pub struct Finished<'a> {
     /// Which.
     pub case: &'a Case,
+    /// Its place in the suite.
+    pub number: usize,
+    /// Which of its runs, from 0.
+    pub run: u32,
     /// How it went.
     pub executed: Executed,
     /// What it left; to be removed when it was read.
@@ -24,8 +30,9 @@ pub struct Finished<'a> {
 }
 
 /// Runs all cases with `threads` processes at a time, and calls `report` for
-/// each, on this thread, in the order in which they end. After a stop, those
-/// not yet started are left out.
+/// each, on this thread, in the order in which they end. What is explored is
+/// run again until `report` has settled it. After a stop, those not yet started
+/// are left out.
 ///
 /// # Errors
 /// The first error of an execution or of `report`; what runs then is still
@@ -36,9 +43,18 @@ pub fn run<'a>(
     threads: usize,
     scratch: &Path,
     conditions: &Conditions<'_>,
-    mut report: impl FnMut(Finished<'a>) -> Result<(), Error>,
+    mut report: impl FnMut(Finished<'a>) -> Result<Next, Error>,
 ) -> Result<(), Error> {
-    let queue = Mutex::new(suite.cases.iter().enumerate());
+    let runs = conditions.exploration.map_or(1, |explored| explored.runs);
+    let settled: Vec<AtomicBool> = suite.cases.iter().map(|_| AtomicBool::new(false)).collect();
+    let queue = Mutex::new(
+        suite
+            .cases
+            .iter()
+            .enumerate()
+            .flat_map(|(number, case)| (0..runs).map(move |run| (number, case, run)))
+            .filter(|(number, _, _)| !settled[*number].load(Ordering::Relaxed)),
+    );
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..threads.min(suite.cases.len()) {
@@ -46,12 +62,17 @@ pub fn run<'a>(
             scope.spawn(move || {
                 while conditions.stop.reason().is_none() {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some((number, case)) = next else { break };
-                    let dir = scratch.join(format!("test-{number}"));
+                    let Some((number, case, run)) = next else {
+                        break;
+                    };
+                    let dir = scratch.join(format!("test-{number}-{run}"));
+                    let seed = conditions.exploration.map(|explored| explored.seed_of(run));
                     let finished =
-                        execute_case(suite, case, args, &dir, conditions).map(|executed| {
+                        execute_case(suite, case, args, &dir, seed, conditions).map(|executed| {
                             Finished {
                                 case,
+                                number,
+                                run,
                                 executed,
                                 dir,
                             }
@@ -65,9 +86,14 @@ pub fn run<'a>(
         }
         drop(sender);
         // Consumed, so that after an error the workers find nobody to tell.
-        receiver
-            .into_iter()
-            .try_for_each(|finished| report(finished?))
+        receiver.into_iter().try_for_each(|finished| {
+            let finished = finished?;
+            let number = finished.number;
+            if report(finished)? == Next::Settled {
+                settled[number].store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        })
     })
 }
 
@@ -76,13 +102,17 @@ fn execute_case(
     case: &Case,
     args: &BinaryArgs,
     dir: &Path,
+    seed: Option<u64>,
     conditions: &Conditions<'_>,
 ) -> Result<Executed, Error> {
     let call = &suite.binary(case.binary).call;
     // Where nobody reads it, the test goes on.
     let tell_slow = || drop(say(&status::slow(LONG, &suite.id(case))));
     match &case.test {
-        Some(name) => execute(call, &args.run_command(name), dir, conditions, &tell_slow),
-        None => execute(call, &call.args, dir, conditions, &tell_slow),
+        Some(name) => {
+            let words = args.run_command(name);
+            execute(call, &words, dir, seed, conditions, &tell_slow)
+        }
+        None => execute(call, &call.args, dir, seed, conditions, &tell_slow),
     }
 }

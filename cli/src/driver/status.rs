@@ -11,7 +11,7 @@ use leakcheck::report::kind::Kind;
 
 use super::process::StopReason;
 use super::verdict::{Word, errors};
-use crate::model::{Finding, RunReport, TestId};
+use crate::model::{Explored, Finding, RunReport, TestId};
 
 /// Width of the column of words.
 const WORD_WIDTH: usize = 12;
@@ -75,6 +75,16 @@ pub fn slow(after: Duration, id: &TestId) -> String {
 #[must_use]
 pub fn remark(text: &str) -> String {
     format!("{:WORD_WIDTH$}   ({text})", "")
+}
+
+/// Which run of several it was, and how to have it again.
+#[must_use]
+pub fn explored(explored: Explored) -> Option<String> {
+    let seed = explored.seed?;
+    let run = explored.run;
+    Some(format!(
+        "in run {run}; replay it by `--explore 1 --seed {seed}`"
+    ))
 }
 
 /// What a test wrote, below a heading.
@@ -260,9 +270,9 @@ mod tests {
     use anstream::adapter::strip_str;
     use leakcheck::report::wire::GapKind;
 
-    use super::{Tally, Word, line, output, plural, remark, slow, summary};
+    use super::{Tally, Word, explored, line, output, plural, remark, slow, summary};
     use crate::driver::process::StopReason;
-    use crate::model::{Gap, GapReason, RunReport, TestId};
+    use crate::model::{Explored, Gap, GapReason, RunReport, TestId};
 
     fn id(name: &str) -> TestId {
         TestId {
@@ -278,6 +288,13 @@ mod tests {
             line(Word::Pass, Some(Duration::from_millis(12)), &id("one")),
             line(Word::Deadlock, Some(Duration::from_secs(1234)), &id("two")),
             remark("all its threads wait for each other; ended"),
+            remark(
+                &explored(Explored {
+                    run: 3,
+                    seed: Some(12),
+                })
+                .unwrap(),
+            ),
             line(Word::Ignored, None, &id("three")),
             slow(Duration::from_secs(30), &id("four")),
             output(&id("two"), "left\n  right\n\n"),

@@ -151,6 +151,7 @@ fn list(
         call,
         &args.list_command(only_ignored),
         own,
+        None,
         conditions,
         &|| (),
     )?;

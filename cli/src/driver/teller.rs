@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::verdict::Word;
 use crate::args::{Backtrace, DetectionOptions, MessageFormat};
 use crate::error::Error;
-use crate::model::{Crash, Finding, RunReport, TestId, TestReport};
+use crate::model::{Crash, Explored, Finding, RunReport, TestId, TestReport};
 use crate::outcome::Outcome;
 use crate::render::human::{self, HumanOptions};
 use crate::render::json::{self, Line, TestCounts};
@@ -72,6 +72,7 @@ impl Teller {
         id: &TestId,
         word: Word,
         elapsed: Duration,
+        explored: Option<Explored>,
         report: Option<&TestReport>,
     ) -> Result<(), Error> {
         if self.format == MessageFormat::Human {
@@ -84,6 +85,7 @@ impl Teller {
             id,
             &word,
             elapsed.as_secs_f64(),
+            explored,
             findings,
             crash,
             &self.human,

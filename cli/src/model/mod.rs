@@ -16,5 +16,5 @@ pub use finding::{
     Thread, ThreadLabel, Wait, WaitFor,
 };
 pub use frame::{Frame, FrameClass, Place, Stack};
-pub use run::{Crash, Gap, GapReason, RunReport, TestId, TestReport};
+pub use run::{Crash, Explored, Gap, GapReason, RunReport, TestId, TestReport};
 pub use task::{Task, Woken, executor_name};

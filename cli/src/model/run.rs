@@ -34,6 +34,15 @@ impl fmt::Display for TestId {
     }
 }
 
+/// One run of a test of which there are several, with `--explore`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explored {
+    /// Which run it was, or how many there were, from 1.
+    pub run: u32,
+    /// Its seed, if it did not pass in silence.
+    pub seed: Option<u64>,
+}
+
 /// What one test did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestReport {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::human::{self, HumanOptions};
 use crate::model::{
-    Crash, Finding, Frame, FrameClass, Gap, HeldLock, Leg, Memory, Stack, Task, TestId, Wait,
-    executor_name,
+    Crash, Explored, Finding, Frame, FrameClass, Gap, HeldLock, Leg, Memory, Stack, Task, TestId,
+    Wait, executor_name,
 };
 
 /// Version of the lines.
@@ -179,6 +179,10 @@ pub struct TestLine<'a> {
     test: &'a TestId,
     outcome: &'a str,
     seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
     findings: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     crash: Option<CrashLine<'a>>,
@@ -269,6 +273,7 @@ pub fn test<'a>(
     test: &'a TestId,
     outcome: &'a str,
     seconds: f64,
+    explored: Option<Explored>,
     findings: &'a [Finding],
     crash: Option<&'a Crash>,
     options: &HumanOptions,
@@ -282,6 +287,8 @@ pub fn test<'a>(
         test,
         outcome,
         seconds,
+        runs: explored.map(|explored| explored.run),
+        seed: explored.and_then(|explored| explored.seed),
         findings: findings
             .iter()
             .map(|finding| finding.fingerprint.as_str())

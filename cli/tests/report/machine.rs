@@ -2,6 +2,7 @@
 
 use leakcheck::report::kind::{Certainty, Kind};
 use leakcheck::report::wire::{Gap, GapKind, Record, WaitOn};
+use leakcheck_cli::model::Explored;
 use leakcheck_cli::render::human::HumanOptions;
 use leakcheck_cli::render::json::{self, Line, TestCounts};
 use serde_json::Value;
@@ -68,6 +69,10 @@ fn the_line_of_a_test_that_crashed() {
         &id,
         "crashed",
         0.25,
+        Some(Explored {
+            run: 3,
+            seed: Some(12),
+        }),
         &report.findings,
         report.crash.as_ref(),
         &HumanOptions::default(),

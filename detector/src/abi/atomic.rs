@@ -14,8 +14,10 @@ use std::arch::naked_asm;
 use std::sync::atomic::{Ordering, compiler_fence, fence};
 
 use super::integer::Atomic;
+use super::pause;
 use super::plain::recorded;
 use crate::check::{self, Seen};
+use crate::explore::Point;
 use crate::objects;
 use crate::report::wire::AccessOp;
 use crate::rt::thread::{Thread, current};
@@ -190,8 +192,13 @@ unsafe fn modify<T: Atomic>(
     // Before the operation: what it releases must cover its own access. Only
     // a compare-and-exchange may not write.
     let conditional = orders[1] != NEVER_FAILS;
-    touch(thread, at, !conditional, pc);
     let order = order_of(orders[0]);
+    // Reference counts are arithmetic, and no place to pause.
+    let pauses = pause::on() && !matches!(new, New::Computed);
+    if pauses && order.acquire {
+        pause::before_taking(thread, pc);
+    }
+    touch(thread, at, !conditional, pc);
     let addr = at as usize;
     // SAFETY: `follow` checked that the address is covered.
     let object = unsafe { objects::find(addr) };
@@ -235,6 +242,9 @@ unsafe fn modify<T: Atomic>(
         result
     };
     note_lock(thread, addr, order, result, new, pc);
+    if pauses && order.release && !order.acquire {
+        pause::at(thread, pc, Point::GaveBack);
+    }
     result
 }
 

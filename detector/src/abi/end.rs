@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::kernel;
+use super::pause;
 use super::process;
 use super::real;
 use super::sample;
@@ -146,7 +147,8 @@ pub fn stuck() -> ! {
 /// Waits for the threads to end, and reports those that do not.
 fn report_leaks() {
     let own = current();
-    let deadline = kernel::now().saturating_add(GRACE_NS.load(Ordering::Relaxed));
+    let begin = kernel::now().saturating_add(GRACE_NS.load(Ordering::Relaxed));
+    let paused = pause::paused();
     loop {
         /// Until the next look at a thread that is on its way into a wait.
         const SOON: u64 = 1_000_000;
@@ -167,6 +169,8 @@ fn report_leaks() {
             threads: left.len(),
             stuck: left.iter().copied().filter(is_stuck).count(),
         };
+        // What we make threads wait is not their time.
+        let deadline = begin.saturating_add(pause::paused() - paused);
         let now = kernel::now();
         match leak::next(alive, now >= deadline) {
             Next::Clean => return,

@@ -4,12 +4,13 @@ use std::ffi::{CStr, CString, c_char};
 use std::ops::Range;
 
 use super::end;
+use super::pause;
 use super::process;
 use super::signal;
 use super::snapshot;
 use super::thread as threads;
 use crate::registry::{self, Entry};
-use crate::report::wire::{GRACE_ENV, GUARDS_STAY_ENV, ThreadId, WIRE_DIR_ENV};
+use crate::report::wire::{EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, ThreadId, WIRE_DIR_ENV};
 use crate::rt::sys;
 use crate::rt::thread::set_current;
 use crate::session;
@@ -25,10 +26,15 @@ const TRIED_ENV: &str = "LEAKCHECK_LAYOUT_TRIED";
 #[unsafe(link_section = ".preinit_array")]
 static START: unsafe extern "C" fn(i32, *const *const c_char, *const *const c_char) = start;
 
+/// An address in the program, always the same one of it.
+pub fn program() -> usize {
+    start as *const () as usize
+}
+
 /// Where things are at the start, from `/proc/self/maps`.
 fn read_maps() -> Option<Places> {
     let text = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let exe = start as *const () as usize;
+    let exe = program();
     let mut maps = Places {
         exe: usize::MAX,
         mappings: usize::MAX,
@@ -144,6 +150,9 @@ unsafe extern "C" fn start(
     let guards_stay = unsafe { variable(environment, GUARDS_STAY_ENV) };
     snapshot::init(guards_stay.is_some());
     end::init(grace.as_deref().and_then(|grace| grace.to_str().ok()));
+    // SAFETY: as above.
+    let seed = unsafe { variable(environment, EXPLORE_ENV) };
+    pause::init(seed.as_deref().and_then(|seed| seed.to_str().ok()));
     let stack = main_stack(&maps.stack);
     let id = registry::next_id();
     registry::add(

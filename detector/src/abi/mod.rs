@@ -13,6 +13,7 @@
 //! - [`task`]: what patched executors tell of their tasks.
 //! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
 //!   [`edge`] of an address.
+//! - [`pause`]: other schedules, for `--explore`.
 //! - [`fd`]: channels behind file descriptors, for [`io`], [`socket`], [`poll`]
 //!   and [`descriptor`].
 //!
@@ -35,6 +36,7 @@ pub mod io;
 pub mod kernel;
 pub mod map;
 pub mod mem;
+pub mod pause;
 pub mod place;
 pub mod plain;
 pub mod poll;

@@ -6,6 +6,7 @@ use std::ffi::c_void;
 
 use super::caller::return_address;
 use super::edge::{acquire, release, tracked};
+use super::pause;
 use super::real;
 use super::stuck;
 use crate::rt::thread::Thread;
@@ -62,6 +63,9 @@ fn take(taking: &Taking, attempt: impl Fn() -> i32, wait: impl Fn() -> i32) -> i
         timed,
         pc,
     } = taking;
+    if pause::on() {
+        pause::before_taking(thread, pc);
+    }
     let mut failed = attempt();
     if failed != 0 && failed != libc::EOWNERDEAD {
         let blocked = Blocked {

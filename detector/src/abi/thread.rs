@@ -15,10 +15,12 @@ use dashmap::DashMap;
 use super::caller::return_address;
 use super::edge::tracked;
 use super::end;
+use super::pause;
 use super::real;
 use super::signal;
 use super::stuck;
 use crate::check;
+use crate::explore::Point;
 use crate::objects;
 use crate::registry::{self, Entry};
 use crate::report::wire::ThreadId;
@@ -190,6 +192,10 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
     let record = session::new_thread(id, parent.clocks.now(), stack_size(attributes));
     // SAFETY: the record is not yet its thread's.
     let slot = unsafe { (*record).stamp_value().slot() };
+    if pause::on() {
+        // SAFETY: as above.
+        unsafe { (*record).steps = parent.steps.child() };
+    }
     let frames = parent.frames();
     let spawned_at = frames.iter().rev().map(|pc| pc - 1).collect();
     registry::add(
@@ -223,6 +229,9 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
         }
     }
     parent.busy -= 1;
+    if pause::on() {
+        pause::at(parent, return_address(), Point::Spawned);
+    }
     failed
 }
 
@@ -252,6 +261,9 @@ extern "C" fn run(child: *mut c_void) -> *mut c_void {
     objects::drop_range(thread, thread.stack.clone());
     check::fresh(thread.stack.clone());
     set_current(record);
+    if pause::on() {
+        pause::at(thread, start as usize as u64, Point::Begin);
+    }
     start(argument)
 }
 

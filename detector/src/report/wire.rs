@@ -27,6 +27,8 @@ pub const WIRE_DIR_ENV: &str = "LEAKCHECK_WIRE_DIR";
 /// Environment variable: milliseconds that a thread may take to end after the
 /// test is over, where no event tells sooner. Default 1000.
 pub const GRACE_ENV: &str = "LEAKCHECK_GRACE_MS";
+/// Environment variable: the seed of the pauses of `--explore`.
+pub const EXPLORE_ENV: &str = "LEAKCHECK_EXPLORE_SEED";
 
 /// Set if no guard of parking_lot's can go to another thread: the crate was
 /// built without its feature `send_guard`.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::sys;
 use super::waiting::Waiting;
+use crate::explore::Steps;
 use crate::history::{self, HeldThen, PART_WORDS, SNAPSHOT_FRAMES};
 use crate::report::wire::{AccessOp, Stack, ThreadId};
 use crate::shadow::word::{Access, Stamp};
@@ -155,6 +156,8 @@ pub struct Thread {
     pub waiting: Waiting,
     /// What its signal handlers run on, or null.
     pub signal_stack: *mut u8,
+    /// Where it has been, if it is to pause.
+    pub steps: Steps,
 }
 
 thread_local! {
@@ -212,6 +215,7 @@ impl Thread {
             locals: 0..0,
             waiting: Waiting::new(),
             signal_stack: null_mut(),
+            steps: Steps::of_main(),
         })
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::args::{MessageFormat, TestArgs};
 use crate::driver::execute::{Conditions, OutputMode, command};
+use crate::driver::explore::Exploration;
 use crate::driver::libtest::BinaryArgs;
 use crate::driver::process::Stop;
 use crate::driver::record::What;
@@ -51,6 +52,10 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
         runner: &plan.runner,
         guards_stay: built.guards_stay,
         grace: args.detection.grace,
+        exploration: args
+            .runner
+            .explore
+            .map(|runs| Exploration::new(runs, args.runner.seed)),
         limit: args.runner.timeout.0,
         stop: &stop,
         output: OutputMode::Captured,
@@ -85,7 +90,7 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
             });
         }
     }
-    reporter.starting(&suite)?;
+    reporter.starting(&suite, conditions.exploration)?;
 
     let mut threads = args
         .runner
@@ -110,8 +115,9 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
         scratch.path(),
         &conditions,
         |finished| {
-            reporter.finished(&suite, &finished, conditions.limit)?;
-            remove(&finished.dir)
+            let next = reporter.finished(&suite, &finished, &conditions)?;
+            remove(&finished.dir)?;
+            Ok(next)
         },
     )?;
 
