@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::abi::{map, task};
+use crate::abi::{locals, map, task};
 use crate::check::{self, Seen};
 use crate::history::Restored;
 use crate::objects;
@@ -243,10 +243,11 @@ pub fn memory(addr: usize) -> Memory {
             stack: stack::get(block.stack),
         };
     }
-    if let Some(thread) = session::find_locals(addr) {
+    if let Some((thread, below)) = session::find_locals(addr) {
         return Memory::ThreadLocal {
             addr: wire_addr,
             thread,
+            initial: locals::initial(below).map(|at| at as u64),
         };
     }
     if let Some(thread) = session::find_stack(addr) {

@@ -243,12 +243,14 @@ pub fn find_stack(addr: usize) -> Option<&'static Thread> {
         .find(|t| t.stack.contains(&addr))
 }
 
-/// The live thread whose thread-local variables hold `addr`.
-pub fn find_locals(addr: usize) -> Option<ThreadId> {
+/// The live thread whose thread-local variables hold `addr`, and how far below
+/// the end of these that is.
+pub fn find_locals(addr: usize) -> Option<(ThreadId, usize)> {
     let threads = THREADS.lock();
     // SAFETY: records stay mapped.
     let mut live = threads.live.iter().map(|t| unsafe { &*t.0 });
-    live.find(|t| t.locals.contains(&addr)).map(|t| t.id)
+    live.find(|t| t.locals.contains(&addr))
+        .map(|t| (t.id, t.locals.end - addr))
 }
 
 /// A copy of the history of a slot, oldest first.

@@ -4,8 +4,8 @@
 //! function of std below the user's code that belongs to a container
 //! (`Arc<T>::new`), and the type arguments that DWARF records for it.
 //!
-//! What it misses: the name of a local variable or a thread-local (the
-//! runtime knows only whose stack it is), and the type of what C code or the
+//! What it misses: the name of a local variable (the runtime knows only whose
+//! stack it is), and the type of what C code or the
 //! user's own allocator calls allocated.
 
 use leakcheck::report::wire::{self, AccessOp, Pc};
@@ -84,8 +84,11 @@ pub fn memory(
                 Some(frame.function.short().to_owned())
             }),
         },
-        wire::Memory::ThreadLocal { thread, .. } => Memory::ThreadLocal {
+        wire::Memory::ThreadLocal {
+            thread, initial, ..
+        } => Memory::ThreadLocal {
             thread: resolver.label(*thread),
+            name: initial.and_then(|at| resolver.thread_local(at)),
         },
         wire::Memory::Mapped { .. } => Memory::Mapped,
         wire::Memory::Unknown { .. } => Memory::Unknown,

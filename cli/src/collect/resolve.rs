@@ -134,6 +134,13 @@ impl<'a> Resolver<'a> {
         self.process.threads.get(&id)?.task.as_ref()
     }
 
+    /// The thread-local whose first value is at an address.
+    pub fn thread_local(&mut self, initial: u64) -> Option<String> {
+        let (module, inside) = self.in_module(initial)?;
+        self.symbols
+            .thread_local(std::path::Path::new(&module.path), inside)
+    }
+
     /// How a thread or task is called.
     pub fn label(&self, id: ThreadId) -> ThreadLabel {
         if id == MAIN {

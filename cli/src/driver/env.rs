@@ -11,7 +11,7 @@
 //! | [`RECORD_DIR`] | driver, recording pass | runner and rustdoc wrapper, which then note the call instead of making it |
 //! | [`DOCTEST_DIR`], [`TIMEOUT_MS`] | driver, doctests | the runner |
 //! | [`UNDO`] | driver | driver: what the user's environment was before all this |
-//! | `LEAKCHECK_WIRE_DIR`, `LEAKCHECK_GRACE_MS`, `LEAKCHECK_GUARDS_STAY`, `LEAKCHECK_EXPLORE_SEED` | runner | the runtime inside the tested process |
+//! | `LEAKCHECK_WIRE_DIR`, `LEAKCHECK_GRACE_MS`, `LEAKCHECK_GUARDS_STAY`, `LEAKCHECK_SUPERVISOR`, `LEAKCHECK_EXPLORE_SEED` | runner | the runtime inside the tested process |
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use leakcheck::report::wire::{EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, WIRE_DIR_ENV};
+use leakcheck::report::wire::{
+    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SUPERVISOR_ENV, WIRE_DIR_ENV,
+};
 
 use super::env;
 use super::explore::Exploration;
@@ -101,6 +103,7 @@ pub fn execute(
     })?;
     let mut command = command(call, args, conditions.runner);
     command.env(WIRE_DIR_ENV, &wire_dir);
+    command.env(SUPERVISOR_ENV, std::process::id().to_string());
     if conditions.guards_stay {
         command.env(GUARDS_STAY_ENV, "1");
     }

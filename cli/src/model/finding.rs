@@ -305,6 +305,8 @@ pub enum Memory {
     ThreadLocal {
         /// Whose.
         thread: ThreadLabel,
+        /// Its path, where it is known.
+        name: Option<String>,
     },
     /// Mapped by `mmap`.
     Mapped,
@@ -331,7 +333,13 @@ impl Memory {
             } => {
                 format!("a local variable of {}", thread.text())
             }
-            Self::ThreadLocal { thread } => format!("a thread-local of {}", thread.text()),
+            Self::ThreadLocal { thread, name: None } => {
+                format!("a thread-local of {}", thread.text())
+            }
+            Self::ThreadLocal {
+                thread,
+                name: Some(name),
+            } => format!("thread-local `{name}` of {}", thread.text()),
             Self::Mapped => "mapped memory".to_owned(),
             Self::Unknown => "memory".to_owned(),
         }

@@ -167,6 +167,8 @@ enum MemoryLine<'a> {
     },
     ThreadLocal {
         thread: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
     },
     Mapped,
     Unknown,
@@ -424,8 +426,9 @@ fn memory(memory: &Memory) -> MemoryLine<'_> {
             thread: thread.name(),
             function: function.as_deref(),
         },
-        Memory::ThreadLocal { thread } => MemoryLine::ThreadLocal {
+        Memory::ThreadLocal { thread, name } => MemoryLine::ThreadLocal {
             thread: thread.name(),
+            name: name.as_deref(),
         },
         Memory::Mapped => MemoryLine::Mapped,
         Memory::Unknown => MemoryLine::Unknown,

@@ -64,6 +64,9 @@ pub trait Symbols {
     /// The static variable that covers an address.
     fn variable(&mut self, module: &Path, address: u64) -> Option<Variable>;
 
+    /// The thread-local variable whose first value covers an address.
+    fn thread_local(&mut self, module: &Path, address: u64) -> Option<String>;
+
     /// The functions at an address as DWARF names them, with their type
     /// arguments (`new<bank::Slot>`), innermost first.
     fn generic_names(&mut self, module: &Path, address: u64) -> Vec<String>;
@@ -120,6 +123,10 @@ impl Symbols for FileSymbols {
             .entry(address)
             .or_insert_with(|| file.variable(address));
         found.clone()
+    }
+
+    fn thread_local(&mut self, module: &Path, address: u64) -> Option<String> {
+        self.module(module)?.file.thread_local(address)
     }
 
     fn generic_names(&mut self, module: &Path, address: u64) -> Vec<String> {

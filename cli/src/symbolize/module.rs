@@ -121,14 +121,22 @@ impl ModuleFile {
 
     /// The static variable that covers an address.
     pub fn variable(&mut self, address: u64) -> Option<Variable> {
-        if self.statics.is_none() {
-            self.statics = Some(StaticTable::read(&self.path).unwrap_or_default());
-        }
-        let mut variable = self.statics.as_ref()?.find(address)?;
+        let mut variable = self.statics().find(address)?;
         variable.ty = self
             .typed()
             .and_then(|dwarf| dwarf.static_type(variable.address));
         Some(variable)
+    }
+
+    /// The thread-local variable whose first value covers an address.
+    pub fn thread_local(&mut self, address: u64) -> Option<String> {
+        self.statics().find_thread_local(address)
+    }
+
+    fn statics(&mut self) -> &StaticTable {
+        let path = &self.path;
+        self.statics
+            .get_or_insert_with(|| StaticTable::read(path).unwrap_or_default())
     }
 
     /// The functions at an address with their type arguments.

@@ -1,12 +1,12 @@
-//! The static variables of a module, from its symbol table.
+//! The static and thread-local variables of a module, from its symbol table.
+//! A thread-local has no fixed address, but its first value has.
 //!
 //! What it misses: statics that the linker merged or the compiler made without
-//! a symbol (promoted constants) have no name; thread-locals have no fixed
-//! address and are not in here.
+//! a symbol (promoted constants) have no name.
 
 use std::path::Path;
 
-use object::{Object, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind};
 
 use super::Variable;
 use super::function::FunctionName;
@@ -17,6 +17,9 @@ use super::module::with_object;
 pub struct StaticTable {
     /// Invariant: sorted by address.
     entries: Vec<Entry>,
+    /// Thread-locals, at the addresses of their first values.
+    /// Invariant: sorted by address.
+    locals: Vec<Entry>,
 }
 
 #[derive(Debug, Clone)]
@@ -30,25 +33,55 @@ impl StaticTable {
     /// Reads the symbol table of a file.
     pub fn read(path: &Path) -> Option<Self> {
         with_object(path, |object| {
-            let entries = object
-                .symbols()
-                .chain(object.dynamic_symbols())
-                .filter(|symbol| symbol.kind() == SymbolKind::Data && symbol.size() > 0)
-                .filter_map(|symbol| {
-                    Some(Entry {
-                        address: symbol.address(),
-                        size: symbol.size(),
-                        symbol: symbol.name().ok()?.to_owned(),
+            let of_kind = |kind: SymbolKind, base: u64| {
+                object
+                    .symbols()
+                    .chain(object.dynamic_symbols())
+                    .filter(|symbol| symbol.kind() == kind && symbol.size() > 0)
+                    .filter_map(|symbol| {
+                        Some(Entry {
+                            address: base + symbol.address(),
+                            size: symbol.size(),
+                            symbol: symbol.name().ok()?.to_owned(),
+                        })
                     })
-                })
-                .collect();
-            Some(Self::new(entries))
+                    .collect()
+            };
+            // The symbol of a thread-local says where it is among these.
+            let first_values = object
+                .sections()
+                .filter(|section| is_thread_local(section.flags()))
+                .map(|section| section.address())
+                .min()
+                .unwrap_or(0);
+            Some(Self::new(
+                of_kind(SymbolKind::Data, 0),
+                of_kind(SymbolKind::Tls, first_values),
+            ))
         })
     }
 
-    fn new(mut entries: Vec<Entry>) -> Self {
-        entries.sort_by(|a, b| (a.address, &a.symbol).cmp(&(b.address, &b.symbol)));
-        Self { entries }
+    fn new(mut entries: Vec<Entry>, mut locals: Vec<Entry>) -> Self {
+        for table in [&mut entries, &mut locals] {
+            table.sort_by(|a, b| (a.address, &a.symbol).cmp(&(b.address, &b.symbol)));
+        }
+        Self { entries, locals }
+    }
+
+    /// The thread-local whose first value covers an address.
+    pub fn find_thread_local(&self, address: u64) -> Option<String> {
+        let after = self
+            .locals
+            .partition_point(|entry| entry.address <= address);
+        let entry = self.locals[..after].last()?;
+        if address - entry.address >= entry.size {
+            return None;
+        }
+        let path = variable_name(&entry.symbol)?;
+        // `thread_local!` keeps the value in a static of a closure of a
+        // constant.
+        let name = path.split("::{").next().unwrap_or(&path);
+        Some(name.to_owned())
     }
 
     /// The variable that covers an address, without its type.
@@ -73,6 +106,12 @@ impl StaticTable {
     }
 }
 
+/// True for `.tdata` and `.tbss`.
+fn is_thread_local(flags: SectionFlags) -> bool {
+    matches!(flags, SectionFlags::Elf { sh_flags }
+        if sh_flags & u64::from(object::elf::SHF_TLS) != 0)
+}
+
 /// The path of a static; none for what the compiler made up.
 fn variable_name(symbol: &str) -> Option<String> {
     if symbol.starts_with(".L") || symbol.starts_with("anon.") || symbol.contains("alloc_") {
@@ -92,17 +131,30 @@ fn variable_name(symbol: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn table(entries: &[(u64, u64, &str)]) -> StaticTable {
-        StaticTable::new(
-            entries
-                .iter()
-                .map(|&(address, size, symbol)| Entry {
-                    address,
-                    size,
-                    symbol: symbol.to_owned(),
-                })
-                .collect(),
-        )
+    fn entries(entries: &[(u64, u64, &str)]) -> Vec<Entry> {
+        let entry = |&(address, size, symbol): &(u64, u64, &str)| Entry {
+            address,
+            size,
+            symbol: symbol.to_owned(),
+        };
+        entries.iter().map(entry).collect()
+    }
+
+    fn table(all: &[(u64, u64, &str)]) -> StaticTable {
+        StaticTable::new(entries(all), Vec::new())
+    }
+
+    #[test]
+    fn a_thread_local_is_called_as_it_was_declared() {
+        let value = concat!(
+            "_ZN4bank5LOCAL29_$u7b$$u7b$constant$u7d$$u7d$28_$u7b$$u7b$closure$u7d$$u7d$",
+            "23__RUST_STD_INTERNAL_VAL17h0123456789abcdefE"
+        );
+        let table = StaticTable::new(Vec::new(), entries(&[(0x48, 8, value), (0x50, 4, "plain")]));
+        let name = |address| table.find_thread_local(address);
+        assert_eq!(name(0x4f), Some("bank::LOCAL".to_owned()));
+        assert_eq!(name(0x53), Some("plain".to_owned()));
+        assert_eq!((name(0x47), name(0x54)), (None, None));
     }
 
     #[test]

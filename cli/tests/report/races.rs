@@ -138,9 +138,25 @@ fn on_a_thread_local() {
     let memory = Memory::ThreadLocal {
         addr: 1,
         thread: worker,
+        initial: None,
     };
     world.found(race(Kind::DataRace, later, earlier, memory));
     check("race_thread_local", &only(&world));
+}
+
+#[test]
+fn on_a_thread_local_with_a_name() {
+    let mut world = World::new();
+    let worker = world.worker(1, "teller");
+    let memory = Memory::ThreadLocal {
+        addr: 1,
+        thread: worker,
+        initial: Some(world.variable("bank::LAST", None, 8)),
+    };
+    let (later, earlier) = slot_legs(&mut world, worker);
+    world.found(race(Kind::DataRace, later, earlier, memory));
+    let title = "data race on thread-local `bank::LAST` of thread `teller`";
+    assert!(only(&world).contains(title));
 }
 
 #[test]

@@ -54,6 +54,10 @@ impl Symbols for Table {
             .cloned()
     }
 
+    fn thread_local(&mut self, module: &Path, address: u64) -> Option<String> {
+        self.variable(module, address).map(|found| found.name)
+    }
+
     fn generic_names(&mut self, _: &Path, address: u64) -> Vec<String> {
         self.generic.get(&address).cloned().unwrap_or_default()
     }

@@ -4,13 +4,16 @@ use std::ffi::{CStr, CString, c_char};
 use std::ops::Range;
 
 use super::end;
+use super::locals;
 use super::pause;
 use super::process;
 use super::signal;
 use super::snapshot;
-use super::thread as threads;
+use super::stuck;
 use crate::registry::{self, Entry};
-use crate::report::wire::{EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, ThreadId, WIRE_DIR_ENV};
+use crate::report::wire::{
+    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SUPERVISOR_ENV, ThreadId, WIRE_DIR_ENV,
+};
 use crate::rt::sys;
 use crate::rt::thread::set_current;
 use crate::session;
@@ -148,6 +151,9 @@ unsafe extern "C" fn start(
     let grace = unsafe { variable(environment, GRACE_ENV) };
     // SAFETY: as above.
     let guards_stay = unsafe { variable(environment, GUARDS_STAY_ENV) };
+    // SAFETY: as above.
+    let supervisor = unsafe { variable(environment, SUPERVISOR_ENV) };
+    stuck::init(supervisor.and_then(|number| number.to_str().ok()?.parse().ok()));
     snapshot::init(guards_stay.is_some());
     end::init(grace.as_deref().and_then(|grace| grace.to_str().ok()));
     // SAFETY: as above.
@@ -172,7 +178,7 @@ unsafe extern "C" fn start(
     // SAFETY: the record is this thread's from here on.
     let thread = unsafe { &mut *record };
     thread.stack = stack;
-    thread.locals = threads::locals();
+    thread.locals = locals::of_this_thread();
     thread.waiting.runs(sys::thread_id());
     signal::thread_starts(thread);
     signal::init();

@@ -203,6 +203,64 @@ pub fn handled_signals() -> Option<u64> {
     })
 }
 
+/// True if the kernel or another process of this one's family may send it a
+/// signal: a timer is armed, or it has, or ever waited for, a child.
+pub fn signals_are_due() -> bool {
+    // Only the timer of the wall clock runs while all threads sleep.
+    let mut timer = libc::itimerval {
+        it_interval: NO_TIME,
+        it_value: NO_TIME,
+    };
+    // SAFETY: the timer is writable.
+    let known = unsafe {
+        let arguments = [libc::ITIMER_REAL as usize, &raw mut timer as usize];
+        sys::call(
+            libc::SYS_getitimer,
+            [arguments[0], arguments[1], 0, 0, 0, 0],
+        )
+    };
+    let armed = known != 0 || timer.it_value.tv_sec != 0 || timer.it_value.tv_usec != 0;
+    let posix_timers = || {
+        ProcFile::read("/proc/self/timers").is_none_or(|timers| !timers.text().trim().is_empty())
+    };
+    armed || posix_timers() || has_children() || had_children()
+}
+
+const NO_TIME: libc::timeval = libc::timeval {
+    tv_sec: 0,
+    tv_usec: 0,
+};
+
+fn has_children() -> bool {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    let arguments = [
+        libc::P_ALL as usize,
+        0,
+        info.as_mut_ptr() as usize,
+        options as usize,
+        0,
+        0,
+    ];
+    // SAFETY: the structure is writable; no child is taken.
+    let outcome = unsafe { sys::call(libc::SYS_waitid, arguments) };
+    outcome != -(libc::ECHILD as isize)
+}
+
+/// By the page faults of the children that it waited for.
+fn had_children() -> bool {
+    ProcFile::read("/proc/self/stat")
+        .and_then(|stat| faults_of_children(stat.text()))
+        .is_none_or(|faults| faults > 0)
+}
+
+/// `cminflt` of `/proc/PID/stat`: the ninth field after the name, which is in
+/// parentheses.
+fn faults_of_children(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(8)?.parse().ok()
+}
+
 /// What a thread that is not in a wait of ours does, by its system call.
 pub fn waits_on(state: Option<&State>) -> WaitOn {
     let Some(State {
@@ -271,6 +329,13 @@ pub fn read_memory(addr: usize, out: &mut [u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_faults_of_children_are_found() {
+        let stat = "41 (a) (b) R 1 2 3 4 5 4194304 99 1234 0 0 1 2";
+        assert_eq!(faults_of_children(stat), Some(1234));
+        assert_eq!(faults_of_children("41 (a) R 1"), None);
+    }
 
     #[test]
     fn a_blocked_call_is_parsed() {

@@ -6,7 +6,7 @@
 //!   interposed.
 //! - [`init`]: the start of the process; [`end`]: its end; [`process`]: forks;
 //!   [`signal`]: crashes;
-//!   [`thread`]: threads; [`environment`]: `getenv`.
+//!   [`thread`]: threads; [`locals`]: their variables; [`environment`]: `getenv`.
 //! - [`futex`]: waits; [`stuck`]: threads that can never run again, from a
 //!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
 //!   [`place`] that they wait in and its [`symbols`]; [`sample`]: where one runs.
@@ -34,6 +34,7 @@ pub mod init;
 pub mod integer;
 pub mod io;
 pub mod kernel;
+pub mod locals;
 pub mod map;
 pub mod mem;
 pub mod pause;

@@ -12,7 +12,9 @@
 //! Nothing is reported that the kernel does not confirm (see
 //! [`super::snapshot`]). The process counts as stuck only if every one of its
 //! threads is known here, every wait is private to the process, and no signal
-//! has a handler that could wake one.
+//! has a handler that could wake one: those that only other processes send
+//! count as such unless the process is a test of the supervisor's own, whose
+//! number nobody else knows.
 //!
 //! What it misses: cycles of parking_lot's locks while other threads go on,
 //! where its feature `send_guard` lets one of them have a guard; they are told
@@ -20,7 +22,7 @@
 //! libraries started behind our back; condition variables that nobody notifies
 //! while other threads go on. These show as leaked threads or as a timeout.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::end;
 use super::kernel;
@@ -54,6 +56,45 @@ const HARMLESS_SIGNALS: u64 = 1 << (libc::SIGILL - 1)
     | 1 << (libc::SIGSEGV - 1)
     | 1 << 31
     | 1 << 32;
+
+/// Signals that come only from timers, from children and from other processes.
+const SENT_TO_US: u64 = bits(&[
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGPIPE,
+    libc::SIGALRM,
+    libc::SIGTERM,
+    libc::SIGCHLD,
+    libc::SIGCONT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGWINCH,
+]);
+
+/// The supervisor's process, if it started this one as a test.
+static SUPERVISOR: AtomicU32 = AtomicU32::new(0);
+
+const fn bits(signals: &[i32]) -> u64 {
+    let mut bits = 0;
+    let mut at = 0;
+    while at < signals.len() {
+        bits |= 1 << (signals[at] - 1);
+        at += 1;
+    }
+    bits
+}
+
+/// Notes the process that started this one as a test. Called once, at the
+/// start.
+pub fn init(supervisor: Option<u32>) {
+    SUPERVISOR.store(supervisor.unwrap_or(0), Ordering::Relaxed);
+}
 
 /// What a look found.
 enum Look {
@@ -273,7 +314,16 @@ fn signals_can_wake() -> bool {
     } else {
         0
     };
-    kernel::handled_signals().is_none_or(|handled| handled & !HARMLESS_SIGNALS & !own != 0)
+    let Some(handled) = kernel::handled_signals() else {
+        return true;
+    };
+    let handled = handled & !HARMLESS_SIGNALS & !own;
+    handled != 0 && (handled & !SENT_TO_US != 0 || !is_test() || kernel::signals_are_due())
+}
+
+/// True if the supervisor started this process, and not one of its tests.
+fn is_test() -> bool {
+    SUPERVISOR.load(Ordering::Relaxed) == std::os::unix::process::parent_id()
 }
 
 /// Reports the cycles of threads that were found asleep, as far as they have

@@ -5,7 +5,6 @@
 //! round of pthread's key destructors, after those of its thread-local
 //! variables.
 
-use std::arch::asm;
 use std::ffi::{CStr, c_char, c_void};
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -15,6 +14,7 @@ use dashmap::DashMap;
 use super::caller::return_address;
 use super::edge::tracked;
 use super::end;
+use super::locals;
 use super::pause;
 use super::real;
 use super::signal;
@@ -99,50 +99,6 @@ struct Child {
     record: *mut Thread,
     start: Start,
     argument: *mut c_void,
-}
-
-/// The thread-local variables of the calling thread: on x86-64 they end at the
-/// thread pointer.
-pub fn locals() -> Range<usize> {
-    /// More than any program's static thread-local variables.
-    const MOST: usize = 64 << 10;
-    let pointer: usize;
-    // SAFETY: on Linux x86-64 the first word of the thread block is its own
-    // address.
-    unsafe { asm!("mov {}, fs:[0]", out(reg) pointer, options(nostack, readonly)) };
-    pointer - MOST.min(static_locals())..pointer
-}
-
-/// Bytes of thread-local variables of the modules loaded at the start.
-fn static_locals() -> usize {
-    static SIZE: OnceLock<usize> = OnceLock::new();
-    *SIZE.get_or_init(|| {
-        let mut size = 0usize;
-        // SAFETY: the callback gets the number it expects.
-        unsafe { libc::dl_iterate_phdr(Some(add_locals), (&raw mut size).cast()) };
-        size
-    })
-}
-
-unsafe extern "C" fn add_locals(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    sum: *mut c_void,
-) -> i32 {
-    // SAFETY: the loader passes a valid record and headers, and the data is
-    // the number that `static_locals` passed.
-    let (headers, sum) = unsafe {
-        let info = &*info;
-        let headers = std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into());
-        (headers, &mut *sum.cast::<usize>())
-    };
-    for header in headers
-        .iter()
-        .filter(|header| header.p_type == libc::PT_TLS)
-    {
-        *sum += (header.p_memsz as usize).next_multiple_of(header.p_align.max(1) as usize);
-    }
-    0
 }
 
 /// The mapped stack of the calling thread.
@@ -246,7 +202,7 @@ extern "C" fn run(child: *mut c_void) -> *mut c_void {
     // SAFETY: the record is this thread's from here on.
     let thread = unsafe { &mut *record };
     thread.stack = stack_range();
-    thread.locals = locals();
+    thread.locals = locals::of_this_thread();
     thread.waiting.runs(sys::thread_id());
     signal::thread_starts(thread);
     let key = *KEY.get_or_init(|| {

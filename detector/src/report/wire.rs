@@ -30,6 +30,10 @@ pub const GRACE_ENV: &str = "LEAKCHECK_GRACE_MS";
 /// Environment variable: the seed of the pauses of `--explore`.
 pub const EXPLORE_ENV: &str = "LEAKCHECK_EXPLORE_SEED";
 
+/// The process that starts a test, as a number: nobody else knows the test's
+/// process, to send it signals.
+pub const SUPERVISOR_ENV: &str = "LEAKCHECK_SUPERVISOR";
+
 /// Set if no guard of parking_lot's can go to another thread: the crate was
 /// built without its feature `send_guard`.
 pub const GUARDS_STAY_ENV: &str = "LEAKCHECK_GUARDS_STAY";
@@ -304,6 +308,9 @@ pub enum Memory {
         addr: u64,
         /// Whose.
         thread: ThreadId,
+        /// Where the module has the first value of these bytes, as loaded; the
+        /// variable is named by the reader from the symbol table.
+        initial: Option<u64>,
     },
     /// Mapped by `mmap`.
     Mapped {
