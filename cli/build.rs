@@ -154,7 +154,13 @@ fn compile(detector: &Path, out: &Path) -> Result<PathBuf, String> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo
         .args(["rustc", "--quiet", "--lib", "--crate-type", "staticlib"])
-        .args(["--profile", "runtime", "--features", "abi"])
+        .args([
+            "--profile",
+            "runtime",
+            "--no-default-features",
+            "--features",
+            "abi",
+        ])
         .args(["--target", TARGET, "--manifest-path"])
         .arg(detector.join("Cargo.toml"))
         .arg("--target-dir")

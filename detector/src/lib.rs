@@ -21,6 +21,8 @@ pub mod report;
 pub mod shadow;
 pub mod sync;
 pub mod task;
+#[cfg(not(feature = "abi"))]
+pub mod track;
 pub mod waits;
 
 #[cfg(feature = "abi")]
@@ -41,3 +43,21 @@ pub mod session;
 pub mod stack;
 #[cfg(feature = "abi")]
 pub mod wire;
+
+#[cfg(not(feature = "abi"))]
+pub use track::scope::{Entry, Snapshot, check, scope, snapshot, verify_none};
+
+#[cfg(feature = "attribute")]
+pub use leakcheck_instrument::track;
+
+/// What expansions of [`macro@track`] name. No promise is made about it.
+#[cfg(not(feature = "abi"))]
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::track::hooks::*;
+    pub use crate::track::probe::{
+        Argument, Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Whole,
+    };
+    pub use crate::track::scope::{Test, test_body};
+    pub use crate::track::site::{Item, Site};
+}

@@ -1,0 +1,25 @@
+//! The source front end: what `#[track]` feeds, under plain `cargo test`.
+//!
+//! - [`hooks`]: what an expansion calls; [`probe`]: dispatch by type;
+//!   [`site`]: places of the source.
+//! - [`strand`]: threads; [`task`]: futures that are spawned; [`units`]: both,
+//!   as long as they are there; [`context`]: the tests and scopes that they
+//!   belong to.
+//! - [`engine`]: clocks and verdicts; [`shadow`]: accesses; [`object`]: what
+//!   synchronises, by its type; [`found`]: findings in words.
+//! - [`scope`]: what a program calls itself.
+//!
+//! No unsafe code, no system call: it runs wherever std does.
+
+pub mod context;
+pub mod engine;
+pub mod found;
+pub mod hooks;
+pub mod object;
+pub mod probe;
+pub mod scope;
+pub mod shadow;
+pub mod site;
+pub mod strand;
+pub mod task;
+pub mod units;

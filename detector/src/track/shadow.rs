@@ -1,0 +1,141 @@
+//! The shadow of what tracked code accesses: cells by granule, as in
+//! [`crate::shadow::word`], in a table, with the record that each stands for.
+//!
+//! What it misses: beyond [`ROOM`] cells of a granule the oldest is dropped;
+//! of an access larger than [`LARGEST`] bytes only the first are looked at; a
+//! table of more than [`GRANULES`] entries forgets all but static variables.
+
+use std::collections::HashMap;
+
+use super::context::ContextId;
+use super::engine::Record;
+use super::site::Site;
+use crate::race::{self, Update};
+use crate::shadow::word::{self, Cell, GRANULE, Mask, Stamp};
+
+/// Cells of a granule.
+const ROOM: usize = 8;
+/// Bytes of an access that are looked at.
+const LARGEST: usize = 4096;
+/// Entries of the table.
+const GRANULES: usize = 1 << 20;
+
+/// An access, as a hook tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Access {
+    /// First byte.
+    pub addr: usize,
+    /// Bytes.
+    pub size: usize,
+    /// True for a write.
+    pub writes: bool,
+    /// Plain or volatile.
+    pub class: word::Class,
+    /// True for a static variable, whose memory is never another's.
+    pub stays: bool,
+    /// Type of what is accessed.
+    pub type_name: &'static str,
+    /// Where.
+    pub site: &'static Site,
+    /// What it belongs to.
+    pub context: ContextId,
+}
+
+#[derive(Debug, Default)]
+struct Granule {
+    stays: bool,
+    cells: Vec<Recorded>,
+}
+
+#[derive(Debug)]
+struct Recorded {
+    cell: Cell,
+    /// The accesses that share the cell, by their bytes.
+    of: Vec<(Mask, Record)>,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub struct Shadow {
+    granules: HashMap<usize, Granule>,
+}
+
+impl Shadow {
+    /// Checks an access and records it. The earlier accesses that it races
+    /// with, and whether the memory is a static variable.
+    pub fn access(
+        &mut self,
+        access: &Access,
+        stamp: Stamp,
+        record: &Record,
+        ordered: impl Fn(Cell) -> bool,
+    ) -> Vec<(Record, bool)> {
+        let kind = if access.writes {
+            word::Access::write(access.class)
+        } else {
+            word::Access::read(access.class)
+        };
+        if self.granules.len() > GRANULES {
+            self.granules.retain(|_, granule| granule.stays);
+        }
+        let end = access.addr.saturating_add(access.size.min(LARGEST));
+        let mut at = access.addr & !(GRANULE - 1);
+        let mut races = Vec::new();
+        while at < end {
+            let first = access.addr.max(at) - at;
+            let last = end.min(at + GRANULE) - at;
+            let mask = ((((1u16 << (last - first)) - 1) << first) & 0xff) as Mask;
+            let granule = self.granules.entry(at).or_default();
+            granule.stays |= access.stays;
+            let stays = granule.stays;
+            let race = granule.step(Cell::new(stamp, kind, mask), record, &ordered);
+            races.extend(race.map(|race| (race, stays)));
+            at += GRANULE;
+        }
+        races
+    }
+}
+
+impl Granule {
+    fn step(
+        &mut self,
+        new: Cell,
+        record: &Record,
+        ordered: impl Fn(Cell) -> bool,
+    ) -> Option<Record> {
+        let mut words = [Cell::EMPTY; ROOM];
+        for (word, recorded) in words.iter_mut().zip(&self.cells) {
+            *word = recorded.cell;
+        }
+        let step = race::step(&words, new, ordered, |_| false);
+        let race = step.race.and_then(|earlier| self.record_of(earlier, new));
+        let of = (new.mask(), record.clone());
+        match step.update {
+            Update::Nothing => {}
+            Update::Store { index, old, cell } => match self.cells.get_mut(index) {
+                Some(recorded) if old.same_stamp(cell) && old.same_access(cell) => {
+                    recorded.cell = cell;
+                    recorded.of.push(of);
+                }
+                Some(recorded) => *recorded = Recorded { cell, of: vec![of] },
+                None => self.cells.push(Recorded { cell, of: vec![of] }),
+            },
+            Update::Overflow => {
+                self.cells.remove(0);
+                let of = vec![of];
+                self.cells.push(Recorded { cell: new, of });
+            }
+        }
+        race
+    }
+
+    /// The access of `earlier` that has a byte in common with `new`.
+    fn record_of(&self, earlier: Cell, new: Cell) -> Option<Record> {
+        let recorded = self.cells.iter().find(|it| it.cell == earlier)?;
+        let common = recorded
+            .of
+            .iter()
+            .find(|(mask, _)| mask & new.mask() & earlier.mask() != 0);
+        common.map(|(_, record)| record.clone())
+    }
+}

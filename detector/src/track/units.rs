@@ -1,0 +1,182 @@
+//! Units: the tasks and threads that tracked code has spawned and that have
+//! not ended.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use super::context::{self, ContextId};
+use super::site::Site;
+use super::task::Task;
+
+/// What is spawned.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    /// Its number, never used again.
+    pub number: u64,
+    /// Where it was spawned.
+    pub site: &'static Site,
+    /// What it belongs to.
+    pub context: ContextId,
+    /// The unit that spawned it.
+    pub parent: Option<u64>,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// A unit that is still there.
+#[derive(Debug, Clone)]
+pub struct Leaked {
+    /// Which.
+    pub unit: Unit,
+    /// A task, or else a thread.
+    pub is_task: bool,
+    /// Its parent, in words.
+    pub parent: Option<String>,
+    /// It can never run again.
+    pub stuck: bool,
+    /// How often it was polled.
+    pub polls: u64,
+    /// Where it waits, the outermost first.
+    pub awaits: Vec<&'static Site>,
+    /// Who woke it last.
+    pub woken_by: Option<String>,
+}
+
+/// A part of the table of tasks.
+type Tasks = Option<HashMap<u64, Weak<Task>>>;
+
+/// Parts of the table of tasks, so that spawns do not queue up.
+const PARTS: usize = 16;
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+static TASKS: [Mutex<Tasks>; PARTS] = [const { Mutex::new(None) }; PARTS];
+static THREADS: Mutex<Option<HashMap<u64, Unit>>> = Mutex::new(None);
+static WAITERS: AtomicUsize = AtomicUsize::new(0);
+static CHANGES: Mutex<u64> = Mutex::new(0);
+static CHANGED: Condvar = Condvar::new();
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn part(number: u64) -> &'static Mutex<Tasks> {
+    let parts = PARTS as u64;
+    &TASKS[usize::try_from(number % parts).unwrap_or(0)]
+}
+
+/// The number of the next unit.
+pub fn next() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A task was spawned.
+pub fn add_task(task: &Arc<Task>) {
+    lock(part(task.number))
+        .get_or_insert_default()
+        .insert(task.number, Arc::downgrade(task));
+}
+
+/// A task is complete, or was dropped.
+pub fn remove_task(number: u64) {
+    lock(part(number)).get_or_insert_default().remove(&number);
+    changed();
+}
+
+/// A spawned thread has begun.
+pub fn add_thread(unit: Unit) {
+    lock(&THREADS)
+        .get_or_insert_default()
+        .insert(unit.number, unit);
+}
+
+/// It has ended.
+pub fn remove_thread(number: u64) {
+    lock(&THREADS).get_or_insert_default().remove(&number);
+    changed();
+}
+
+/// Tells those who wait for the end of units.
+pub fn changed() {
+    if WAITERS.load(Ordering::SeqCst) > 0 {
+        *lock(&CHANGES) += 1;
+        CHANGED.notify_all();
+    }
+}
+
+/// Calls `done` until it returns true, again whenever a unit has changed; not
+/// beyond `until`. What it returned last.
+pub fn wait(until: Instant, mut done: impl FnMut(bool) -> bool) -> bool {
+    WAITERS.fetch_add(1, Ordering::SeqCst);
+    let result = loop {
+        let seen = *lock(&CHANGES);
+        let left = until.saturating_duration_since(Instant::now());
+        let late = left.is_zero();
+        if done(late) || late {
+            break !late;
+        }
+        let changes = lock(&CHANGES);
+        drop(CHANGED.wait_timeout_while(changes, left, |now| *now == seen));
+    };
+    WAITERS.fetch_sub(1, Ordering::SeqCst);
+    result
+}
+
+/// The units that belong to a context and are there, daemons left out.
+pub fn alive(within: ContextId) -> Vec<Leaked> {
+    let mut alive = all(|unit| context::within(unit.context, within));
+    alive.retain(|leaked| !leaked.unit.site.item.daemon);
+    alive
+}
+
+/// The units that are chosen, by number.
+pub fn all(chosen: impl Fn(&Unit) -> bool) -> Vec<Leaked> {
+    let mut found: Vec<Leaked> = Vec::new();
+    for part in &TASKS {
+        let tasks: Vec<Arc<Task>> = lock(part)
+            .iter()
+            .flat_map(HashMap::values)
+            .filter_map(Weak::upgrade)
+            .collect();
+        let tasks = tasks.iter().filter(|task| chosen(&task.unit()));
+        found.extend(tasks.map(|task| task.describe()));
+    }
+    let threads: Vec<Unit> = lock(&THREADS)
+        .iter()
+        .flat_map(HashMap::values)
+        .filter(|unit| chosen(unit))
+        .cloned()
+        .collect();
+    found.extend(threads.into_iter().map(|unit| Leaked {
+        unit,
+        is_task: false,
+        parent: None,
+        stuck: false,
+        polls: 0,
+        awaits: Vec::new(),
+        woken_by: None,
+    }));
+    found.sort_by_key(|leaked| leaked.unit.number);
+    name_parents(&mut found);
+    found
+}
+
+fn name_parents(found: &mut [Leaked]) {
+    let names: HashMap<u64, String> = found
+        .iter()
+        .map(|leaked| {
+            let noun = if leaked.is_task { "task" } else { "thread" };
+            let unit = &leaked.unit;
+            let name = match &unit.name {
+                Some(name) => format!("{noun} `{name}`"),
+                None => format!("{noun} {}", unit.number),
+            };
+            (unit.number, name)
+        })
+        .collect();
+    for leaked in found {
+        let parent = leaked.unit.parent.and_then(|number| names.get(&number));
+        leaked.parent = parent.cloned();
+    }
+}

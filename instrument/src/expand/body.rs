@@ -1,0 +1,451 @@
+//! Walks the body of a function and rewrites it.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, quote};
+use syn::spanned::Spanned as _;
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Block, Expr, ExprAsync, ExprAwait, ExprBlock, ExprClosure, ExprForLoop, ExprMacro, Item, Local,
+    Macro, Pat, Signature, Stmt, parse_quote_spanned,
+};
+
+use super::Context;
+use super::calls::{self, Calls};
+use super::guards::{self, Guarded};
+use super::macros;
+use super::names::MACROS;
+use super::place::{hygienic, ident};
+
+/// The walk.
+pub struct Body<'c> {
+    pub context: &'c Context,
+    /// Path of the function from its module.
+    pub function: String,
+    name: String,
+    is_test: bool,
+    /// Inside of `unsafe`.
+    pub unsafety: bool,
+    /// The statement runs code that is not tracked.
+    pub opaque: bool,
+    /// The variable that sees the release of the next lock.
+    pub release: Option<syn::Ident>,
+    /// Variables that see releases, declared before the statement.
+    releases: Option<Vec<syn::Ident>>,
+    count: usize,
+    /// Guards of the blocks around, and what sees their release.
+    names: Vec<(String, syn::Ident)>,
+}
+
+impl<'c> Body<'c> {
+    /// Of a function.
+    pub fn new(context: &'c Context, signature: &Signature, is_test: bool) -> Self {
+        let name = signature.ident.to_string();
+        let mut path = context.owner.clone();
+        path.push(name.clone());
+        Self {
+            context,
+            function: path.join("::"),
+            name,
+            is_test,
+            unsafety: signature.unsafety.is_some(),
+            opaque: false,
+            release: None,
+            releases: None,
+            count: 0,
+            names: Vec::new(),
+        }
+    }
+
+    /// A site at this expression.
+    pub fn site(&self, of: &impl quote::ToTokens) -> TokenStream {
+        self.context.site(of, &self.function, self.opaque)
+    }
+
+    /// Rewrites the whole body.
+    ///
+    /// Input: `{ BODY }`. Output: who calls is asked first.
+    ///
+    /// ```text
+    /// { ::leakcheck::__private::entered(const { hash("name") }); BODY }
+    /// ```
+    pub fn function(&mut self, block: &mut Block) {
+        if self.is_test {
+            guards::check_at_the_end(block);
+        }
+        self.visit_block_mut(block);
+        // What a destructor sees came by the last drop of something shared.
+        let entered = if self.name == "drop" {
+            let krate = &self.context.krate;
+            let span = hygienic(block.span());
+            parse_quote_spanned!(span=> #krate::__private::opaque();)
+        } else {
+            self.entered(&self.name.clone(), block)
+        };
+        block.stmts.insert(0, entered);
+    }
+
+    fn entered(&self, name: &str, at: &impl syn::spanned::Spanned) -> Stmt {
+        let krate = &self.context.krate;
+        let span = hygienic(at.span());
+        parse_quote_spanned! {span=>
+            #krate::__private::entered(const { #krate::__private::hash(#name) });
+        }
+    }
+
+    fn mark(&self, at: &impl syn::spanned::Spanned) -> Stmt {
+        let krate = &self.context.krate;
+        let span = hygienic(at.span());
+        parse_quote_spanned!(span=> #krate::__private::opaque();)
+    }
+
+    /// A variable that sees the release of a lock in this statement; none
+    /// where there is no statement around.
+    pub fn new_release(&mut self) -> Option<syn::Ident> {
+        let releases = self.releases.as_mut()?;
+        self.count += 1;
+        let release = ident(&format!("__leakcheck_release_{}", self.count));
+        releases.push(release.clone());
+        Some(release)
+    }
+
+    /// Rewrites one statement; what comes before and after it goes to `out`.
+    ///
+    /// Input: `S`. Output, where `S` calls what is not known:
+    ///
+    /// ```text
+    /// ::leakcheck::__private::opaque(); S ::leakcheck::__private::opaque();
+    /// ::leakcheck::__private::calls(const { hash("f") }); S
+    /// ```
+    fn statement(
+        &mut self,
+        mut statement: Stmt,
+        is_last: bool,
+        rest: &[Stmt],
+        out: &mut Vec<Stmt>,
+    ) {
+        if matches!(statement, Stmt::Item(_)) {
+            out.push(statement);
+            return;
+        }
+        let krate = self.context.krate.clone();
+        let span = hygienic(statement.span());
+        let calls = calls::of_statement(&statement);
+        let opaque = self.opaque;
+        self.opaque |= calls == Calls::Anything;
+        let releases = self.releases.replace(Vec::new());
+        let guarded = guards::of(&statement, rest);
+        let held = match &guarded {
+            Guarded::Named(_) => {
+                self.release = self.new_release();
+                self.release.clone()
+            }
+            Guarded::No => None,
+        };
+        self.visit_stmt_mut(&mut statement);
+        self.release = None;
+        let mut releases = std::mem::replace(&mut self.releases, releases).unwrap_or_default();
+        self.opaque = opaque;
+
+        match &calls {
+            Calls::Nothing => {}
+            Calls::One(name) => out.push(parse_quote_spanned! {span=>
+                #krate::__private::calls(const { #krate::__private::hash(#name) });
+            }),
+            Calls::Anything => out.push(self.mark(&statement)),
+        }
+        for release in &releases {
+            out.push(parse_quote_spanned! {span=>
+                let #release = #krate::__private::Release::new();
+            });
+        }
+        out.push(statement);
+        releases.retain(|release| Some(release) != held.as_ref());
+        if is_last {
+            return;
+        }
+        for release in &releases {
+            out.push(parse_quote_spanned!(span=> #release.now();));
+        }
+        if calls == Calls::Anything {
+            let mark = parse_quote_spanned!(span=> #krate::__private::opaque(););
+            out.push(mark);
+        }
+        if let (Guarded::Named(name), Some(release)) = (guarded, held) {
+            self.names.push((name, release));
+        }
+    }
+
+    /// A closure body, or another expression, as a block of its own.
+    pub fn as_block(&mut self, expression: Expr) -> Block {
+        let mut block = match expression {
+            Expr::Block(ExprBlock {
+                attrs,
+                label: None,
+                block,
+            }) if attrs.is_empty() => block,
+            other => Block {
+                brace_token: syn::token::Brace(hygienic(other.span())),
+                stmts: vec![Stmt::Expr(other, None)],
+            },
+        };
+        let opaque = std::mem::replace(&mut self.opaque, false);
+        let releases = self.releases.take();
+        let release = self.release.take();
+        self.visit_block_mut(&mut block);
+        self.release = release;
+        self.releases = releases;
+        self.opaque = opaque;
+        block
+    }
+
+    /// An expression that is a place, whose value is not taken.
+    pub fn place(&mut self, expression: &mut Expr) {
+        match expression {
+            Expr::Paren(inner) => self.place(&mut inner.expr),
+            Expr::Field(_) | Expr::Index(_) | Expr::Unary(_) | Expr::Path(_) => {
+                self.inside_place(expression);
+            }
+            other => self.visit_expr_mut(other),
+        }
+    }
+
+    /// Input: `FUTURE.await`. Output: the task is known to wait there.
+    ///
+    /// ```text
+    /// ::leakcheck::__private::awaited(::leakcheck::__private::awaits(SITE), FUTURE.await)
+    /// ```
+    fn await_(&mut self, expression: &mut Expr) {
+        let site = self.site(expression);
+        let Expr::Await(ExprAwait { base, .. }) = expression else {
+            return;
+        };
+        let locked = self.awaits_lock(base);
+        if locked.is_none() {
+            self.visit_expr_mut(base);
+        }
+        let krate = &self.context.krate;
+        let span = hygienic(expression.span());
+        let value = match locked {
+            Some(wrap) => wrap(expression.to_token_stream()),
+            None => expression.to_token_stream(),
+        };
+        *expression = parse_quote_spanned! {span=>
+            #krate::__private::awaited(#krate::__private::awaits(#site), #value)
+        };
+    }
+
+    fn macro_(&mut self, called: &mut Macro) {
+        let name = called
+            .path
+            .segments
+            .last()
+            .map(|last| last.ident.to_string());
+        if !MACROS.contains(&name.as_deref().unwrap_or_default()) {
+            return;
+        }
+        let Some(mut arguments) = macros::arguments(called) else {
+            return;
+        };
+        for argument in &mut arguments {
+            match argument {
+                // `name = value` of a format.
+                Expr::Assign(named) => self.place(&mut named.right),
+                other => self.place(other),
+            }
+        }
+        called.tokens = arguments.into_token_stream();
+    }
+
+    fn closure(&mut self, closure: &mut ExprClosure) {
+        let releases = self.releases.take();
+        let release = self.release.take();
+        if closure.asyncness.is_none() {
+            self.visit_expr_mut(&mut closure.body);
+        }
+        self.release = release;
+        self.releases = releases;
+    }
+}
+
+impl VisitMut for Body<'_> {
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+
+    fn visit_block_mut(&mut self, block: &mut Block) {
+        let statements = std::mem::take(&mut block.stmts);
+        let count = statements.len();
+        let mut out = Vec::with_capacity(count + 2);
+        let names = self.names.len();
+        let opaque = statements
+            .iter()
+            .any(|statement| calls::of_statement(statement) == Calls::Anything);
+        let mut rest = statements.as_slice();
+        let mut copies = statements.clone().into_iter();
+        if opaque && let Some(first) = rest.first() {
+            // Dropped last: what a destructor in this block does is not known.
+            let krate = &self.context.krate;
+            let span = hygienic(first.span());
+            let guard = ident("__leakcheck_opaque");
+            out.push(parse_quote_spanned! {span=>
+                let #guard = #krate::__private::Opaque::begin();
+            });
+        }
+        while let Some((statement, after)) = rest.split_first() {
+            let dropped = guards::dropped(statement, &self.names[names..]);
+            if let Some(own) = copies.next() {
+                self.statement(own, after.is_empty(), after, &mut out);
+            }
+            if let Some(release) = dropped {
+                let span = hygienic(statement.span());
+                out.push(parse_quote_spanned!(span=> #release.now();));
+            }
+            rest = after;
+        }
+        self.names.truncate(names);
+        block.stmts = out;
+    }
+
+    fn visit_local_mut(&mut self, local: &mut Local) {
+        let takes = takes_value(&local.pat);
+        let Some(init) = &mut local.init else { return };
+        // `let f = || …;` answers to its name.
+        if let (Some(name), Expr::Closure(closure)) = (name_of(&local.pat), &mut *init.expr)
+            && closure.asyncness.is_none()
+            && !matches!(closure.output, syn::ReturnType::Type(..))
+        {
+            let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(quote!()));
+            let span = body.span();
+            let mut block = self.as_block(body);
+            block.stmts.insert(0, self.entered(&name, &block));
+            *closure.body = parse_quote_spanned!(span=> #block);
+            return;
+        }
+        if takes {
+            self.visit_expr_mut(&mut init.expr);
+        } else {
+            self.place(&mut init.expr);
+        }
+        if let Some((_, diverge)) = &mut init.diverge {
+            self.visit_expr_mut(diverge);
+        }
+    }
+
+    fn visit_expr_mut(&mut self, expression: &mut Expr) {
+        match expression {
+            Expr::Const(_) | Expr::Verbatim(_) | Expr::Lit(_) => {}
+            Expr::Assign(_) => self.assign(expression),
+            Expr::Binary(binary) if is_assignment(&binary.op) => self.assign(expression),
+            Expr::Binary(binary) if is_comparison(&binary.op) => self.compare(expression),
+            Expr::Reference(_) => self.borrow(expression),
+            Expr::RawAddr(raw) => self.place(&mut raw.expr),
+            Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => self.value(expression),
+            Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Deref(_)) => self.value(expression),
+            Expr::Call(_) => self.call(expression),
+            Expr::MethodCall(_) => self.method(expression),
+            Expr::Await(_) => self.await_(expression),
+            Expr::Macro(ExprMacro { mac, .. }) => self.macro_(mac),
+            Expr::Closure(closure) => self.closure(closure),
+            Expr::Async(ExprAsync { block, .. }) => {
+                let releases = self.releases.take();
+                let release = self.release.take();
+                self.visit_block_mut(block);
+                self.release = release;
+                self.releases = releases;
+            }
+            Expr::Unsafe(unsafe_) => {
+                let around = std::mem::replace(&mut self.unsafety, true);
+                self.visit_block_mut(&mut unsafe_.block);
+                self.unsafety = around;
+            }
+            Expr::Match(matching) => {
+                self.place(&mut matching.expr);
+                for arm in &mut matching.arms {
+                    if let Some((_, guard)) = &mut arm.guard {
+                        self.visit_expr_mut(guard);
+                    }
+                    self.visit_expr_mut(&mut arm.body);
+                }
+            }
+            Expr::Let(let_) => self.place(&mut let_.expr),
+            Expr::ForLoop(ExprForLoop { expr, body, .. }) => {
+                let known = calls::is_range(expr);
+                self.visit_expr_mut(expr);
+                self.turns(body, known);
+            }
+            Expr::While(turns) => {
+                let known = calls::of_expression(&turns.cond) == Calls::Nothing;
+                self.visit_expr_mut(&mut turns.cond);
+                self.turns(&mut turns.body, known);
+            }
+            other => visit_mut::visit_expr_mut(self, other),
+        }
+    }
+
+    fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
+        match statement {
+            Stmt::Macro(called) => self.macro_(&mut called.mac),
+            Stmt::Local(local) => self.visit_local_mut(local),
+            // A place as a statement is not read.
+            Stmt::Expr(expression, Some(_)) => match expression {
+                Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => self.place(expression),
+                other => self.visit_expr_mut(other),
+            },
+            Stmt::Expr(expression, None) => self.visit_expr_mut(expression),
+            Stmt::Item(_) => {}
+        }
+    }
+}
+
+impl Body<'_> {
+    /// The body of a loop; unless its head is `known`, each turn begins with
+    /// code that is not tracked.
+    fn turns(&mut self, body: &mut Block, known: bool) {
+        self.visit_block_mut(body);
+        if !known {
+            let mark = self.mark(body);
+            body.stmts.insert(0, mark);
+        }
+    }
+}
+
+/// True if the pattern takes the value of a place, whatever it is.
+fn takes_value(pattern: &Pat) -> bool {
+    match pattern {
+        Pat::Ident(ident) => ident.by_ref.is_none() && ident.subpat.is_none(),
+        Pat::Type(typed) => takes_value(&typed.pat),
+        _ => false,
+    }
+}
+
+fn name_of(pattern: &Pat) -> Option<String> {
+    match pattern {
+        Pat::Ident(ident) => Some(ident.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// `+=` and the like.
+pub const fn is_assignment(operator: &syn::BinOp) -> bool {
+    use syn::BinOp;
+    matches!(
+        operator,
+        BinOp::AddAssign(_)
+            | BinOp::SubAssign(_)
+            | BinOp::MulAssign(_)
+            | BinOp::DivAssign(_)
+            | BinOp::RemAssign(_)
+            | BinOp::BitXorAssign(_)
+            | BinOp::BitAndAssign(_)
+            | BinOp::BitOrAssign(_)
+            | BinOp::ShlAssign(_)
+            | BinOp::ShrAssign(_)
+    )
+}
+
+/// `==` and the like, which take their operands by reference.
+const fn is_comparison(operator: &syn::BinOp) -> bool {
+    use syn::BinOp;
+    matches!(
+        operator,
+        BinOp::Eq(_) | BinOp::Ne(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_)
+    )
+}

@@ -1,0 +1,151 @@
+//! Which calls of a statement may run code that is not tracked.
+//!
+//! A call is *inert* if it runs no code of others (constructors, known
+//! functions of std), *tracked itself* if its expansion tells the library what
+//! it does, or else it may be a tracked function or any other: one such call
+//! in a statement is announced by its name, which a tracked function answers
+//! to. More than one make the statement *opaque*.
+//!
+//! Blocks inside of a statement are looked at when they are walked.
+
+use syn::visit::{self, Visit};
+use syn::{Block, Expr, ExprCall, ExprMethodCall, Macro, Pat, Stmt};
+
+use super::names::{
+    ATOMICS, INERT_MACROS, INERT_METHODS, INERT_TYPES, LOCKS, MACROS, MEETS, SHARES, SPAWNS, TRIES,
+};
+use super::sync::{is_joined, simple};
+
+/// What a statement calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Calls {
+    /// Nothing that is not known.
+    Nothing,
+    /// One function of this name.
+    One(String),
+    /// Anything.
+    Anything,
+}
+
+/// What a statement calls, blocks inside of it left out.
+pub fn of_statement(statement: &Stmt) -> Calls {
+    let mut heads = Heads::default();
+    match statement {
+        Stmt::Item(_) => {}
+        Stmt::Local(_) | Stmt::Expr(..) | Stmt::Macro(_) => heads.visit_stmt(statement),
+    }
+    heads.into()
+}
+
+/// What an expression calls, blocks inside of it left out.
+pub fn of_expression(expression: &Expr) -> Calls {
+    let mut heads = Heads::default();
+    heads.visit_expr(expression);
+    heads.into()
+}
+
+#[derive(Default)]
+struct Heads {
+    names: Vec<String>,
+    anything: bool,
+}
+
+impl From<Heads> for Calls {
+    fn from(mut heads: Heads) -> Self {
+        match (heads.anything, heads.names.len()) {
+            (true, _) => Self::Anything,
+            (false, 0) => Self::Nothing,
+            (false, 1) => Self::One(heads.names.remove(0)),
+            (false, _) => Self::Anything,
+        }
+    }
+}
+
+impl Heads {
+    fn call(&mut self, call: &ExprCall) {
+        let Expr::Path(path) = &*call.func else {
+            self.anything = true;
+            return;
+        };
+        let mut segments = path.path.segments.iter().rev();
+        let Some(last) = segments.next().map(|segment| segment.ident.to_string()) else {
+            return;
+        };
+        let before = segments.next().map(|segment| segment.ident.to_string());
+        let known = INERT_TYPES.iter().any(|(owner, functions)| {
+            before.as_deref() == Some(owner) && functions.contains(&last.as_str())
+        });
+        let constructor = last.starts_with(|c: char| c.is_ascii_uppercase());
+        let dropped = last == "drop" || (before.is_none() && last == "spawn") || last == "fence";
+        if !(known || constructor || dropped) {
+            self.names.push(last);
+        }
+    }
+
+    fn method(&mut self, call: &ExprMethodCall) {
+        let name = call.method.to_string();
+        let name = name.as_str();
+        let told = is_joined(call)
+            || simple(&call.receiver)
+                && (call.args.is_empty()
+                    && [LOCKS, SHARES, TRIES]
+                        .iter()
+                        .any(|names| names.contains(&name))
+                    || MEETS.contains(&name)
+                    || ATOMICS.iter().any(|(atomic, ..)| *atomic == name));
+        if !(told || INERT_METHODS.contains(&name) || SPAWNS.contains(&name)) {
+            self.names.push(name.to_owned());
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Heads {
+    fn visit_block(&mut self, _: &'ast Block) {}
+
+    fn visit_pat(&mut self, _: &'ast Pat) {}
+
+    fn visit_expr(&mut self, expression: &'ast Expr) {
+        match expression {
+            Expr::Call(call) => self.call(call),
+            Expr::MethodCall(call) => self.method(call),
+            Expr::ForLoop(each) if !is_range(&each.expr) => self.anything = true,
+            // Each turn is a call.
+            Expr::While(turns) if of_expression(&turns.cond) != Calls::Nothing => {
+                self.anything = true;
+            }
+            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => return,
+            _ => {}
+        }
+        visit::visit_expr(self, expression);
+    }
+
+    fn visit_macro(&mut self, called: &'ast Macro) {
+        let name = called
+            .path
+            .segments
+            .last()
+            .map(|last| last.ident.to_string());
+        let name = name.as_deref().unwrap_or_default();
+        if MACROS.contains(&name) {
+            match super::macros::arguments(called) {
+                Some(arguments) => {
+                    for argument in &arguments {
+                        self.visit_expr(argument);
+                    }
+                }
+                None => self.anything = true,
+            }
+        } else if !INERT_MACROS.contains(&name) {
+            self.anything = true;
+        }
+    }
+}
+
+/// True for `a..b`: its iterator is known.
+pub fn is_range(expression: &Expr) -> bool {
+    match expression {
+        Expr::Range(_) => true,
+        Expr::Paren(paren) => is_range(&paren.expr),
+        _ => false,
+    }
+}

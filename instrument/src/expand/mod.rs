@@ -1,0 +1,118 @@
+//! The transformations. Each states what goes in and what comes out.
+//!
+//! - [`body`]: walks a body, statement by statement;
+//! - [`spawn`]: what is spawned; [`access`]: shared variables; [`sync`]: what
+//!   orders; [`test`]: tests;
+//! - [`calls`]: which calls may run code that is not tracked;
+//! - [`place`]: places of the source, and paths into the library.
+//!
+//! All names that an expansion brings are hygienic, all paths absolute. Values
+//! go through functions that return them as they are, so that temporaries live
+//! as long as they did.
+
+mod access;
+mod body;
+mod calls;
+mod guards;
+mod macros;
+mod names;
+mod place;
+mod spawn;
+mod sync;
+mod test;
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use proc_macro2::TokenStream;
+use syn::{Attribute, Block, Item, Signature, StaticMutability};
+
+use crate::args::Args;
+use body::Body;
+
+/// What all bodies of an item share.
+#[derive(Clone)]
+pub struct Context {
+    args: Args,
+    krate: TokenStream,
+    /// Path from the module to the function.
+    owner: Vec<String>,
+    /// Static variables that may change, as far as they can be seen.
+    statics: Rc<BTreeSet<String>>,
+    /// Constants and other static variables.
+    constants: Rc<BTreeSet<String>>,
+}
+
+impl Context {
+    /// Of an item with these arguments.
+    pub fn new(args: &Args) -> Self {
+        Self {
+            args: args.clone(),
+            krate: args.krate(),
+            owner: Vec::new(),
+            statics: Rc::default(),
+            constants: Rc::default(),
+        }
+    }
+
+    /// Of an item inside, with arguments of its own.
+    pub fn with_args(&self, own: Args) -> Self {
+        let args = self.args.inner(own);
+        Self {
+            krate: args.krate(),
+            args,
+            ..self.clone()
+        }
+    }
+
+    /// Of what is inside of this type.
+    pub fn inside(&self, name: &str) -> Self {
+        let mut inner = self.clone();
+        inner.owner.push(name.to_owned());
+        inner
+    }
+
+    /// Of what is in a module with these items.
+    pub fn with_statics(&self, items: &[Item]) -> Self {
+        let mut statics = (*self.statics).clone();
+        let mut constants = (*self.constants).clone();
+        for item in items {
+            match item {
+                Item::Static(item) if matches!(item.mutability, StaticMutability::Mut(_)) => {
+                    statics.insert(item.ident.to_string());
+                }
+                Item::Static(item) => {
+                    constants.insert(item.ident.to_string());
+                }
+                Item::Const(item) => {
+                    constants.insert(item.ident.to_string());
+                }
+                _ => {}
+            }
+        }
+        Self {
+            statics: Rc::new(statics),
+            constants: Rc::new(constants),
+            ..self.clone()
+        }
+    }
+}
+
+/// Rewrites the body of a function.
+pub fn function(
+    context: &Context,
+    attrs: &mut [Attribute],
+    signature: &Signature,
+    block: &mut Block,
+) {
+    if signature.constness.is_some() {
+        // Nothing can be called that is not const.
+        return;
+    }
+    let is_test = attrs.iter().any(test::is_test);
+    let mut body = Body::new(context, signature, is_test);
+    body.function(block);
+    if is_test {
+        test::wrap(context, signature, block);
+    }
+}

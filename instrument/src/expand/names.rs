@@ -1,0 +1,275 @@
+//! Names of methods and functions, by what they do.
+
+/// Methods whose first argument is spawned.
+pub const SPAWNS: &[&str] = &[
+    "spawn",
+    "spawn_local",
+    "spawn_blocking",
+    "spawn_on",
+    "spawn_local_on",
+    "spawn_blocking_on",
+    "spawn_fifo",
+    "spawn_scoped",
+    "spawn_with_handle",
+];
+
+/// Methods without arguments that take a lock for writing, or for all.
+pub const LOCKS: &[&str] = &[
+    "lock",
+    "write",
+    "blocking_lock",
+    "blocking_write",
+    "lock_owned",
+    "write_owned",
+    "lock_arc",
+    "write_arc",
+    "upgradable_read",
+];
+
+/// Methods without arguments that take a lock for reading.
+pub const SHARES: &[&str] = &["read", "blocking_read", "read_owned", "read_arc"];
+
+/// Methods without arguments that may take a lock.
+pub const TRIES: &[&str] = &[
+    "try_lock",
+    "try_write",
+    "try_read",
+    "try_lock_owned",
+    "try_write_owned",
+    "try_read_owned",
+];
+
+/// Methods that may order, by the type that they are called on.
+pub const MEETS: &[&str] = &[
+    "send",
+    "try_send",
+    "blocking_send",
+    "send_timeout",
+    "send_async",
+    "send_replace",
+    "recv",
+    "try_recv",
+    "recv_timeout",
+    "recv_async",
+    "blocking_recv",
+    "recv_deadline",
+    "wait",
+    "wait_while",
+    "wait_timeout",
+    "wait_timeout_while",
+    "wait_for",
+    "notify_one",
+    "notify_all",
+    "notify_waiters",
+    "acquire",
+    "acquire_owned",
+    "acquire_many",
+    "try_acquire",
+    "try_acquire_owned",
+    "add_permits",
+    "cancel",
+    "cancelled",
+    "is_cancelled",
+    "call_once",
+    "is_completed",
+    "get_or_init",
+    "changed",
+    "subscribe",
+    "unpark",
+];
+
+/// Methods of atomics: whether they store, and how many orderings end their
+/// arguments.
+pub const ATOMICS: &[(&str, bool, usize)] = &[
+    ("load", false, 1),
+    ("store", true, 1),
+    ("swap", true, 1),
+    ("fetch_add", true, 1),
+    ("fetch_sub", true, 1),
+    ("fetch_and", true, 1),
+    ("fetch_nand", true, 1),
+    ("fetch_or", true, 1),
+    ("fetch_xor", true, 1),
+    ("fetch_max", true, 1),
+    ("fetch_min", true, 1),
+    ("compare_exchange", true, 2),
+    ("compare_exchange_weak", true, 2),
+];
+
+/// Methods of a lock's result that return the guard.
+pub const KEEPS_GUARD: &[&str] = &["unwrap", "expect", "unwrap_or_else", "into_inner"];
+
+/// Methods of raw pointers: arguments, and whether they write.
+pub const POINTER_METHODS: &[(&str, usize, bool)] = &[
+    ("read", 0, false),
+    ("read_unaligned", 0, false),
+    ("write", 1, true),
+    ("write_unaligned", 1, true),
+    ("replace", 1, true),
+    ("drop_in_place", 0, true),
+];
+
+/// Which argument is accessed, and the hook of it.
+pub type Accessed = (usize, &'static str);
+
+/// Functions of `std::ptr`: arguments, and which of them are read and written.
+pub const POINTER_FUNCTIONS: &[(&str, usize, &[Accessed])] = &[
+    ("read", 1, &[(0, "reads")]),
+    ("read_unaligned", 1, &[(0, "reads")]),
+    ("read_volatile", 1, &[(0, "reads_volatile")]),
+    ("write", 2, &[(0, "writes")]),
+    ("write_unaligned", 2, &[(0, "writes")]),
+    ("write_volatile", 2, &[(0, "writes_volatile")]),
+    ("replace", 2, &[(0, "writes")]),
+    ("swap", 2, &[(0, "writes"), (1, "writes")]),
+];
+
+/// Macros of std that run nothing but their arguments and what formats them.
+pub const MACROS: &[&str] = &[
+    "assert_eq",
+    "assert_ne",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "print",
+    "println",
+    "eprint",
+    "eprintln",
+    "format",
+    "format_args",
+    "vec",
+    "panic",
+    "unreachable",
+    "write",
+    "writeln",
+];
+
+/// Macros that are left as they are, and run nothing unseen.
+pub const INERT_MACROS: &[&str] = &[
+    "assert",
+    "debug_assert",
+    "matches",
+    "addr_of",
+    "addr_of_mut",
+    "concat",
+    "stringify",
+    "line",
+    "column",
+    "file",
+    "module_path",
+    "env",
+    "include_str",
+    "cfg",
+    "todo",
+    "unimplemented",
+    "dbg",
+];
+
+/// Methods that run no code of others, on any type that is likely to have
+/// them.
+pub const INERT_METHODS: &[&str] = &[
+    "unwrap",
+    "expect",
+    "unwrap_or",
+    "is_some",
+    "is_none",
+    "is_ok",
+    "is_err",
+    "ok",
+    "err",
+    "clone",
+    "len",
+    "is_empty",
+    "to_string",
+    "to_owned",
+    "as_str",
+    "as_bytes",
+    "as_ref",
+    "as_mut",
+    "as_ptr",
+    "as_mut_ptr",
+    "cast",
+    "offset",
+    "add",
+    "sub",
+    "wrapping_add",
+    "wrapping_sub",
+    "wrapping_mul",
+    "saturating_add",
+    "saturating_sub",
+    "checked_add",
+    "checked_sub",
+    "abs",
+    "pow",
+    "min",
+    "max",
+    "is_null",
+    "get_unchecked",
+    "get_unchecked_mut",
+    "read",
+    "write",
+    "read_unaligned",
+    "write_unaligned",
+    "replace",
+    "elapsed",
+    "name",
+];
+
+/// Types of std whose functions run no code of others, and their functions.
+pub const INERT_TYPES: &[(&str, &[&str])] = &[
+    ("Arc", &["new", "clone", "downgrade", "as_ptr", "ptr_eq"]),
+    ("Rc", &["new", "clone"]),
+    ("Box", &["new", "into_raw", "leak"]),
+    ("Vec", &["new", "with_capacity"]),
+    ("String", &["new", "from"]),
+    ("HashMap", &["new"]),
+    ("BTreeMap", &["new"]),
+    ("VecDeque", &["new"]),
+    ("Cell", &["new"]),
+    ("RefCell", &["new"]),
+    ("UnsafeCell", &["new", "raw_get"]),
+    ("Mutex", &["new"]),
+    ("RwLock", &["new"]),
+    ("Condvar", &["new"]),
+    ("Barrier", &["new"]),
+    ("AtomicBool", &["new"]),
+    ("AtomicUsize", &["new"]),
+    ("AtomicU32", &["new"]),
+    ("AtomicU64", &["new"]),
+    ("AtomicI32", &["new"]),
+    ("AtomicI64", &["new"]),
+    ("AtomicPtr", &["new"]),
+    (
+        "Duration",
+        &["from_millis", "from_secs", "from_micros", "from_nanos"],
+    ),
+    ("Instant", &["now"]),
+    ("Builder", &["new"]),
+    (
+        "thread",
+        &["sleep", "yield_now", "spawn", "scope", "current"],
+    ),
+    ("hint", &["black_box", "spin_loop"]),
+    (
+        "ptr",
+        &[
+            "read",
+            "write",
+            "read_volatile",
+            "write_volatile",
+            "read_unaligned",
+            "write_unaligned",
+            "replace",
+            "swap",
+            "null",
+            "null_mut",
+            "addr_of",
+            "from_ref",
+            "from_mut",
+        ],
+    ),
+    ("mem", &["swap", "replace", "take", "size_of", "forget"]),
+    ("tokio", &["spawn"]),
+    ("task", &["spawn", "spawn_local", "spawn_blocking"]),
+    ("atomic", &["fence"]),
+    ("rayon", &["spawn", "join", "scope"]),
+];

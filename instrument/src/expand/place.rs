@@ -1,0 +1,164 @@
+//! Places of the source, as expansions tell them to the library.
+
+use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned as _;
+
+use super::Context;
+
+/// Characters of an expression that a report shows.
+const LONGEST: usize = 72;
+
+/// Names in expansions: seen by nobody else.
+pub fn hygienic(span: Span) -> Span {
+    Span::mixed_site().located_at(span)
+}
+
+/// A hygienic identifier.
+pub fn ident(name: &str) -> syn::Ident {
+    syn::Ident::new(name, Span::mixed_site())
+}
+
+impl Context {
+    /// A `&'static Site` for this expression, in this function.
+    pub fn site(&self, of: &impl ToTokens, function: &str, opaque: bool) -> TokenStream {
+        self.site_with(of, function, opaque, None)
+    }
+
+    /// As [`Context::site`], with a text of its own.
+    pub fn site_with(
+        &self,
+        of: &impl ToTokens,
+        function: &str,
+        opaque: bool,
+        text: Option<&str>,
+    ) -> TokenStream {
+        let tokens = of.to_token_stream();
+        // The compiler takes line and column from these tokens.
+        let here = first_span(&tokens);
+        let span = hygienic(here);
+        let text = text.map_or_else(|| text_of(&tokens), str::to_owned);
+        let krate = &self.krate;
+        let place = quote_spanned!(here=> ::core::file!(), ::core::line!(), ::core::column!());
+        let opaque = opaque.then(|| quote_spanned!(span=> .opaque()));
+        let item = self
+            .args
+            .item()
+            .map(|item| quote_spanned!(span=> .of(&#item)));
+        quote_spanned! {span=>
+            const {
+                &#krate::__private::Site::new(
+                    #place,
+                    ::core::concat!(::core::module_path!(), "::", #function),
+                    #text,
+                ) #item #opaque
+            }
+        }
+    }
+}
+
+fn first_span(tokens: &TokenStream) -> Span {
+    match tokens.clone().into_iter().next() {
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::None => {
+            first_span(&group.stream())
+        }
+        Some(token) => token.span(),
+        None => tokens.span(),
+    }
+}
+
+/// An expression as it would be written, on one line.
+pub fn text_of(tokens: &TokenStream) -> String {
+    let mut text = String::new();
+    write(tokens.clone(), &mut text);
+    let text = text.trim().to_owned();
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    let mut short: String = text.chars().take(LONGEST - 1).collect();
+    short.push('…');
+    short
+}
+
+/// What the last token was, for the space before the next.
+#[derive(PartialEq, Clone, Copy)]
+enum Last {
+    /// Nothing, or what takes no space behind it.
+    Open,
+    /// A word or a closing bracket.
+    Word,
+    /// An operator between two operands.
+    Operator,
+}
+
+fn write(tokens: TokenStream, text: &mut String) {
+    let mut last = Last::Open;
+    let mut joint = false;
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::Brace => (" { ", " } "),
+                    Delimiter::None => ("", ""),
+                };
+                if last == Last::Operator {
+                    text.push(' ');
+                }
+                text.push_str(open);
+                write(group.stream(), text);
+                text.push_str(close);
+                last = Last::Word;
+                joint = false;
+            }
+            TokenTree::Ident(_) | TokenTree::Literal(_) => {
+                if last != Last::Open {
+                    text.push(' ');
+                }
+                text.push_str(&token.to_string());
+                last = Last::Word;
+                joint = false;
+            }
+            TokenTree::Punct(punct) => {
+                let sign = punct.as_char();
+                let tight = matches!(sign, '.' | ':' | '?' | ',' | ';' | '\'');
+                if joint || tight || last == Last::Open {
+                    text.push(sign);
+                } else {
+                    text.push(' ');
+                    text.push(sign);
+                }
+                let prefix = last != Last::Word && !joint && matches!(sign, '*' | '&' | '-' | '!');
+                last = match sign {
+                    '.' | ':' | '\'' => Last::Open,
+                    '?' => Last::Word,
+                    _ if prefix => Last::Open,
+                    _ => Last::Operator,
+                };
+                joint = punct.spacing() == Spacing::Joint;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text_of;
+
+    #[test]
+    fn expressions_read_as_they_are_written() {
+        for text in [
+            "COUNTER += 1",
+            "(*self.0.get()).field",
+            "*p = f(&x, -1)",
+            "rx.recv()",
+            "tokio::spawn(async move { rx.recv().await })",
+            "a[i] * b",
+            "&mut *p",
+            "ptr::write(p, v)",
+        ] {
+            assert_eq!(text_of(&text.parse().unwrap()), text);
+        }
+    }
+}

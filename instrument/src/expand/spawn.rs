@@ -1,0 +1,242 @@
+//! What is spawned. Only the argument is rewritten, and its type stays what
+//! the callee can take: a closure stays a closure of its kind, and an async
+//! block, whose type nobody can name, becomes another unnamed future.
+
+use proc_macro2::TokenStream;
+use syn::spanned::Spanned as _;
+use syn::visit_mut::VisitMut as _;
+use syn::{Expr, ExprCall, ExprClosure, ExprMethodCall, parse_quote_spanned};
+
+use super::body::Body;
+use super::place::{hygienic, ident, text_of};
+
+/// How a function spawns its argument.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// A function on a thread.
+    Function,
+    /// A future.
+    Future,
+    /// A function or a future, by its type.
+    Either,
+    /// Two functions, and waits for both.
+    Both,
+    /// A function that is given a scope, and waits for what is spawned in it.
+    Scope,
+}
+
+/// Functions that spawn: the path before the name, the name, and how.
+const FUNCTIONS: &[(&str, &str, How)] = &[
+    ("thread", "spawn", How::Function),
+    ("rayon", "spawn", How::Function),
+    ("rayon", "spawn_fifo", How::Function),
+    ("tokio", "spawn", How::Future),
+    ("smol", "spawn", How::Future),
+    ("async_std", "spawn", How::Future),
+    ("task", "spawn", How::Either),
+    ("task", "spawn_local", How::Either),
+    ("task", "spawn_blocking", How::Function),
+    ("rayon", "join", How::Both),
+    ("rayon", "scope", How::Scope),
+    ("rayon", "in_place_scope", How::Scope),
+    ("thread", "scope", How::Scope),
+];
+
+impl Body<'_> {
+    /// A call of a function that spawns. False if it is none.
+    ///
+    /// Input: `thread::scope(F)`. Output: `all_joined(thread::scope(F))`.
+    pub fn spawn_call(&mut self, expression: &mut Expr, [owner, name]: &[String; 2]) -> bool {
+        let known = FUNCTIONS
+            .iter()
+            .find(|(module, function, _)| module == owner && function == name);
+        let how = match known {
+            Some((.., how)) => *how,
+            None if owner.is_empty() && name == "spawn" => How::Either,
+            None => return false,
+        };
+        let site = self.spawn_site(expression);
+        let krate = self.context.krate.clone();
+        let span = hygienic(expression.span());
+        let Expr::Call(ExprCall { args, .. }) = expression else {
+            return false;
+        };
+        match (how, args.len()) {
+            (How::Function | How::Future | How::Either, 1) => {
+                if let Some(argument) = args.first_mut() {
+                    self.argument(argument, &site, Some(how));
+                }
+            }
+            (How::Both, 2) => {
+                for argument in args.iter_mut() {
+                    self.argument(argument, &site, None);
+                }
+                *expression =
+                    parse_quote_spanned!(span=> #krate::__private::all_joined(#expression));
+            }
+            (How::Scope, 1) => {
+                for argument in args.iter_mut() {
+                    self.visit_expr_mut(argument);
+                }
+                *expression =
+                    parse_quote_spanned!(span=> #krate::__private::all_joined(#expression));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// A method that spawns its first argument, on whatever receiver.
+    pub fn spawn_method(&mut self, call: &mut ExprMethodCall) {
+        let site = self.spawn_site(&*call);
+        self.place(&mut call.receiver);
+        let mut arguments = call.args.iter_mut();
+        if let Some(first) = arguments.next() {
+            self.argument(first, &site, None);
+        }
+        for argument in arguments {
+            self.visit_expr_mut(argument);
+        }
+    }
+
+    /// A site whose text is the call without the body of what it spawns.
+    fn spawn_site(&self, call: &impl quote::ToTokens) -> TokenStream {
+        let text = text_of(&call.to_token_stream());
+        let end = text.find(['{', '|']).unwrap_or(text.len());
+        let text = match text.get(..end) {
+            Some(head) if end < text.len() => format!("{}…", head.trim_end()),
+            _ => text,
+        };
+        self.context
+            .site_with(call, &self.function, false, Some(&text))
+    }
+
+    fn argument(&mut self, argument: &mut Expr, site: &TokenStream, how: Option<How>) {
+        let krate = self.context.krate.clone();
+        let span = hygienic(argument.span());
+        if let Expr::Closure(closure) = argument {
+            if closure.asyncness.is_some() {
+                return;
+            }
+            self.spawned_closure(closure, site);
+            let entry = closure.clone();
+            let spawn = ident("__leakcheck_spawn");
+            *argument = if closure.capture.is_some() {
+                parse_quote_spanned! {span=> {
+                    let #spawn = #krate::__private::Spawn::new(#site);
+                    #entry
+                }}
+            } else {
+                parse_quote_spanned! {span=> {
+                    static #spawn: #krate::__private::Handoff =
+                        #krate::__private::Handoff::new(#site);
+                    #spawn.spawn();
+                    #entry
+                }}
+            };
+            return;
+        }
+        if self.wrap_async(argument, site) {
+            return;
+        }
+        let name = match &*argument {
+            Expr::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+            _ => None,
+        };
+        self.visit_expr_mut(argument);
+        match how {
+            Some(How::Future) => {
+                *argument = parse_quote_spanned!(span=> #krate::__private::task(#site, #argument));
+            }
+            Some(How::Function) => {
+                let name = name.unwrap_or_default();
+                *argument = parse_quote_spanned! {span=>
+                    #krate::__private::function(
+                        #site,
+                        const { #krate::__private::hash(#name) },
+                        #argument,
+                    )
+                };
+            }
+            Some(How::Either) => {
+                let value = ident("__leakcheck_argument");
+                *argument = parse_quote_spanned! {span=>
+                    match #argument {
+                        #value => #krate::__private::Argument::new(&#value)
+                            .kind()
+                            .spawn(#site, #value)
+                    }
+                };
+            }
+            Some(How::Both | How::Scope) | None => {}
+        }
+    }
+
+    /// Input: `|ARGUMENTS| BODY`, spawned. Output: the body runs as what was
+    /// spawned. A `move` closure carries the spawn, which is `Copy`; another
+    /// one finds it in a static variable of the place, so that it captures
+    /// nothing that it did not.
+    ///
+    /// ```text
+    /// |ARGUMENTS| { let running = spawn.enter(); BODY }
+    /// ```
+    fn spawned_closure(&mut self, closure: &mut ExprClosure, _site: &TokenStream) {
+        let span = hygienic(closure.span());
+        let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(TokenStream::new()));
+        let body_span = body.span();
+        let mut block = self.as_block(body);
+        let (spawn, running) = (ident("__leakcheck_spawn"), ident("__leakcheck_running"));
+        block.stmts.insert(
+            0,
+            parse_quote_spanned!(span=> let #running = #spawn.enter();),
+        );
+        *closure.body = parse_quote_spanned!(body_span=> #block);
+    }
+
+    /// Input: an async block, also in `Box::pin(…)` and the like. Output:
+    ///
+    /// ```text
+    /// ::leakcheck::__private::task(SITE, async move { BODY })
+    /// ```
+    fn wrap_async(&mut self, argument: &mut Expr, site: &TokenStream) -> bool {
+        let krate = self.context.krate.clone();
+        let span = hygienic(argument.span());
+        match argument {
+            Expr::Async(_) => {
+                self.visit_expr_mut(argument);
+                *argument = parse_quote_spanned!(span=> #krate::__private::task(#site, #argument));
+                true
+            }
+            Expr::Paren(paren) => self.wrap_async(&mut paren.expr, site),
+            Expr::Call(call) if is_pin(call) => {
+                let first = call.args.first_mut();
+                first.is_some_and(|first| self.wrap_async(first, site))
+            }
+            Expr::MethodCall(call) => self.wrap_async(&mut call.receiver, site),
+            _ => false,
+        }
+    }
+
+    /// Input: `RUNTIME.block_on(BODY)`, the last of a test. Output:
+    ///
+    /// ```text
+    /// RUNTIME.block_on(::leakcheck::__private::test_body(BODY))
+    /// ```
+    pub fn last_poll(&mut self, call: &mut ExprMethodCall) {
+        self.place(&mut call.receiver);
+        let krate = self.context.krate.clone();
+        if let Some(body) = call.args.first_mut() {
+            self.visit_expr_mut(body);
+            let span = hygienic(body.span());
+            *body = parse_quote_spanned!(span=> #krate::__private::test_body(#body));
+        }
+    }
+}
+
+fn is_pin(call: &ExprCall) -> bool {
+    let Expr::Path(path) = &*call.func else {
+        return false;
+    };
+    let last = path.path.segments.last();
+    call.args.len() == 1 && last.is_some_and(|last| last.ident == "pin" || last.ident == "from")
+}

@@ -1,0 +1,423 @@
+//! What orders: locks, atomics, channels, joins. The library knows an object
+//! by its type when the program runs; what it does not know is left alone.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::visit_mut::VisitMut as _;
+use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
+
+use super::body::Body;
+use super::guards::lock_of;
+use super::names::{
+    ATOMICS, KEEPS_GUARD, LOCKS, MEETS, POINTER_FUNCTIONS, POINTER_METHODS, SHARES, SPAWNS, TRIES,
+};
+use super::place::{hygienic, ident};
+
+/// True for what may be evaluated twice: names, fields, dereferences.
+pub fn simple(expression: &Expr) -> bool {
+    match expression {
+        Expr::Path(path) => path.qself.is_none(),
+        Expr::Field(field) => simple(&field.base),
+        Expr::Paren(paren) => simple(&paren.expr),
+        Expr::Unary(unary) => matches!(unary.op, syn::UnOp::Deref(_)) && simple(&unary.expr),
+        Expr::Index(index) => {
+            simple(&index.expr) && (simple(&index.index) || matches!(*index.index, Expr::Lit(_)))
+        }
+        _ => false,
+    }
+}
+
+/// `handle.join()`
+pub fn is_joined(call: &ExprMethodCall) -> bool {
+    call.method == "join" && call.args.is_empty() && call.turbofish.is_none()
+}
+
+/// What an ordering that is written out means.
+fn ordering(expression: &Expr) -> Option<(bool, bool)> {
+    let Expr::Path(path) = expression else {
+        return None;
+    };
+    match path.path.segments.last()?.ident.to_string().as_str() {
+        "Relaxed" => Some((false, false)),
+        "Acquire" => Some((true, false)),
+        "Release" => Some((false, true)),
+        "AcqRel" | "SeqCst" => Some((true, true)),
+        _ => None,
+    }
+}
+
+impl Body<'_> {
+    fn object(&self, receiver: &Expr) -> TokenStream {
+        let krate = &self.context.krate;
+        let span = hygienic(receiver.span());
+        let object = ident("object");
+        quote_spanned! {span=> {
+            let #object = #krate::__private::Probe::new(&#receiver).object();
+            #object
+        }}
+    }
+
+    fn operation(&self, stores: bool, (acquire, release): (bool, bool)) -> TokenStream {
+        let krate = &self.context.krate;
+        quote! {
+            #krate::__private::Atomic { stores: #stores, acquire: #acquire, release: #release }
+        }
+    }
+
+    /// A method call.
+    ///
+    /// Input: `RECEIVER.METHOD(ARGUMENTS)`, where the receiver is a place that
+    /// may be evaluated twice. Output, by the method's name:
+    ///
+    /// ```text
+    /// locked(SITE, Probe::new(&M).object(), false, M.lock(), None)
+    /// atomically(atomic(Probe::new(&A).object(), OPERATION), OPERATION, A.load(Acquire))
+    /// met(meets(Probe::new(&C).object()), C.recv())
+    /// ```
+    pub fn method(&mut self, expression: &mut Expr) {
+        let Expr::MethodCall(call) = expression else {
+            return;
+        };
+        let is_last = call
+            .attrs
+            .iter()
+            .any(|attr| attr.path().is_ident("leakcheck_last"));
+        call.attrs
+            .retain(|attr| !attr.path().is_ident("leakcheck_last"));
+        if is_last {
+            self.last_poll(call);
+            return;
+        }
+        let name = call.method.to_string();
+        let name = name.as_str();
+        if SPAWNS.contains(&name) && !call.args.is_empty() {
+            self.spawn_method(call);
+            return;
+        }
+        if is_joined(call) {
+            self.join(expression);
+            return;
+        }
+        if self.unsafety && matches!(name, "get_unchecked" | "get_unchecked_mut") {
+            self.element(expression);
+            return;
+        }
+        let original = call.clone();
+        self.receiver(call);
+        for argument in &mut call.args {
+            self.visit_expr_mut(argument);
+        }
+        if simple(&original.receiver) {
+            self.pointer_method(expression, &original);
+            self.ordered(expression, &original);
+        } else if self.unsafety {
+            self.computed_pointer_method(expression, &original);
+        }
+    }
+
+    /// The receiver is a place that the call borrows, or an expression.
+    fn receiver(&mut self, call: &mut ExprMethodCall) {
+        let consumer = !KEEPS_GUARD.contains(&call.method.to_string().as_str());
+        if consumer && self.release.is_none() && lock_of(&call.receiver).is_some() {
+            // The guard is a temporary of this statement.
+            self.release = self.new_release();
+            self.place(&mut call.receiver);
+            self.release = None;
+        } else {
+            self.place(&mut call.receiver);
+        }
+    }
+
+    fn ordered(&mut self, expression: &mut Expr, original: &ExprMethodCall) {
+        let name = original.method.to_string();
+        let name = name.as_str();
+        let krate = self.context.krate.clone();
+        let span = hygienic(original.method.span());
+        let object = self.object(&original.receiver);
+        if original.args.is_empty() && (LOCKS.contains(&name) || SHARES.contains(&name)) {
+            let wrap = self.locked(original);
+            let value = wrap(expression.to_token_stream());
+            *expression = parse_quote_spanned!(span=> #value);
+        } else if original.args.is_empty() && TRIES.contains(&name) {
+            let site = self.site(original);
+            let shared = name == "try_read" || name == "try_read_owned";
+            let value = ident("__leakcheck_value");
+            *expression = parse_quote_spanned! {span=>
+                match #expression {
+                    #value => {
+                        #krate::__private::took(
+                            #site,
+                            #object,
+                            #shared,
+                            #krate::__private::Outcome::new(&#value).happened(),
+                            ::core::option::Option::None,
+                        );
+                        #value
+                    }
+                }
+            };
+        } else if let Some((_, stores, orderings)) =
+            ATOMICS.iter().find(|(atomic, ..)| *atomic == name)
+        {
+            let given = original.args.iter().rev().take(*orderings);
+            let given: Option<Vec<_>> = given.map(ordering).collect();
+            let order = match given {
+                Some(given) if given.len() == *orderings => given
+                    .into_iter()
+                    .fold((false, false), |all, one| (all.0 | one.0, all.1 | one.1)),
+                // Not written out: as strong as it can be.
+                _ if original.args.len() > *orderings
+                    || *orderings == 1 && original.args.len() == 1 =>
+                {
+                    (true, true)
+                }
+                _ => return,
+            };
+            let operation = self.operation(*stores, order);
+            *expression = parse_quote_spanned! {span=>
+                #krate::__private::atomically(
+                    #krate::__private::atomic(#object, #operation),
+                    #operation,
+                    #expression,
+                )
+            };
+        } else if MEETS.contains(&name) {
+            *expression = parse_quote_spanned! {span=>
+                #krate::__private::met(#krate::__private::meets(#object), #expression)
+            };
+        }
+    }
+
+    /// What wraps the result of a call that takes a lock.
+    fn locked(&mut self, call: &ExprMethodCall) -> impl FnOnce(TokenStream) -> TokenStream + use<> {
+        let krate = self.context.krate.clone();
+        let span = hygienic(call.method.span());
+        let site = self.site(call);
+        let object = self.object(&call.receiver);
+        let shared = SHARES.contains(&call.method.to_string().as_str());
+        let release = match self.release.take() {
+            Some(release) => quote_spanned!(span=> ::core::option::Option::Some(&#release)),
+            None => quote_spanned!(span=> ::core::option::Option::None),
+        };
+        move |value| {
+            quote_spanned! {span=>
+                #krate::__private::locked(#site, #object, #shared, #value, #release)
+            }
+        }
+    }
+
+    /// `LOCK.lock().await`: taken when the future is ready. None if the future
+    /// is another.
+    pub fn awaits_lock(
+        &mut self,
+        base: &Expr,
+    ) -> Option<impl FnOnce(TokenStream) -> TokenStream + use<>> {
+        let Expr::MethodCall(call) = base else {
+            return None;
+        };
+        let call = lock_of(base)
+            .filter(|lock| std::ptr::eq(*lock, call))?
+            .clone();
+        Some(self.locked(&call))
+    }
+
+    /// Input: `HANDLE.join()`. Output:
+    ///
+    /// ```text
+    /// joined(Joins::new(&HANDLE).thread(), HANDLE.join())
+    /// match HANDLE_CALL { h => joined(Joins::new(&h).thread(), h.join()) }
+    /// ```
+    fn join(&mut self, expression: &mut Expr) {
+        let krate = self.context.krate.clone();
+        let span = hygienic(expression.span());
+        let Expr::MethodCall(call) = expression else {
+            return;
+        };
+        if simple(&call.receiver) {
+            let receiver = call.receiver.clone();
+            let handle = ident("handle");
+            *expression = parse_quote_spanned! {span=>
+                #krate::__private::joined(
+                    {
+                        let #handle = #krate::__private::Joins::new(&#receiver).thread();
+                        #handle
+                    },
+                    #expression,
+                )
+            };
+            return;
+        }
+        self.place(&mut call.receiver);
+        if !matches!(*call.receiver, Expr::Call(_) | Expr::MethodCall(_)) {
+            return;
+        }
+        let receiver = call.receiver.clone();
+        let handle = ident("__leakcheck_handle");
+        *call.receiver = parse_quote_spanned!(span=> #handle);
+        *expression = parse_quote_spanned! {span=>
+            match #receiver {
+                #handle => #krate::__private::joined(
+                    #krate::__private::Joins::new(&#handle).thread(),
+                    #expression,
+                )
+            }
+        };
+    }
+
+    /// Input: `SLICE.get_unchecked(I)`. Output:
+    ///
+    /// ```text
+    /// match SLICE.get_unchecked(I) { e => { Element::new(&e).access(SITE); e } }
+    /// ```
+    fn element(&mut self, expression: &mut Expr) {
+        let site = self.site(expression);
+        let krate = self.context.krate.clone();
+        let span = hygienic(expression.span());
+        if let Expr::MethodCall(call) = expression {
+            self.place(&mut call.receiver);
+            for argument in &mut call.args {
+                self.visit_expr_mut(argument);
+            }
+        }
+        let element = ident("__leakcheck_element");
+        *expression = parse_quote_spanned! {span=>
+            match #expression {
+                #element => {
+                    #krate::__private::Element::new(&#element).access(#site);
+                    #element
+                }
+            }
+        };
+    }
+
+    /// Input: `POINTER.read()`, `POINTER.write(VALUE)`, of a pointer that may
+    /// be evaluated twice. Output:
+    ///
+    /// ```text
+    /// second(Pointer::new(&P).access(SITE, false), P.read())
+    /// P.write(first(VALUE, Pointer::new(&P).access(SITE, true)))
+    /// ```
+    fn pointer_method(&mut self, expression: &mut Expr, original: &ExprMethodCall) {
+        let Some(writes) = self.pointer_writes(original) else {
+            return;
+        };
+        let krate = &self.context.krate;
+        let pointer = &original.receiver;
+        let span = hygienic(original.method.span());
+        let site = self.site(original);
+        let tell = quote_spanned! {span=>
+            { #krate::__private::Pointer::new(&#pointer).access(#site, #writes); }
+        };
+        let Expr::MethodCall(call) = expression else {
+            return;
+        };
+        match call.args.last_mut() {
+            Some(last) => {
+                *last = parse_quote_spanned!(span=> #krate::__private::first(#last, #tell));
+            }
+            None => {
+                *expression =
+                    parse_quote_spanned!(span=> #krate::__private::second(#tell, #expression));
+            }
+        }
+    }
+
+    /// Whether the method of a pointer writes, if it is one.
+    fn pointer_writes(&self, call: &ExprMethodCall) -> Option<bool> {
+        let mut methods = POINTER_METHODS.iter();
+        let (_, _, writes) = methods.find(|(method, arguments, _)| {
+            call.method == method && *arguments == call.args.len()
+        })?;
+        self.unsafety.then_some(*writes)
+    }
+
+    /// As [`Body::pointer_method`], for a pointer that is computed.
+    fn computed_pointer_method(&mut self, expression: &mut Expr, original: &ExprMethodCall) {
+        let Expr::MethodCall(call) = expression else {
+            return;
+        };
+        let computed = matches!(
+            *original.receiver,
+            Expr::MethodCall(_) | Expr::Call(_) | Expr::Paren(_)
+        );
+        let Some(writes) = self.pointer_writes(original).filter(|_| computed) else {
+            return;
+        };
+        let krate = &self.context.krate;
+        let span = hygienic(original.method.span());
+        let site = self.site(original);
+        let pointer = ident("__leakcheck_pointer");
+        let receiver = &call.receiver;
+        *call.receiver = parse_quote_spanned! {span=>
+            match #receiver {
+                #pointer => {
+                    #krate::__private::Pointer::new(&#pointer).access(#site, #writes);
+                    #pointer
+                }
+            }
+        };
+    }
+
+    /// A call of a function.
+    ///
+    /// Input: `ptr::write(P, V)`. Output: `ptr::write(writes(SITE, P), V)`.
+    /// Input: `fence(ORDER)`. Output: `second(fence(OPERATION), fence(ORDER))`.
+    pub fn call(&mut self, expression: &mut Expr) {
+        let whole = expression.clone();
+        let Expr::Call(call) = expression else { return };
+        let Some(function) = path_of(call) else {
+            self.place(&mut call.func);
+            for argument in &mut call.args {
+                self.visit_expr_mut(argument);
+            }
+            return;
+        };
+        if self.spawn_call(expression, &function) {
+            return;
+        }
+        let Expr::Call(call) = expression else { return };
+        for argument in &mut call.args {
+            self.visit_expr_mut(argument);
+        }
+        let krate = &self.context.krate;
+        let span = hygienic(whole.span());
+        let [owner, name] = &function;
+        if owner == "ptr" && self.unsafety {
+            let known = POINTER_FUNCTIONS
+                .iter()
+                .find(|(known, count, _)| known == name && *count == call.args.len());
+            for (index, hook) in known.map_or(&[][..], |(.., hooks)| *hooks) {
+                let hook = ident(hook);
+                let site = self.site(&whole);
+                if let Some(argument) = call.args.get_mut(*index) {
+                    *argument = parse_quote_spanned! {span=>
+                        #krate::__private::#hook(#site, #argument)
+                    };
+                }
+            }
+        } else if name == "fence"
+            && (owner.is_empty() || owner == "atomic")
+            && let Some(order) = call.args.first().and_then(ordering)
+        {
+            let operation = self.operation(false, order);
+            *expression = parse_quote_spanned! {span=>
+                #krate::__private::second(#krate::__private::fence(#operation), #expression)
+            };
+        }
+    }
+}
+
+/// The last two segments of the called path; the first may be empty.
+fn path_of(call: &ExprCall) -> Option<[String; 2]> {
+    let Expr::Path(path) = &*call.func else {
+        return None;
+    };
+    if path.qself.is_some() {
+        return None;
+    }
+    let mut segments = path.path.segments.iter().rev();
+    let name = segments.next()?.ident.to_string();
+    let owner = segments.next().map(|owner| owner.ident.to_string());
+    Some([owner.unwrap_or_default(), name])
+}

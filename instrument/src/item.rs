@@ -1,0 +1,182 @@
+//! What the attribute may sit on. Whatever is wrong with it, the item itself
+//! survives, so that one error is one error.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, quote};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, TraitItem, Type};
+
+use crate::args::Args;
+use crate::expand::{Context, function};
+
+/// Expands `#[track(arguments)] item`.
+pub fn track(arguments: TokenStream, item: TokenStream, active: bool) -> TokenStream {
+    let args: Args = match syn::parse2(arguments) {
+        Ok(args) => args,
+        Err(error) => return survive(&error, item),
+    };
+    let parsed: Item = match syn::parse2(item.clone()) {
+        Ok(parsed) => parsed,
+        Err(_) => return method(&args, item, active),
+    };
+    if let Err(error) = check(&args, &parsed) {
+        return survive(&error, item);
+    }
+    if args.skip || !active {
+        return item;
+    }
+    let mut parsed = parsed;
+    let context = Context::new(&args);
+    match tracked(&context, &mut parsed) {
+        Ok(()) => parsed.into_token_stream(),
+        Err(error) => survive(&error, item),
+    }
+}
+
+/// What is no item by itself: a method with a receiver, in an `impl` block
+/// without the attribute.
+fn method(args: &Args, item: TokenStream, active: bool) -> TokenStream {
+    let Ok(mut parsed) = syn::parse2::<syn::ImplItemFn>(item.clone()) else {
+        let what = syn::parse2::<TokenStream>(item.clone());
+        let span = what.map_or(args.span(), |tokens| tokens.span());
+        let error = Error::new(
+            span,
+            "`track` sits on a function, an `impl` block, a module with its content, a static \
+             variable or a struct",
+        );
+        return survive(&error, item);
+    };
+    if args.skip || !active {
+        return item;
+    }
+    let context = Context::new(args);
+    function(&context, &mut parsed.attrs, &parsed.sig, &mut parsed.block);
+    parsed.into_token_stream()
+}
+
+fn survive(error: &Error, item: TokenStream) -> TokenStream {
+    let error = error.to_compile_error();
+    quote!(#item #error)
+}
+
+/// Whether the attribute, with these arguments, may sit there.
+fn check(args: &Args, item: &Item) -> syn::Result<()> {
+    let wrong = match item {
+        Item::Fn(_) | Item::Impl(_) | Item::Trait(_) => return Ok(()),
+        Item::Mod(module) if module.content.is_some() => return Ok(()),
+        Item::Static(_) | Item::Struct(_) if args.says_something() => {
+            return Err(Error::new(
+                args.span(),
+                "`name`, `daemon` and `allow` are about what is spawned or accessed in code: \
+                 this item has none",
+            ));
+        }
+        Item::Static(_) | Item::Struct(_) => return Ok(()),
+        Item::Mod(_) => "this module is in a file of its own: write `#[track]` on the items in it",
+        _ => {
+            "`track` sits on a function, an `impl` block, a module with its content, a static \
+             variable or a struct"
+        }
+    };
+    Err(Error::new(item.span(), wrong))
+}
+
+/// Takes the attribute of an inner item off; its arguments, if it is there.
+fn own(attrs: &mut Vec<Attribute>) -> syn::Result<Option<Args>> {
+    let is_track = |attr: &Attribute| {
+        attr.path()
+            .segments
+            .last()
+            .is_some_and(|segment| segment.ident == "track")
+    };
+    let Some(at) = attrs.iter().position(is_track) else {
+        return Ok(None);
+    };
+    let attr = attrs.remove(at);
+    match &attr.meta {
+        Meta::Path(_) => Ok(Some(Args::default())),
+        Meta::List(_) | Meta::NameValue(_) => attr.parse_args().map(Some),
+    }
+}
+
+/// The context of an inner item; none if it is to be skipped.
+fn inner(context: &Context, attrs: &mut Vec<Attribute>) -> syn::Result<Option<Context>> {
+    Ok(match own(attrs)? {
+        Some(args) if args.skip => None,
+        Some(args) => Some(context.with_args(args)),
+        None => Some(context.clone()),
+    })
+}
+
+fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
+    match item {
+        Item::Fn(item) => {
+            function(context, &mut item.attrs, &item.sig, &mut item.block);
+        }
+        Item::Impl(item) => tracked_impl(context, item)?,
+        Item::Trait(item) => {
+            let context = context.inside(&item.ident.to_string());
+            for part in &mut item.items {
+                if let TraitItem::Fn(method) = part
+                    && let Some(context) = inner(&context, &mut method.attrs)?
+                    && let Some(block) = &mut method.default
+                {
+                    function(&context, &mut method.attrs, &method.sig, block);
+                }
+            }
+        }
+        Item::Mod(module) => {
+            let Some((_, items)) = &mut module.content else {
+                return Ok(());
+            };
+            let context = context.with_statics(items);
+            for item in items {
+                let Some(attrs) = attributes(item) else {
+                    continue;
+                };
+                if let Some(context) = inner(&context, attrs)? {
+                    tracked(&context, item)?;
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn tracked_impl(context: &Context, item: &mut ItemImpl) -> syn::Result<()> {
+    let of_trait = item
+        .trait_
+        .as_ref()
+        .and_then(|(_, path, _)| path.segments.last());
+    if of_trait.is_some_and(|name| name.ident == "GlobalAlloc") {
+        // The library allocates.
+        return Ok(());
+    }
+    let name = match &*item.self_ty {
+        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+        _ => None,
+    };
+    let context = context.inside(name.as_deref().unwrap_or("{impl}"));
+    for part in &mut item.items {
+        if let ImplItem::Fn(method) = part
+            && let Some(context) = inner(&context, &mut method.attrs)?
+        {
+            function(&context, &mut method.attrs, &method.sig, &mut method.block);
+        }
+    }
+    Ok(())
+}
+
+/// The attributes of an item that is tracked inside of a module.
+fn attributes(item: &mut Item) -> Option<&mut Vec<Attribute>> {
+    match item {
+        Item::Fn(item) => Some(&mut item.attrs),
+        Item::Impl(item) => Some(&mut item.attrs),
+        Item::Trait(item) => Some(&mut item.attrs),
+        Item::Mod(item) => Some(&mut item.attrs),
+        Item::Static(item) => Some(&mut item.attrs),
+        Item::Struct(item) => Some(&mut item.attrs),
+        _ => None,
+    }
+}
