@@ -4,8 +4,8 @@
 //! library about spawns, accesses to shared variables and synchronisation. Use
 //! it as `leakcheck::track`, where it is documented with examples.
 //!
-//! - [`args`]: the arguments; [`item`]: what the attribute may sit on;
-//! - [`expand`]: the transformations, each with what goes in and what comes out.
+//! - `args`: the arguments; `item`: what the attribute may sit on;
+//! - `expand`: the transformations, each with what goes in and what comes out.
 
 #![forbid(unsafe_code)]
 

@@ -17,9 +17,9 @@
 //! must have acquired after `a` in real time. Each strand keeps when that was
 //! last possible, in two clock components that all known edges carry on:
 //!
-//! - [`OPAQUE`]: it ran code that is not tracked, or an operation that sees
+//! - `OPAQUE`: it ran code that is not tracked, or an operation that sees
 //!   the drop of a value as well, as a channel does;
-//! - [`ACQUIRED`]: it acquired a known lock or atomic, which code that is not
+//! - `ACQUIRED`: it acquired a known lock or atomic, which code that is not
 //!   tracked may have released. That matters only if the strand of `a` has
 //!   released anything since, or has ended.
 //!
@@ -426,6 +426,11 @@ impl Engine {
             }
             self.locks.insert(addr, lock);
         }
+    }
+
+    /// This memory is a static variable's.
+    pub fn stays(&mut self, addr: usize, size: usize) {
+        self.shadow.stays(addr, size);
     }
 
     /// Checks and records an access. The strand's stamp.

@@ -49,6 +49,13 @@ pub fn second<T>((): (), value: T) -> T {
     value
 }
 
+/// A value as it is, once it was looked at.
+#[inline]
+pub fn pass<T>(value: T, look: impl FnOnce(&T)) -> T {
+    look(&value);
+    value
+}
+
 /// Never called: tells the compiler what an async block returns.
 pub fn returned<T>() -> T {
     unreachable!("an expansion names this in code that is not run")
@@ -201,6 +208,18 @@ pub fn writes_volatile<T>(site: &'static Site, at: *mut T) -> *mut T {
     at
 }
 
+/// The address of a static variable is taken.
+pub fn static_at<T>(at: *const T) {
+    here(|local| {
+        let what = usize::MAX;
+        if !local.recorded(at.addr(), what) {
+            local.id();
+            engine::with(|engine| engine.stays(at.addr(), size_of::<T>()));
+            local.record(at.addr(), what);
+        }
+    });
+}
+
 /// What `get_unchecked` and the like return.
 pub fn element<T>(site: &'static Site, at: *const T, writes: bool) {
     access(site, at, writes, word::Class::Plain, false);
@@ -219,11 +238,25 @@ fn acquire(local: &Local, key: Key) {
     engine::with(|engine| engine.acquire(id, key));
 }
 
+fn waits(local: &Local, object: Object, site: Option<&'static Site>) {
+    let blocks = matches!(
+        object.class,
+        Class::Meeting | Class::Channel | Class::Handle
+    );
+    if blocks
+        && local.task.borrow().is_none()
+        && let Some(number) = local.unit.get()
+    {
+        units::thread_waits(number, site);
+    }
+}
+
 /// Before a method that may synchronise.
-pub fn meets(object: Object) -> Object {
+pub fn meets(site: &'static Site, object: Object) -> Object {
     here(|local| {
         local.id();
         local.settle();
+        waits(local, object, Some(site));
         match object.class {
             Class::Atomic | Class::Lock | Class::Meeting | Class::Channel => {
                 release(local, object.key());
@@ -239,6 +272,7 @@ pub fn meets(object: Object) -> Object {
 /// After it.
 pub fn met<T>(object: Object, value: T) -> T {
     here(|local| {
+        waits(local, object, None);
         match object.class {
             Class::Inert => return,
             Class::Atomic | Class::Lock | Class::Channel => acquire(local, object.key()),
@@ -479,8 +513,27 @@ impl Spawn {
             spawn.parent = local.unit.get();
             spawn.context = local.context.get();
             release(local, Key::Spawn(spawn.number));
+            units::add_thread(spawn.unit(false));
         });
         spawn
+    }
+
+    fn unit(&self, begun: bool) -> Unit {
+        let own = || std::thread::current().name().map(str::to_owned);
+        let name = match self.site.item.name {
+            Some(name) => Some(name.to_owned()),
+            None if begun => own(),
+            None => None,
+        };
+        Unit {
+            number: self.number,
+            site: self.site,
+            context: self.context,
+            parent: self.parent,
+            name,
+            begun,
+            waits: None,
+        }
     }
 
     /// The function begins.
@@ -569,16 +622,7 @@ impl Running {
             if !(known && seen) {
                 local.opaque();
             }
-            units::add_thread(Unit {
-                number: spawn.number,
-                site: spawn.site,
-                context: spawn.context,
-                parent: spawn.parent,
-                name: spawn.site.item.name.map_or_else(
-                    || std::thread::current().name().map(str::to_owned),
-                    |name| Some(name.to_owned()),
-                ),
-            });
+            units::add_thread(spawn.unit(true));
             (
                 local.context.replace(spawn.context),
                 local.unit.replace(Some(spawn.number)),

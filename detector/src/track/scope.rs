@@ -56,7 +56,9 @@ fn find(within: ContextId) -> Vec<Finding> {
             of.any(|&inner| context::within(inner, within))
         })
     });
-    let leaks = units::alive(within);
+    let mut leaks = units::alive(within);
+    // What has not begun by now was never run: its pool is gone.
+    leaks.retain(|leaked| leaked.unit.begun);
     let leaks = leaks.iter().map(found::leak_unless_allowed);
     findings.extend(leaks.flatten());
     findings

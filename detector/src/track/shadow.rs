@@ -1,9 +1,9 @@
 //! The shadow of what tracked code accesses: cells by granule, as in
 //! [`crate::shadow::word`], in a table, with the record that each stands for.
 //!
-//! What it misses: beyond [`ROOM`] cells of a granule the oldest is dropped;
-//! of an access larger than [`LARGEST`] bytes only the first are looked at; a
-//! table of more than [`GRANULES`] entries forgets all but static variables.
+//! What it misses: beyond `ROOM` cells of a granule the oldest is dropped;
+//! of an access larger than `LARGEST` bytes only the first are looked at; a
+//! table of more than `GRANULES` entries forgets all but static variables.
 
 use std::collections::HashMap;
 
@@ -61,6 +61,16 @@ pub struct Shadow {
 }
 
 impl Shadow {
+    /// This memory is a static variable's.
+    pub fn stays(&mut self, addr: usize, size: usize) {
+        let end = addr.saturating_add(size.min(LARGEST));
+        let mut at = addr & !(GRANULE - 1);
+        while at < end {
+            self.granules.entry(at).or_default().stays = true;
+            at += GRANULE;
+        }
+    }
+
     /// Checks an access and records it. The earlier accesses that it races
     /// with, and whether the memory is a static variable.
     pub fn access(

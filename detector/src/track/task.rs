@@ -95,6 +95,8 @@ impl Task {
             context: self.context,
             parent: self.parent,
             name: self.site.item.name.map(str::to_owned),
+            begun: true,
+            waits: None,
         }
     }
 

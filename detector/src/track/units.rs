@@ -23,6 +23,10 @@ pub struct Unit {
     pub parent: Option<u64>,
     /// Its name.
     pub name: Option<String>,
+    /// It has begun to run; a task always counts as begun.
+    pub begun: bool,
+    /// What it waits for, for a thread.
+    pub waits: Option<&'static Site>,
 }
 
 /// A unit that is still there.
@@ -84,7 +88,14 @@ pub fn remove_task(number: u64) {
     changed();
 }
 
-/// A spawned thread has begun.
+/// The thread of this number waits at a place, or no longer.
+pub fn thread_waits(number: u64, site: Option<&'static Site>) {
+    if let Some(unit) = lock(&THREADS).get_or_insert_default().get_mut(&number) {
+        unit.waits = site;
+    }
+}
+
+/// A thread is spawned, or has begun.
 pub fn add_thread(unit: Unit) {
     lock(&THREADS)
         .get_or_insert_default()
@@ -149,12 +160,12 @@ pub fn all(chosen: impl Fn(&Unit) -> bool) -> Vec<Leaked> {
         .cloned()
         .collect();
     found.extend(threads.into_iter().map(|unit| Leaked {
+        awaits: unit.waits.into_iter().collect(),
         unit,
         is_task: false,
         parent: None,
         stuck: false,
         polls: 0,
-        awaits: Vec::new(),
         woken_by: None,
     }));
     found.sort_by_key(|leaked| leaked.unit.number);

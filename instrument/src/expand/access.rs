@@ -7,14 +7,17 @@
 //! is left alone unless it is made of names, fields, dereferences and indices
 //! by names or numbers. A pointer that a call returns is bound first.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
+use syn::visit::{self, Visit};
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, ExprBinary, ExprPath, ExprReference, ExprUnary, parse_quote_spanned};
+use syn::{Block, Expr, ExprBinary, ExprPath, ExprReference, ExprUnary, parse_quote_spanned};
 
 use super::body::{Body, is_assignment};
-use super::place::{hygienic, ident};
+use super::place::{hygienic, ident, library};
 use super::sync::simple;
 
 /// What is done with a place.
@@ -65,27 +68,11 @@ impl Body<'_> {
     }
 
     fn static_root(&self, path: &ExprPath) -> Root {
-        if path.qself.is_some() {
-            return Root::Other;
-        }
-        let mut segments = path.path.segments.iter().rev();
-        let Some(name) = segments.next().map(|segment| segment.ident.to_string()) else {
-            return Root::Other;
-        };
-        let of_type = segments
-            .next()
-            .is_some_and(|owner| owner.ident.to_string().starts_with(char::is_uppercase));
-        let upper = name.len() > 1
-            && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
-            && !name.contains(|c: char| c.is_ascii_lowercase());
-        if of_type || self.context.constants.contains(&name) {
-            Root::Other
-        } else if self.context.statics.contains(&name) {
-            Root::Static(true)
-        } else if upper {
-            Root::Static(false)
-        } else {
-            Root::Other
+        match upper_name(path) {
+            Some(name) if self.context.statics.contains(&name) => Root::Static(true),
+            Some(name) if self.context.constants.contains(&name) => Root::Other,
+            Some(_) => Root::Static(false),
+            None => Root::Other,
         }
     }
 
@@ -152,12 +139,7 @@ impl Body<'_> {
     /// Input: `(*CALL).field`, in any use. Output: the pointer passes by.
     ///
     /// ```text
-    /// (*match CALL {
-    ///     p => {
-    ///         if Raw::new(&p).is() { read(SITE, &raw const (*p).field); }
-    ///         p
-    ///     }
-    /// }).field
+    /// (*pass(CALL, |p| if Raw::new(p).is() { read(SITE, &raw const (**p).field) })).field
     /// ```
     fn computed(&mut self, place: &mut Expr, used: Use) {
         let site = self.site(place);
@@ -167,21 +149,20 @@ impl Body<'_> {
         let Some(hole) = pointer_of(&mut copy) else {
             return;
         };
-        *hole = parse_quote_spanned!(span=> #bound);
+        *hole = parse_quote_spanned!(span=> (*#bound));
         let tell = self.tell(&site, &copy, used);
         let krate = self.context.krate.clone();
         let Some(pointer) = pointer_of(place) else {
             return;
         };
         self.visit_expr_mut(pointer);
-        *pointer = parse_quote_spanned! {span=>
-            match #pointer {
-                #bound => {
-                    if #krate::__private::Raw::new(&#bound).is() { #tell; }
-                    #bound
-                }
+        let passed = quote_spanned! {span=>
+            #pointer,
+            |#bound| {
+                if #krate::__private::Raw::new(#bound).is() { #tell; }
             }
         };
+        *pointer = library(&krate, "pass", passed, pointer);
     }
 
     /// A place whose value is taken.
@@ -207,11 +188,9 @@ impl Body<'_> {
 
     fn before(&self, expression: &mut Expr, hook: Option<TokenStream>) {
         let Some(hook) = hook else { return };
-        let krate = &self.context.krate;
         let span = hygienic(expression.span());
-        *expression = parse_quote_spanned! {span=>
-            #krate::__private::second({ #hook; }, #expression)
-        };
+        let told = quote_spanned!(span=> { #hook; }, #expression);
+        *expression = library(&self.context.krate, "second", told, expression);
     }
 
     /// What a place is made of: calls in it, and indices.
@@ -267,11 +246,9 @@ impl Body<'_> {
         let hook = self.hook(left, Use::Write, &whole);
         self.inside_place(left);
         if let Some(hook) = hook {
-            let krate = &self.context.krate;
             let span = hygienic(right.span());
-            **right = parse_quote_spanned! {span=>
-                #krate::__private::first(#right, { #hook; })
-            };
+            let told = quote_spanned!(span=> #right, { #hook; });
+            **right = library(&self.context.krate, "first", told, right);
         }
     }
 
@@ -298,6 +275,30 @@ impl Body<'_> {
         if !hooks.is_empty() {
             self.before(expression, Some(quote!(#(#hooks;)*)));
         }
+    }
+
+    /// Input: `addr_of!(X)`, `&raw mut X`, of a static variable. Output: the
+    /// library knows that the memory is never another variable's.
+    ///
+    /// ```text
+    /// ::leakcheck::__private::second(static_at(&raw const X), addr_of!(X))
+    /// ```
+    pub fn address(&self, expression: &mut Expr) {
+        let place = match expression {
+            Expr::RawAddr(raw) => Some((*raw.expr).clone()),
+            Expr::Macro(called) => address_of(&called.mac),
+            _ => None,
+        };
+        let Some(place) = place else { return };
+        if upper_root(&place).is_none() || !matches!(self.root(&place), Root::Static(_)) {
+            return;
+        }
+        let krate = &self.context.krate;
+        let span = hygienic(expression.span());
+        self.before(
+            expression,
+            Some(quote_spanned!(span=> #krate::__private::static_at(&raw const #place))),
+        );
     }
 
     /// Input: `&PLACE`, `&mut PLACE`. Output:
@@ -334,6 +335,67 @@ impl Body<'_> {
         self.inside_place(expr);
         self.before(expression, hook);
     }
+}
+
+/// The upper-case names that a body assigns to or takes the address of.
+pub fn written(block: &Block, names: &mut BTreeSet<String>) {
+    struct Written<'n>(&'n mut BTreeSet<String>);
+
+    impl<'ast> Visit<'ast> for Written<'_> {
+        fn visit_expr(&mut self, expression: &'ast Expr) {
+            let place = match expression {
+                Expr::Assign(assign) => Some(&*assign.left),
+                Expr::Binary(binary) if is_assignment(&binary.op) => Some(&*binary.left),
+                Expr::RawAddr(raw) => Some(&*raw.expr),
+                _ => None,
+            };
+            self.0.extend(place.and_then(upper_root));
+            visit::visit_expr(self, expression);
+        }
+
+        fn visit_macro(&mut self, called: &'ast syn::Macro) {
+            self.0
+                .extend(address_of(called).as_ref().and_then(upper_root));
+        }
+    }
+
+    Written(names).visit_block(block);
+}
+
+/// The argument of `addr_of!` and `addr_of_mut!`.
+fn address_of(called: &syn::Macro) -> Option<Expr> {
+    let last = called.path.segments.last()?;
+    if last.ident != "addr_of" && last.ident != "addr_of_mut" {
+        return None;
+    }
+    called.parse_body().ok()
+}
+
+/// The upper-case name that a place begins with.
+fn upper_root(place: &Expr) -> Option<String> {
+    match place {
+        Expr::Paren(paren) => upper_root(&paren.expr),
+        Expr::Field(field) => upper_root(&field.base),
+        Expr::Index(index) => upper_root(&index.expr),
+        Expr::Path(path) => upper_name(path),
+        _ => None,
+    }
+}
+
+/// The last name of a path, if it looks like a static variable's.
+fn upper_name(path: &ExprPath) -> Option<String> {
+    if path.qself.is_some() {
+        return None;
+    }
+    let mut segments = path.path.segments.iter().rev();
+    let name = segments.next()?.ident.to_string();
+    let of_type = segments
+        .next()
+        .is_some_and(|owner| owner.ident.to_string().starts_with(char::is_uppercase));
+    let upper = name.len() > 1
+        && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && !name.contains(|c: char| c.is_ascii_lowercase());
+    (upper && !of_type).then_some(name)
 }
 
 fn is_place(expression: &Expr) -> bool {

@@ -1,7 +1,7 @@
 //! Walks the body of a function and rewrites it.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, quote};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
@@ -13,8 +13,7 @@ use super::Context;
 use super::calls::{self, Calls};
 use super::guards::{self, Guarded};
 use super::macros;
-use super::names::MACROS;
-use super::place::{hygienic, ident};
+use super::place::{hygienic, ident, library};
 
 /// The walk.
 pub struct Body<'c> {
@@ -32,6 +31,8 @@ pub struct Body<'c> {
     /// Variables that see releases, declared before the statement.
     releases: Option<Vec<syn::Ident>>,
     count: usize,
+    /// Each call of this name in the statement is announced.
+    each: Option<String>,
     /// Guards of the blocks around, and what sees their release.
     names: Vec<(String, syn::Ident)>,
 }
@@ -52,6 +53,7 @@ impl<'c> Body<'c> {
             release: None,
             releases: None,
             count: 0,
+            each: None,
             names: Vec::new(),
         }
     }
@@ -98,6 +100,21 @@ impl<'c> Body<'c> {
         parse_quote_spanned!(span=> #krate::__private::opaque();)
     }
 
+    /// Announces a call, where each call of its name is.
+    ///
+    /// Input: `f(X)`. Output: `second(calls(const { hash("f") }), f(X))`.
+    pub fn announce(&self, expression: &mut Expr, name: &str) {
+        if self.each.as_deref() != Some(name) {
+            return;
+        }
+        let krate = &self.context.krate;
+        let span = hygienic(expression.span());
+        let told = quote_spanned! {span=>
+            #krate::__private::calls(const { #krate::__private::hash(#name) }), #expression
+        };
+        *expression = library(krate, "second", told, expression);
+    }
+
     /// A variable that sees the release of a lock in this statement; none
     /// where there is no statement around.
     pub fn new_release(&mut self) -> Option<syn::Ident> {
@@ -132,6 +149,10 @@ impl<'c> Body<'c> {
         let calls = calls::of_statement(&statement);
         let opaque = self.opaque;
         self.opaque |= calls == Calls::Anything;
+        let each = std::mem::take(&mut self.each);
+        if let Calls::Each(name) = &calls {
+            self.each = Some(name.clone());
+        }
         let releases = self.releases.replace(Vec::new());
         let guarded = guards::of(&statement, rest);
         let held = match &guarded {
@@ -145,9 +166,10 @@ impl<'c> Body<'c> {
         self.release = None;
         let mut releases = std::mem::replace(&mut self.releases, releases).unwrap_or_default();
         self.opaque = opaque;
+        self.each = each;
 
         match &calls {
-            Calls::Nothing => {}
+            Calls::Nothing | Calls::Each(_) => {}
             Calls::One(name) => out.push(parse_quote_spanned! {span=>
                 #krate::__private::calls(const { #krate::__private::hash(#name) });
             }),
@@ -189,12 +211,14 @@ impl<'c> Body<'c> {
             },
         };
         let opaque = std::mem::replace(&mut self.opaque, false);
+        let each = self.each.take();
         let releases = self.releases.take();
         let release = self.release.take();
         self.visit_block_mut(&mut block);
         self.release = release;
         self.releases = releases;
         self.opaque = opaque;
+        self.each = each;
         block
     }
 
@@ -229,18 +253,12 @@ impl<'c> Body<'c> {
             Some(wrap) => wrap(expression.to_token_stream()),
             None => expression.to_token_stream(),
         };
-        *expression = parse_quote_spanned! {span=>
-            #krate::__private::awaited(#krate::__private::awaits(#site), #value)
-        };
+        let told = quote_spanned!(span=> #krate::__private::awaits(#site), #value);
+        *expression = library(krate, "awaited", told, expression);
     }
 
     fn macro_(&mut self, called: &mut Macro) {
-        let name = called
-            .path
-            .segments
-            .last()
-            .map(|last| last.ident.to_string());
-        if !MACROS.contains(&name.as_deref().unwrap_or_default()) {
+        if !macros::rewritten(called) {
             return;
         }
         let Some(mut arguments) = macros::arguments(called) else {
@@ -336,13 +354,19 @@ impl VisitMut for Body<'_> {
             Expr::Binary(binary) if is_assignment(&binary.op) => self.assign(expression),
             Expr::Binary(binary) if is_comparison(&binary.op) => self.compare(expression),
             Expr::Reference(_) => self.borrow(expression),
-            Expr::RawAddr(raw) => self.place(&mut raw.expr),
+            Expr::RawAddr(raw) => {
+                self.place(&mut raw.expr);
+                self.address(expression);
+            }
             Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => self.value(expression),
             Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Deref(_)) => self.value(expression),
             Expr::Call(_) => self.call(expression),
             Expr::MethodCall(_) => self.method(expression),
             Expr::Await(_) => self.await_(expression),
-            Expr::Macro(ExprMacro { mac, .. }) => self.macro_(mac),
+            Expr::Macro(ExprMacro { mac, .. }) => {
+                self.macro_(mac);
+                self.address(expression);
+            }
             Expr::Closure(closure) => self.closure(closure),
             Expr::Async(ExprAsync { block, .. }) => {
                 let releases = self.releases.take();

@@ -3,8 +3,8 @@
 //! A call is *inert* if it runs no code of others (constructors, known
 //! functions of std), *tracked itself* if its expansion tells the library what
 //! it does, or else it may be a tracked function or any other: one such call
-//! in a statement is announced by its name, which a tracked function answers
-//! to. More than one make the statement *opaque*.
+//! in a statement, or several of one name, are announced by the name, which a
+//! tracked function answers to. Other calls make the statement *opaque*.
 //!
 //! Blocks inside of a statement are looked at when they are walked.
 
@@ -12,7 +12,8 @@ use syn::visit::{self, Visit};
 use syn::{Block, Expr, ExprCall, ExprMethodCall, Macro, Pat, Stmt};
 
 use super::names::{
-    ATOMICS, INERT_MACROS, INERT_METHODS, INERT_TYPES, LOCKS, MACROS, MEETS, SHARES, SPAWNS, TRIES,
+    ATOMICS, INERT_FUNCTIONS, INERT_MACROS, INERT_METHODS, INERT_TYPES, LOCKS, MACROS, MEETS,
+    SHARES, SPAWNS, TRIES,
 };
 use super::sync::{is_joined, simple};
 
@@ -23,6 +24,8 @@ pub enum Calls {
     Nothing,
     /// One function of this name.
     One(String),
+    /// Several of this name.
+    Each(String),
     /// Anything.
     Anything,
 }
@@ -48,6 +51,8 @@ pub fn of_expression(expression: &Expr) -> Calls {
 struct Heads {
     names: Vec<String>,
     anything: bool,
+    /// In the arguments of a macro that is left as it is.
+    untold: bool,
 }
 
 impl From<Heads> for Calls {
@@ -56,6 +61,9 @@ impl From<Heads> for Calls {
             (true, _) => Self::Anything,
             (false, 0) => Self::Nothing,
             (false, 1) => Self::One(heads.names.remove(0)),
+            (false, _) if heads.names.iter().all(|name| *name == heads.names[0]) => {
+                Self::Each(heads.names.remove(0))
+            }
             (false, _) => Self::Anything,
         }
     }
@@ -76,8 +84,8 @@ impl Heads {
             before.as_deref() == Some(owner) && functions.contains(&last.as_str())
         });
         let constructor = last.starts_with(|c: char| c.is_ascii_uppercase());
-        let dropped = last == "drop" || (before.is_none() && last == "spawn") || last == "fence";
-        if !(known || constructor || dropped) {
+        let alone = before.is_none() && INERT_FUNCTIONS.contains(&last.as_str());
+        if !(known || constructor || alone) {
             self.names.push(last);
         }
     }
@@ -93,7 +101,8 @@ impl Heads {
                         .any(|names| names.contains(&name))
                     || MEETS.contains(&name)
                     || ATOMICS.iter().any(|(atomic, ..)| *atomic == name));
-        if !(told || INERT_METHODS.contains(&name) || SPAWNS.contains(&name)) {
+        let told = (told || SPAWNS.contains(&name)) && !self.untold;
+        if !(told || INERT_METHODS.contains(&name)) {
             self.names.push(name.to_owned());
         }
     }
@@ -126,18 +135,20 @@ impl<'ast> Visit<'ast> for Heads {
             .last()
             .map(|last| last.ident.to_string());
         let name = name.as_deref().unwrap_or_default();
-        if MACROS.contains(&name) {
-            match super::macros::arguments(called) {
-                Some(arguments) => {
-                    for argument in &arguments {
-                        self.visit_expr(argument);
-                    }
-                }
-                None => self.anything = true,
+        let arguments = match super::macros::arguments(called) {
+            Some(arguments) if MACROS.contains(&name) || INERT_MACROS.contains(&name) => arguments,
+            _ => {
+                self.anything = true;
+                return;
             }
-        } else if !INERT_MACROS.contains(&name) {
-            self.anything = true;
+        };
+        // What is not rewritten tells nothing of what it does.
+        let told = super::macros::rewritten(called);
+        let around = std::mem::replace(&mut self.untold, !told);
+        for argument in &arguments {
+            self.visit_expr(argument);
         }
+        self.untold = around;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The arguments of std's macros.
 
+use super::names::MACROS;
 use syn::punctuated::Punctuated;
 use syn::{Expr, Macro, Token};
 
@@ -8,4 +9,19 @@ pub fn arguments(called: &Macro) -> Option<Punctuated<Expr, Token![,]>> {
     called
         .parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated)
         .ok()
+}
+
+/// True for the macros whose arguments are rewritten. A condition without a
+/// message of its own is not: the message is its text.
+pub fn rewritten(called: &Macro) -> bool {
+    let name = called
+        .path
+        .segments
+        .last()
+        .map(|last| last.ident.to_string());
+    match name.as_deref() {
+        Some("assert" | "debug_assert") => arguments(called).is_some_and(|all| all.len() > 1),
+        Some(name) => MACROS.contains(&name),
+        None => false,
+    }
 }

@@ -72,6 +72,17 @@ impl Context {
         inner
     }
 
+    /// Of a function with this body: what it writes by an upper-case name is a
+    /// static variable.
+    fn with_written(&self, block: &Block) -> Self {
+        let mut statics = (*self.statics).clone();
+        access::written(block, &mut statics);
+        Self {
+            statics: Rc::new(statics),
+            ..self.clone()
+        }
+    }
+
     /// Of what is in a module with these items.
     pub fn with_statics(&self, items: &[Item]) -> Self {
         let mut statics = (*self.statics).clone();
@@ -110,6 +121,7 @@ pub fn function(
         return;
     }
     let is_test = attrs.iter().any(test::is_test);
+    let context = &context.with_written(block);
     let mut body = Body::new(context, signature, is_test);
     body.function(block);
     if is_test {

@@ -214,6 +214,18 @@ pub const INERT_METHODS: &[&str] = &[
     "name",
 ];
 
+/// Functions of std that are called by their names alone.
+pub const INERT_FUNCTIONS: &[&str] = &[
+    "drop",
+    "spawn",
+    "fence",
+    "black_box",
+    "spin_loop",
+    "yield_now",
+    "sleep",
+    "size_of",
+];
+
 /// Types of std whose functions run no code of others, and their functions.
 pub const INERT_TYPES: &[(&str, &[&str])] = &[
     ("Arc", &["new", "clone", "downgrade", "as_ptr", "ptr_eq"]),
@@ -267,7 +279,10 @@ pub const INERT_TYPES: &[(&str, &[&str])] = &[
             "from_mut",
         ],
     ),
-    ("mem", &["swap", "replace", "take", "size_of", "forget"]),
+    (
+        "mem",
+        &["swap", "replace", "take", "size_of", "forget", "drop"],
+    ),
     ("tokio", &["spawn"]),
     ("task", &["spawn", "spawn_local", "spawn_blocking"]),
     ("atomic", &["fence"]),

@@ -1,7 +1,8 @@
 //! Places of the source, as expansions tell them to the library.
 
-use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
+use syn::Expr;
 use syn::spanned::Spanned as _;
 
 use super::Context;
@@ -55,6 +56,39 @@ impl Context {
             }
         }
     }
+}
+
+/// A call of a function of the library in the place of an expression.
+///
+/// The tokens at both ends have the places of the expression's own: debug
+/// information takes what a macro brings for the attribute's line.
+pub fn library(
+    krate: &TokenStream,
+    function: &str,
+    arguments: TokenStream,
+    of: &impl ToTokens,
+) -> Expr {
+    let tokens = of.to_token_stream();
+    let first = first_span(&tokens);
+    let last = tokens
+        .into_iter()
+        .last()
+        .map_or(first, |token| token.span());
+    let mut path = respan(krate.clone(), first);
+    let function = syn::Ident::new(function, first);
+    path.extend(quote_spanned!(first=> ::__private::#function));
+    let mut group = Group::new(Delimiter::Parenthesis, arguments);
+    group.set_span(last);
+    path.extend([TokenTree::Group(group)]);
+    Expr::Verbatim(path)
+}
+
+fn respan(tokens: TokenStream, span: Span) -> TokenStream {
+    let respanned = tokens.into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    respanned.collect()
 }
 
 fn first_span(tokens: &TokenStream) -> Span {

@@ -3,12 +3,13 @@
 //! block, whose type nobody can name, becomes another unnamed future.
 
 use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
 use syn::{Expr, ExprCall, ExprClosure, ExprMethodCall, parse_quote_spanned};
 
 use super::body::Body;
-use super::place::{hygienic, ident, text_of};
+use super::place::{hygienic, ident, library, text_of};
 
 /// How a function spawns its argument.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,6 @@ impl Body<'_> {
         };
         let site = self.spawn_site(expression);
         let krate = self.context.krate.clone();
-        let span = hygienic(expression.span());
         let Expr::Call(ExprCall { args, .. }) = expression else {
             return false;
         };
@@ -71,15 +71,13 @@ impl Body<'_> {
                 for argument in args.iter_mut() {
                     self.argument(argument, &site, None);
                 }
-                *expression =
-                    parse_quote_spanned!(span=> #krate::__private::all_joined(#expression));
+                *expression = library(&krate, "all_joined", quote!(#expression), expression);
             }
             (How::Scope, 1) => {
                 for argument in args.iter_mut() {
                     self.visit_expr_mut(argument);
                 }
-                *expression =
-                    parse_quote_spanned!(span=> #krate::__private::all_joined(#expression));
+                *expression = library(&krate, "all_joined", quote!(#expression), expression);
             }
             _ => return false,
         }
@@ -87,10 +85,10 @@ impl Body<'_> {
     }
 
     /// A method that spawns its first argument, on whatever receiver.
-    pub fn spawn_method(&mut self, call: &mut ExprMethodCall) {
-        let site = self.spawn_site(&*call);
-        self.place(&mut call.receiver);
-        let mut arguments = call.args.iter_mut();
+    pub fn spawn_method(&mut self, method: &mut ExprMethodCall) {
+        let site = self.spawn_site(&*method);
+        self.place(&mut method.receiver);
+        let mut arguments = method.args.iter_mut();
         if let Some(first) = arguments.next() {
             self.argument(first, &site, None);
         }
@@ -100,15 +98,15 @@ impl Body<'_> {
     }
 
     /// A site whose text is the call without the body of what it spawns.
-    fn spawn_site(&self, call: &impl quote::ToTokens) -> TokenStream {
-        let text = text_of(&call.to_token_stream());
+    fn spawn_site(&self, of: &impl quote::ToTokens) -> TokenStream {
+        let text = text_of(&of.to_token_stream());
         let end = text.find(['{', '|']).unwrap_or(text.len());
         let text = match text.get(..end) {
             Some(head) if end < text.len() => format!("{}…", head.trim_end()),
             _ => text,
         };
         self.context
-            .site_with(call, &self.function, false, Some(&text))
+            .site_with(of, &self.function, false, Some(&text))
     }
 
     fn argument(&mut self, argument: &mut Expr, site: &TokenStream, how: Option<How>) {
@@ -146,17 +144,14 @@ impl Body<'_> {
         self.visit_expr_mut(argument);
         match how {
             Some(How::Future) => {
-                *argument = parse_quote_spanned!(span=> #krate::__private::task(#site, #argument));
+                *argument = library(&krate, "task", quote!(#site, #argument), argument);
             }
             Some(How::Function) => {
                 let name = name.unwrap_or_default();
-                *argument = parse_quote_spanned! {span=>
-                    #krate::__private::function(
-                        #site,
-                        const { #krate::__private::hash(#name) },
-                        #argument,
-                    )
+                let told = quote_spanned! {span=>
+                    #site, const { #krate::__private::hash(#name) }, #argument
                 };
+                *argument = library(&krate, "function", told, argument);
             }
             Some(How::Either) => {
                 let value = ident("__leakcheck_argument");
@@ -200,19 +195,18 @@ impl Body<'_> {
     /// ```
     fn wrap_async(&mut self, argument: &mut Expr, site: &TokenStream) -> bool {
         let krate = self.context.krate.clone();
-        let span = hygienic(argument.span());
         match argument {
             Expr::Async(_) => {
                 self.visit_expr_mut(argument);
-                *argument = parse_quote_spanned!(span=> #krate::__private::task(#site, #argument));
+                *argument = library(&krate, "task", quote!(#site, #argument), argument);
                 true
             }
             Expr::Paren(paren) => self.wrap_async(&mut paren.expr, site),
-            Expr::Call(call) if is_pin(call) => {
-                let first = call.args.first_mut();
+            Expr::Call(pin) if is_pin(pin) => {
+                let first = pin.args.first_mut();
                 first.is_some_and(|first| self.wrap_async(first, site))
             }
-            Expr::MethodCall(call) => self.wrap_async(&mut call.receiver, site),
+            Expr::MethodCall(method) => self.wrap_async(&mut method.receiver, site),
             _ => false,
         }
     }
@@ -222,13 +216,12 @@ impl Body<'_> {
     /// ```text
     /// RUNTIME.block_on(::leakcheck::__private::test_body(BODY))
     /// ```
-    pub fn last_poll(&mut self, call: &mut ExprMethodCall) {
-        self.place(&mut call.receiver);
+    pub fn last_poll(&mut self, method: &mut ExprMethodCall) {
+        self.place(&mut method.receiver);
         let krate = self.context.krate.clone();
-        if let Some(body) = call.args.first_mut() {
+        if let Some(body) = method.args.first_mut() {
             self.visit_expr_mut(body);
-            let span = hygienic(body.span());
-            *body = parse_quote_spanned!(span=> #krate::__private::test_body(#body));
+            *body = library(&krate, "test_body", quote!(#body), body);
         }
     }
 }

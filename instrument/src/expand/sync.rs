@@ -12,7 +12,7 @@ use super::guards::lock_of;
 use super::names::{
     ATOMICS, KEEPS_GUARD, LOCKS, MEETS, POINTER_FUNCTIONS, POINTER_METHODS, SHARES, SPAWNS, TRIES,
 };
-use super::place::{hygienic, ident};
+use super::place::{hygienic, ident, library};
 
 /// True for what may be evaluated twice: names, fields, dereferences.
 pub fn simple(expression: &Expr) -> bool {
@@ -73,7 +73,7 @@ impl Body<'_> {
     /// ```text
     /// locked(SITE, Probe::new(&M).object(), false, M.lock(), None)
     /// atomically(atomic(Probe::new(&A).object(), OPERATION), OPERATION, A.load(Acquire))
-    /// met(meets(Probe::new(&C).object()), C.recv())
+    /// met(meets(SITE, Probe::new(&C).object()), C.recv())
     /// ```
     pub fn method(&mut self, expression: &mut Expr) {
         let Expr::MethodCall(call) = expression else {
@@ -114,6 +114,7 @@ impl Body<'_> {
         } else if self.unsafety {
             self.computed_pointer_method(expression, &original);
         }
+        self.announce(expression, &original.method.to_string());
     }
 
     /// The receiver is a place that the call borrows, or an expression.
@@ -138,25 +139,22 @@ impl Body<'_> {
         if original.args.is_empty() && (LOCKS.contains(&name) || SHARES.contains(&name)) {
             let wrap = self.locked(original);
             let value = wrap(expression.to_token_stream());
-            *expression = parse_quote_spanned!(span=> #value);
+            *expression = Expr::Verbatim(value);
         } else if original.args.is_empty() && TRIES.contains(&name) {
             let site = self.site(original);
             let shared = name == "try_read" || name == "try_read_owned";
             let value = ident("__leakcheck_value");
-            *expression = parse_quote_spanned! {span=>
-                match #expression {
-                    #value => {
-                        #krate::__private::took(
-                            #site,
-                            #object,
-                            #shared,
-                            #krate::__private::Outcome::new(&#value).happened(),
-                            ::core::option::Option::None,
-                        );
-                        #value
-                    }
-                }
+            let told = quote_spanned! {span=>
+                #expression,
+                |#value| #krate::__private::took(
+                    #site,
+                    #object,
+                    #shared,
+                    #krate::__private::Outcome::new(#value).happened(),
+                    ::core::option::Option::None,
+                )
             };
+            *expression = library(&krate, "pass", told, expression);
         } else if let Some((_, stores, orderings)) =
             ATOMICS.iter().find(|(atomic, ..)| *atomic == name)
         {
@@ -175,35 +173,33 @@ impl Body<'_> {
                 _ => return,
             };
             let operation = self.operation(*stores, order);
-            *expression = parse_quote_spanned! {span=>
-                #krate::__private::atomically(
-                    #krate::__private::atomic(#object, #operation),
-                    #operation,
-                    #expression,
-                )
+            let told = quote_spanned! {span=>
+                #krate::__private::atomic(#object, #operation), #operation, #expression
             };
+            *expression = library(&krate, "atomically", told, expression);
         } else if MEETS.contains(&name) {
-            *expression = parse_quote_spanned! {span=>
-                #krate::__private::met(#krate::__private::meets(#object), #expression)
+            let site = self.site(original);
+            let told = quote_spanned! {span=>
+                #krate::__private::meets(#site, #object), #expression
             };
+            *expression = library(&krate, "met", told, expression);
         }
     }
 
     /// What wraps the result of a call that takes a lock.
-    fn locked(&mut self, call: &ExprMethodCall) -> impl FnOnce(TokenStream) -> TokenStream + use<> {
+    fn locked(&mut self, lock: &ExprMethodCall) -> impl FnOnce(TokenStream) -> TokenStream + use<> {
         let krate = self.context.krate.clone();
-        let span = hygienic(call.method.span());
-        let site = self.site(call);
-        let object = self.object(&call.receiver);
-        let shared = SHARES.contains(&call.method.to_string().as_str());
+        let span = hygienic(lock.method.span());
+        let site = self.site(lock);
+        let object = self.object(&lock.receiver);
+        let shared = SHARES.contains(&lock.method.to_string().as_str());
         let release = match self.release.take() {
             Some(release) => quote_spanned!(span=> ::core::option::Option::Some(&#release)),
             None => quote_spanned!(span=> ::core::option::Option::None),
         };
         move |value| {
-            quote_spanned! {span=>
-                #krate::__private::locked(#site, #object, #shared, #value, #release)
-            }
+            let told = quote_spanned!(span=> #site, #object, #shared, #value, #release);
+            library(&krate, "locked", told, &value).into_token_stream()
         }
     }
 
@@ -237,15 +233,14 @@ impl Body<'_> {
         if simple(&call.receiver) {
             let receiver = call.receiver.clone();
             let handle = ident("handle");
-            *expression = parse_quote_spanned! {span=>
-                #krate::__private::joined(
-                    {
-                        let #handle = #krate::__private::Joins::new(&#receiver).thread();
-                        #handle
-                    },
-                    #expression,
-                )
+            let told = quote_spanned! {span=>
+                {
+                    let #handle = #krate::__private::Joins::new(&#receiver).thread();
+                    #handle
+                },
+                #expression
             };
+            *expression = library(&krate, "joined", told, expression);
             return;
         }
         self.place(&mut call.receiver);
@@ -268,7 +263,7 @@ impl Body<'_> {
     /// Input: `SLICE.get_unchecked(I)`. Output:
     ///
     /// ```text
-    /// match SLICE.get_unchecked(I) { e => { Element::new(&e).access(SITE); e } }
+    /// pass(SLICE.get_unchecked(I), |e| Element::new(e).access(SITE))
     /// ```
     fn element(&mut self, expression: &mut Expr) {
         let site = self.site(expression);
@@ -281,14 +276,10 @@ impl Body<'_> {
             }
         }
         let element = ident("__leakcheck_element");
-        *expression = parse_quote_spanned! {span=>
-            match #expression {
-                #element => {
-                    #krate::__private::Element::new(&#element).access(#site);
-                    #element
-                }
-            }
+        let told = quote_spanned! {span=>
+            #expression, |#element| #krate::__private::Element::new(#element).access(#site)
         };
+        *expression = library(&krate, "pass", told, expression);
     }
 
     /// Input: `POINTER.read()`, `POINTER.write(VALUE)`, of a pointer that may
@@ -314,11 +305,10 @@ impl Body<'_> {
         };
         match call.args.last_mut() {
             Some(last) => {
-                *last = parse_quote_spanned!(span=> #krate::__private::first(#last, #tell));
+                *last = library(krate, "first", quote!(#last, #tell), last);
             }
             None => {
-                *expression =
-                    parse_quote_spanned!(span=> #krate::__private::second(#tell, #expression));
+                *expression = library(krate, "second", quote!(#tell, #expression), expression);
             }
         }
     }
@@ -349,14 +339,10 @@ impl Body<'_> {
         let site = self.site(original);
         let pointer = ident("__leakcheck_pointer");
         let receiver = &call.receiver;
-        *call.receiver = parse_quote_spanned! {span=>
-            match #receiver {
-                #pointer => {
-                    #krate::__private::Pointer::new(&#pointer).access(#site, #writes);
-                    #pointer
-                }
-            }
+        let told = quote_spanned! {span=>
+            #receiver, |#pointer| #krate::__private::Pointer::new(#pointer).access(#site, #writes)
         };
+        *call.receiver = library(krate, "pass", told, receiver);
     }
 
     /// A call of a function.
@@ -388,12 +374,9 @@ impl Body<'_> {
                 .iter()
                 .find(|(known, count, _)| known == name && *count == call.args.len());
             for (index, hook) in known.map_or(&[][..], |(.., hooks)| *hooks) {
-                let hook = ident(hook);
                 let site = self.site(&whole);
                 if let Some(argument) = call.args.get_mut(*index) {
-                    *argument = parse_quote_spanned! {span=>
-                        #krate::__private::#hook(#site, #argument)
-                    };
+                    *argument = library(krate, hook, quote!(#site, #argument), argument);
                 }
             }
         } else if name == "fence"
@@ -401,9 +384,10 @@ impl Body<'_> {
             && let Some(order) = call.args.first().and_then(ordering)
         {
             let operation = self.operation(false, order);
-            *expression = parse_quote_spanned! {span=>
-                #krate::__private::second(#krate::__private::fence(#operation), #expression)
-            };
+            let told = quote_spanned!(span=> #krate::__private::fence(#operation), #expression);
+            *expression = library(krate, "second", told, expression);
+        } else {
+            self.announce(expression, name);
         }
     }
 }
