@@ -11,8 +11,17 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 mod cargo_options;
+mod gate_commands;
+mod gate_options;
 
 pub use cargo_options::{BuildOptions, TestSelection};
+pub use gate_commands::{
+    BaselineAction, BaselineArgs, BaselineRunArgs, BaselineWriteArgs, CompletionsArgs, InitArgs,
+    ManArgs, ReportAction, ReportArgs, ReportMergeArgs,
+};
+pub use gate_options::{
+    Annotations, FilterOptions, GateOptions, OutputArg, OutputFormat, Partition, PartitionBy,
+};
 
 /// Finds data races, leaked threads and deadlocks in a cargo project.
 #[derive(Debug, Parser)]
@@ -29,6 +38,7 @@ Exit codes:
   2    the command line asks for what there is not
   4    no test matched
   66   findings, and every test passed
+  67   a configuration, baseline or suppression file is broken, or stale
   70   leakcheck itself failed
   100  tests failed (there may be findings as well)
   101  cargo did not build the project
@@ -40,10 +50,20 @@ Exit codes:
 pub enum Command {
     /// Build the tests with instrumentation and run each in its own process
     #[command(after_help = EXIT_CODES)]
-    Test(TestArgs),
+    Test(Box<TestArgs>),
     /// Build a program with instrumentation and run it
     #[command(after_help = EXIT_CODES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
+    /// Leave alone what was there when leakcheck was turned on
+    Baseline(BaselineArgs),
+    /// Join and convert reports of earlier runs
+    Report(ReportArgs),
+    /// Write a commented configuration
+    Init(InitArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man(ManArgs),
     /// Print the environment that makes plain cargo commands instrument
     ///
     /// With `eval "$(leakcheck show-env --sh)"`, `cargo test`, `cargo run`
@@ -76,9 +96,15 @@ pub struct TestArgs {
     /// Options of ours.
     #[command(flatten)]
     pub detection: DetectionOptions,
+    /// What counts.
+    #[command(flatten)]
+    pub gate: GateOptions,
     /// Options for the runner.
     #[command(flatten)]
     pub runner: RunnerOptions,
+    /// Which tests.
+    #[command(flatten)]
+    pub filters: FilterOptions,
     /// What to test.
     #[command(flatten)]
     pub selection: TestSelection,
@@ -107,6 +133,9 @@ pub struct RunArgs {
     /// Options of ours.
     #[command(flatten)]
     pub detection: DetectionOptions,
+    /// What counts.
+    #[command(flatten)]
+    pub gate: GateOptions,
     /// How to build.
     #[command(flatten)]
     pub build: BuildOptions,
@@ -165,9 +194,6 @@ pub struct RunnerOptions {
     /// Number of tests to run at a time [default: number of CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub test_threads: Option<u32>,
-    /// Seconds that one test may take; 0 is without limit
-    #[arg(long, value_name = "SECS", default_value = "180", value_parser = seconds)]
-    pub timeout: Limit,
     /// Run each test up to N times, each time with other pauses where threads
     /// synchronise, until something is found
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -176,9 +202,12 @@ pub struct RunnerOptions {
     /// by the clock]
     #[arg(long, value_name = "S", requires = "explore")]
     pub seed: Option<u64>,
-    /// Seconds that all tests together may take; 0 is without limit
-    #[arg(long, value_name = "SECS", default_value = "0", value_parser = seconds)]
-    pub run_timeout: Limit,
+    /// Seconds that one test may take; 0 is without limit [default: 180]
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    pub timeout: Option<Limit>,
+    /// Seconds that all tests together may take; 0 is without limit [default: 0]
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    pub run_timeout: Option<Limit>,
 }
 
 /// A time limit; none for 0.
@@ -269,7 +298,7 @@ mod tests {
             .into_iter()
             .chain(line.split_whitespace());
         match Cli::try_parse_from(words).unwrap().command {
-            Command::Test(args) => args,
+            Command::Test(args) => *args,
             other => panic!("{other:?}"),
         }
     }
@@ -313,9 +342,13 @@ mod tests {
         let args = test_args("--timeout 1.5");
         assert_eq!(
             args.runner.timeout,
-            Limit(Some(Duration::from_millis(1500)))
+            Some(Limit(Some(Duration::from_millis(1500))))
         );
-        assert_eq!(args.runner.run_timeout, Limit(None));
+        assert_eq!(args.runner.run_timeout, None);
+        assert_eq!(
+            test_args("--run-timeout 0").runner.run_timeout,
+            Some(Limit(None))
+        );
         assert!(Cli::try_parse_from(["leakcheck", "test", "--timeout", "-1"]).is_err());
         assert!(Cli::try_parse_from(["leakcheck", "test", "--timeout", "soon"]).is_err());
     }

@@ -5,7 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+use crate::config::read::ConfigError;
+use crate::document::ReadError;
 use crate::driver::env::UNDO;
+use crate::filter::FilterError;
 use crate::outcome::Outcome;
 use crate::sysroot::SysrootError;
 
@@ -60,6 +63,29 @@ pub enum Error {
     UnsupportedHost {
         /// The toolchain's host.
         host: String,
+    },
+    /// The configuration, the baseline or a suppression file.
+    #[error(transparent)]
+    Gate(#[from] ConfigError),
+    /// A report that was to be read.
+    #[error(transparent)]
+    Report(#[from] ReadError),
+    /// A filterset of the command line.
+    #[error(transparent)]
+    Filter(FilterError),
+    /// An option or variable that means nothing.
+    #[error("{reason}")]
+    Option {
+        /// Which, and why.
+        reason: String,
+    },
+    /// A result cannot be written as what was asked for.
+    #[error("failed to write the results as {format}: {reason}")]
+    Render {
+        /// As what.
+        format: &'static str,
+        /// Why.
+        reason: String,
     },
     /// The toolchain, the instrumented std or the runtime.
     #[error(transparent)]
@@ -206,12 +232,16 @@ impl Error {
             Self::Build { .. } | Self::Metadata { .. } | Self::Config(_) => Outcome::BuildFailed,
             Self::ConfigArgument { .. }
             | Self::UnsupportedTarget { .. }
-            | Self::UnknownCode { .. } => Outcome::Usage,
+            | Self::UnknownCode { .. }
+            | Self::Filter(_)
+            | Self::Option { .. } => Outcome::Usage,
+            Self::Gate(_) | Self::Report(_) => Outcome::Stale,
             Self::List { .. } => Outcome::TestsFailed,
             Self::MetadataAnswer(_)
             | Self::NotRecorded { .. }
             | Self::UnsupportedHost { .. }
             | Self::Sysroot(_)
+            | Self::Render { .. }
             | Self::Symbols { .. }
             | Self::Wire { .. }
             | Self::Spawn { .. }

@@ -5,7 +5,10 @@
 //! - [`driver`]: cargo, the compiler wrappers, the runner;
 //! - [`symbolize`]: names for addresses; [`collect`]: findings from what the
 //!   tested processes wrote; [`model`]: what a finding is;
+//! - [`document`]: a run as data, which every output for machines is made of;
 //! - [`render`]: findings as text; [`explain`]: the long text of each code;
+//! - [`config`], [`baseline`], [`suppress`], [`filter`]: what a team has
+//!   written down; [`gate`]: what of it is in force, and what counts;
 //! - [`error`]: why there is no verdict;
 //! - [`outcome`]: every way a run can end, and its exit code;
 //! - [`runtime`]: the embedded runtime object;
@@ -16,16 +19,22 @@
 compile_error!("leakcheck runs on Linux: its runtime and its runner are made for it");
 
 pub mod args;
+pub mod baseline;
 pub mod collect;
+pub mod config;
+pub mod document;
 pub mod driver;
 pub mod error;
 pub mod explain;
+pub mod filter;
+pub mod gate;
 pub mod model;
 pub mod outcome;
 pub mod overlay;
 pub mod plan;
 pub mod render;
 pub mod runtime;
+pub mod suppress;
 pub mod symbolize;
 pub mod sysroot;
 

@@ -11,8 +11,12 @@ pub enum Outcome {
     /// Nothing was found and every test passed. Code 0.
     Clean,
     /// Every test passed or was ended by leakcheck because of a finding, and
-    /// there is at least one finding of level `error`. Code 66.
+    /// there is at least one finding of level `error` that nothing excuses.
+    /// Code 66.
     Findings,
+    /// The configuration, the baseline or a suppression file is broken, or,
+    /// with `--deny-stale`, has entries that match nothing. Code 67.
+    Stale,
     /// At least one test failed, crashed, timed out or ended its process
     /// itself; there may be findings as well. Code 100.
     TestsFailed,
@@ -44,6 +48,7 @@ impl Outcome {
             Self::Usage => 2,
             Self::NoTests => 4,
             Self::Findings => 66,
+            Self::Stale => 67,
             Self::Internal => 70,
             Self::TestsFailed => 100,
             Self::BuildFailed => 101,
@@ -51,6 +56,57 @@ impl Outcome {
             Self::Interrupted => 130,
             Self::Program(code) => code,
         }
+    }
+}
+
+impl Outcome {
+    /// All that have a code of their own.
+    const ALL: [Self; 10] = [
+        Self::Clean,
+        Self::Findings,
+        Self::Stale,
+        Self::TestsFailed,
+        Self::BuildFailed,
+        Self::NoTests,
+        Self::Usage,
+        Self::Internal,
+        Self::RunTimeout,
+        Self::Interrupted,
+    ];
+
+    /// The outcome with this code.
+    #[must_use]
+    pub fn of_code(code: u8) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.code() == code)
+            .unwrap_or(Self::Program(code))
+    }
+
+    /// What a run of several parts ends with, from the codes of the parts:
+    /// the one that says most, in the order in which a single run decides.
+    #[must_use]
+    pub fn worst_code(codes: &[u8]) -> u8 {
+        let order = [
+            Self::Internal,
+            Self::BuildFailed,
+            Self::Usage,
+            Self::Interrupted,
+            Self::RunTimeout,
+            Self::TestsFailed,
+            Self::Findings,
+            Self::Stale,
+        ];
+        // A shard without tests is no fault while another has some.
+        let fine = |code: &u8| *code == Self::Clean.code() || *code == Self::NoTests.code();
+        order
+            .map(Self::code)
+            .into_iter()
+            .find(|code| codes.contains(code))
+            .or_else(|| codes.iter().copied().find(|code| !fine(code)))
+            .or_else(|| codes.contains(&0).then_some(0))
+            .or_else(|| codes.first().copied())
+            .unwrap_or(Self::NoTests.code())
     }
 }
 
@@ -71,6 +127,7 @@ mod tests {
             (Outcome::Usage, 2),
             (Outcome::NoTests, 4),
             (Outcome::Findings, 66),
+            (Outcome::Stale, 67),
             (Outcome::Internal, 70),
             (Outcome::TestsFailed, 100),
             (Outcome::BuildFailed, 101),

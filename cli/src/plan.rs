@@ -116,6 +116,30 @@ impl Project {
         Self::of_metadata(&metadata, build)
     }
 
+    /// What `cargo metadata` says with dependencies: what packages ship for
+    /// leakcheck, and what filtersets speak of.
+    ///
+    /// # Errors
+    /// If cargo cannot read the project.
+    pub fn metadata(build: &BuildOptions, user: &Environment) -> Result<String, Error> {
+        let cargo = cargo(user);
+        let mut command = Command::new(&cargo);
+        user.apply(&mut command);
+        command.args(["metadata", "--format-version=1"]);
+        command.args(["--filter-platform", SUPPORTED_HOST]);
+        command.args(build.manifest_options());
+        let output = command.output().map_err(|source| Error::Spawn {
+            program: cargo.into(),
+            source,
+        })?;
+        if !output.status.success() {
+            return Err(Error::Metadata {
+                said: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     fn of_metadata(metadata: &Metadata, build: &BuildOptions) -> Result<Self, Error> {
         let here = std::env::current_dir().map_err(Error::CurrentDir)?;
         let target_dir = match &build.target_dir {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::abi::{locals, map, task};
+use crate::abi::{kernel, locals, map, task};
 use crate::check::{self, Seen};
 use crate::history::Restored;
 use crate::objects;
@@ -16,6 +16,7 @@ use crate::report::kind::{Certainty, Kind};
 use crate::report::wire as wire_types;
 use crate::report::wire::{
     Access as WireAccess, AccessOp, Finding, Gap, GapKind, Leg, Lock, Memory, Record, ThreadId,
+    Time,
 };
 use crate::rt::lock::Spin;
 use crate::rt::thread::Thread;
@@ -158,7 +159,25 @@ pub fn emit(finding: &Finding) {
         Some(Memory::Static { .. } | Memory::Mapped { .. } | Memory::Unknown { .. }) | None => {}
     }
     mention(&threads);
+    wire::write(&Record::Time(Time {
+        us: kernel::now() / 1000,
+    }));
     wire::write(&Record::Finding(finding.clone()));
+}
+
+/// Threads whose lives one process tells at most.
+const LANES: u32 = 20_000;
+
+/// Writes who all threads are and when they lived, if there is something to
+/// show it for.
+pub fn write_lanes() {
+    if wire::findings() == 0 {
+        return;
+    }
+    let created = u32::try_from(registry::created()).unwrap_or(u32::MAX);
+    for lane in (0..created.min(LANES)).filter_map(|id| registry::lane(ThreadId(id))) {
+        wire::write(&Record::Lane(lane));
+    }
 }
 
 /// Writes who these threads and tasks are, and who spawned them.

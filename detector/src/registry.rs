@@ -22,6 +22,10 @@ pub struct Entry {
     pub spawned_at: Stack,
     /// The slot that it began in.
     pub slot: Slot,
+    /// When it was created: nanoseconds of the monotonic clock.
+    pub started: u64,
+    /// When it ended, once it has.
+    pub ended: Option<u64>,
     /// True once it has ended.
     pub finished: bool,
     /// Nobody joins it.
@@ -65,6 +69,18 @@ pub fn describe(id: ThreadId) -> Option<wire::Thread> {
     })
 }
 
+/// When a thread lived, for the wire.
+pub fn lane(id: ThreadId) -> Option<wire::Lane> {
+    ENTRIES.get().get(&id).map(|entry| wire::Lane {
+        thread: id,
+        name: entry.name.clone(),
+        parent: entry.parent,
+        spawned_at: entry.spawned_at.clone(),
+        started_us: entry.started / 1000,
+        ended_us: entry.ended.map(|ended| ended / 1000),
+    })
+}
+
 /// The newest thread that had a slot.
 pub fn by_slot(slot: Slot) -> Option<ThreadId> {
     ENTRIES
@@ -89,6 +105,8 @@ pub fn reset(own: ThreadId) {
                 parent: entry.parent,
                 spawned_at: entry.spawned_at.clone(),
                 slot: entry.slot,
+                started: entry.started,
+                ended: entry.ended,
                 finished: id != own,
                 detached: true,
                 end: ReleaseClock::new(),

@@ -14,7 +14,9 @@ use super::resolve::Resolver;
 use super::tasks;
 use super::waits::wait_for;
 use super::words;
-use crate::model::{Access, Finding, Leg, Memory, Role, Seen, Shape, Stack, ThreadLabel, Wait};
+use crate::model::{
+    Access, Finding, LaneId, Leg, Memory, Role, Seen, Shape, Stack, Standing, ThreadLabel, Wait,
+};
 
 /// How a finding counts: what is only potential is never an error, and a task
 /// that something could have woken is as a rule meant to be shut down.
@@ -39,16 +41,17 @@ fn unseen_allocator(found: &wire::Finding) -> Option<&'static str> {
 /// Builds findings of one process.
 pub struct FindingBuilder<'r, 'a> {
     resolver: &'r mut Resolver<'a>,
+    process: usize,
 }
 
 impl<'r, 'a> FindingBuilder<'r, 'a> {
-    /// With the names of that process.
-    pub fn new(resolver: &'r mut Resolver<'a>) -> Self {
-        Self { resolver }
+    /// With the names of the test's nth process.
+    pub fn new(resolver: &'r mut Resolver<'a>, process: usize) -> Self {
+        Self { resolver, process }
     }
 
     /// Names everything in a finding and judges it.
-    pub fn build(mut self, found: &wire::Finding) -> Finding {
+    pub fn build(mut self, found: &wire::Finding, moment: Option<u64>) -> Finding {
         self.resolver.begin(&threads(found));
         let told = self.without_harness(found);
         let found = told.as_ref();
@@ -106,6 +109,8 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                 count: 1,
                 tests: vec![test.clone()],
             },
+            standing: Standing::New,
+            moment,
             fatal: found.fatal,
             legs,
         }
@@ -155,6 +160,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             thread: self.resolver.thread(leg.thread),
             wait,
             task: task.map(|(status, of)| tasks::task(status, of, self.resolver)),
+            lane: LaneId::thread(self.process, leg.thread),
             locks: self
                 .resolver
                 .held(&leg.locks, leg.wait.as_ref().map(|_| &stack)),

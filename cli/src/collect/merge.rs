@@ -61,10 +61,15 @@ impl Findings {
                         tests.push(test.clone());
                     }
                 }
+                // It counts if it does in any test.
+                let standing = known.standing.clone().min(finding.standing.clone());
+                let level = known.level.min(finding.level);
                 // The one with more of its stacks tells more.
                 if stacks(&finding) > stacks(known) {
                     *known = finding;
                 }
+                known.standing = standing;
+                known.level = level;
                 known.fatal = fatal;
                 known.seen.count = count;
                 known.seen.tests = tests;

@@ -9,6 +9,7 @@
 //! - [`pools`], [`by_design`]: rules that make a finding less than an error;
 //! - [`tasks`]: what a task is called and waits for;
 //! - [`words`]: titles and help;
+//! - [`lanes`]: when its threads lived;
 //! - [`crash`]: the signal a process died of;
 //! - [`fingerprint`], [`merge`]: equal findings.
 
@@ -16,6 +17,7 @@ pub mod build;
 pub mod by_design;
 pub mod crash;
 pub mod fingerprint;
+pub mod lanes;
 pub mod memory;
 pub mod merge;
 pub mod pools;
@@ -67,27 +69,44 @@ impl<S: Symbols> Collector<S> {
         }
     }
 
-    /// Reads all wire files in `wire_dir`, those of one test, and merges what
-    /// was found into the whole.
-    pub fn add_test(&mut self, test: &TestId, wire_dir: &Path) -> Result<TestReport, WireError> {
-        Ok(self.add_processes(test, &read::read_dir(wire_dir)?))
+    /// Reads all wire files in `wire_dir`, those of one test.
+    pub fn look(&mut self, test: &TestId, wire_dir: &Path) -> Result<TestReport, WireError> {
+        Ok(self.look_at(test, &read::read_dir(wire_dir)?))
     }
 
-    /// The same for processes that are read already.
-    pub fn add_processes(&mut self, test: &TestId, processes: &[Process]) -> TestReport {
+    /// Merges what was found in a test into the whole.
+    pub fn keep(&mut self, report: &TestReport) {
+        for finding in &report.findings {
+            self.findings.add(finding.clone());
+        }
+        for gap in &report.gaps {
+            self.gaps.add(gap.clone());
+        }
+    }
+
+    /// Both at once.
+    pub fn add_test(&mut self, test: &TestId, wire_dir: &Path) -> Result<TestReport, WireError> {
+        let report = self.look(test, wire_dir)?;
+        self.keep(&report);
+        Ok(report)
+    }
+
+    fn look_at(&mut self, test: &TestId, processes: &[Process]) -> TestReport {
         let roots = roots(processes);
         let mut findings = Findings::default();
         let mut gaps = Gaps::default();
         let mut crash = None;
         let mut missing_end = false;
         let mut stuck = false;
+        let mut lanes = Vec::new();
         for (at, process) in processes.iter().enumerate() {
             let is_root = roots.contains(&at);
             let mut resolver = Resolver::new(process, &self.options, &mut self.symbols, test);
-            for found in &process.findings {
+            for (found, moment) in process.findings.iter().zip(&process.found_at) {
                 stuck |= found.fatal && is_root;
-                findings.add(FindingBuilder::new(&mut resolver).build(found));
+                findings.add(FindingBuilder::new(&mut resolver, at).build(found, *moment));
             }
+            lanes.extend(lanes::lanes(at, process, &mut resolver));
             // A process that the test started may crash by intent.
             if is_root && let Some(signal) = &process.crash {
                 crash = Some(crash::crash(signal, &mut resolver));
@@ -102,23 +121,15 @@ impl<S: Symbols> Collector<S> {
                 count: 1,
             });
         }
-        let report = TestReport {
+        TestReport {
             findings: findings.sorted(),
             crash,
             gaps: gaps.sorted(),
             stuck,
             missing_end,
             processes: processes.len(),
-        };
-        report
-            .findings
-            .iter()
-            .for_each(|finding| self.findings.add(finding.clone()));
-        report
-            .gaps
-            .iter()
-            .for_each(|gap| self.gaps.add(gap.clone()));
-        report
+            lanes,
+        }
     }
 
     /// Everything that was found, worst first.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use leakcheck::report::wire::{
-    Crash, End, Finding, Gap, Module, Record, Start, Thread, ThreadId, WIRE_SCHEMA,
+    Crash, End, Finding, Gap, Lane, Module, Record, Start, Thread, ThreadId, WIRE_SCHEMA,
 };
 
 /// Why a wire directory cannot be read.
@@ -60,6 +60,12 @@ pub struct Process {
     pub threads: BTreeMap<ThreadId, Thread>,
     /// What was found in it.
     pub findings: Vec<Finding>,
+    /// When each of them was, in microseconds of the monotonic clock.
+    pub found_at: Vec<Option<u64>>,
+    /// When its threads lived.
+    pub lanes: Vec<Lane>,
+    /// The time of the records that are being read.
+    now: Option<u64>,
     /// The signal it died of.
     pub crash: Option<Crash>,
     /// What was not seen.
@@ -90,7 +96,12 @@ impl Process {
             Record::Start(start) => self.start = Some(start),
             Record::Module(module) => self.modules.push(module),
             Record::Thread(thread) => self.add_thread(thread),
-            Record::Finding(finding) => self.findings.push(finding),
+            Record::Time(time) => self.now = Some(time.us),
+            Record::Lane(lane) => self.lanes.push(lane),
+            Record::Finding(finding) => {
+                self.findings.push(finding);
+                self.found_at.push(self.now);
+            }
             Record::Crash(crash) => self.crash = Some(crash),
             Record::Gap(gap) => self.gaps.push(gap),
             Record::End(end) => self.end = Some(end),

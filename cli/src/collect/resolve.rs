@@ -155,23 +155,37 @@ impl<'a> Resolver<'a> {
                 ThreadLabel::Task(name)
             };
         }
+        let parent = thread.and_then(|thread| thread.parent);
         match thread
             .and_then(|thread| thread.name.as_ref())
             .filter(|name| !name.is_empty())
         {
             None => ThreadLabel::Unnamed(id),
-            Some(name) if self.is_test_thread(thread, name) => ThreadLabel::Test,
-            Some(name) if self.namesakes.contains(name) => ThreadLabel::Namesake(name.clone(), id),
-            Some(name) => ThreadLabel::Named(name.clone()),
+            Some(name) if self.is_test_thread(parent, name) => ThreadLabel::Test,
+            Some(name) if self.namesakes.contains(name) => {
+                ThreadLabel::Namesake(printable(name), id)
+            }
+            Some(name) => ThreadLabel::Named(printable(name)),
         }
     }
 
     /// The harness names the thread of a test by the test, and starts it from
     /// the main thread.
-    fn is_test_thread(&self, thread: Option<&wire::Thread>, name: &str) -> bool {
-        thread.is_some_and(|thread| thread.parent == Some(MAIN))
+    fn is_test_thread(&self, parent: Option<ThreadId>, name: &str) -> bool {
+        parent == Some(MAIN)
             && (self.test.name == name
                 || (name.len() == KERNEL_NAME && self.test.name.starts_with(name)))
+    }
+
+    /// How a thread is called in a timeline, where all of them are.
+    pub fn lane_name(&self, lane: &wire::Lane) -> String {
+        let label = match &lane.name {
+            _ if lane.thread == MAIN => ThreadLabel::Main,
+            Some(name) if self.is_test_thread(lane.parent, name) => ThreadLabel::Test,
+            Some(name) if !name.is_empty() => ThreadLabel::Named(printable(name)),
+            Some(_) | None => ThreadLabel::Unnamed(lane.thread),
+        };
+        label.name()
     }
 
     /// A thread and the chain of its spawners.
@@ -266,6 +280,19 @@ impl<'a> Resolver<'a> {
         }
         held
     }
+}
+
+/// A name that a program has chosen, without what a terminal would obey.
+fn printable(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_control() {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// The detector's own functions.

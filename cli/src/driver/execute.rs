@@ -34,7 +34,7 @@ pub const LONG: Duration = Duration::from_secs(30);
 const KEPT_OUTPUT: u64 = 1024 * 1024;
 
 /// What all executions of a run share.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Conditions<'a> {
     /// The user's own target runner.
     pub runner: &'a [String],

@@ -12,12 +12,15 @@ use super::status::{self, Tally};
 use super::suite::Suite;
 use super::teller::{Teller, Telling, say};
 use super::verdict::{Verdict, Word, errors};
+use crate::args::Partition;
 use crate::collect::{CollectOptions, Collector};
+use crate::document::{Document, TestCounts, TestLine, of_model};
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::model::{Gap, GapReason, RunReport, TestId, TestReport};
 use crate::outcome::Outcome;
 use crate::plan::SourceDirectories;
-use crate::render::json::TestCounts;
+use crate::render::{github, outputs};
 
 /// The reporter of one run.
 pub struct Reporter {
@@ -27,12 +30,20 @@ pub struct Reporter {
     failing: Vec<String>,
     gaps: Vec<Gap>,
     progress: Progress,
+    gate: Gate,
+    lines: Vec<TestLine>,
+    /// Whether everything there is to test is tested.
+    pub complete: bool,
+    /// The part of the tests that is run.
+    pub partition: Option<Partition>,
+    /// Where GitHub wants to be told, if it does.
+    pub annotations: Option<github::Place>,
 }
 
 impl Reporter {
     /// A reporter for the project with these sources.
     #[must_use]
-    pub fn new(telling: Telling, sources: SourceDirectories) -> Self {
+    pub fn new(telling: Telling, sources: SourceDirectories, gate: Gate) -> Self {
         Self {
             teller: Teller::new(telling),
             collector: Collector::new(CollectOptions {
@@ -45,6 +56,11 @@ impl Reporter {
             failing: Vec::new(),
             gaps: Vec::new(),
             progress: Progress::default(),
+            gate,
+            lines: Vec::new(),
+            complete: false,
+            partition: None,
+            annotations: None,
         }
     }
 
@@ -77,8 +93,7 @@ impl Reporter {
         }
         for id in &suite.ignored {
             self.tally.count(Word::Ignored);
-            self.teller
-                .test(id, Word::Ignored, Duration::ZERO, None, None)?;
+            self.line(id, Word::Ignored, Duration::ZERO, None, |_| ())?;
         }
         Ok(())
     }
@@ -106,7 +121,12 @@ impl Reporter {
             .test
             .as_ref()
             .map(|_| executed.reached_its_end);
-        let verdict = Verdict::new(&executed.ended, conditions.limit, last_word, report.stuck);
+        let verdict = Verdict::new(
+            &executed.ended,
+            finished.case.limit,
+            last_word,
+            report.stuck,
+        );
         if report.processes == 0 && suite.binary(finished.case.binary).traits.instrumented {
             self.gap(Gap {
                 reason: GapReason::MissingEnd,
@@ -133,8 +153,17 @@ impl Reporter {
             }
         }
         self.tally.count(word);
-        self.teller
-            .test(&id, word, elapsed, explored, Some(&report))?;
+        if word != Word::Stopped && !report.missing_end {
+            self.gate.ran(&id);
+        }
+        self.line(&id, word, elapsed, Some(&report), |line| {
+            line.runs = explored.map(|explored| explored.run);
+            line.seed = explored.and_then(|explored| explored.seed);
+            line.reason = verdict.reason();
+            if verdict != Verdict::Passed && !executed.output.trim().is_empty() {
+                line.output = Some(executed.output.clone());
+            }
+        })?;
 
         let mut remarks: Vec<String> = verdict.reason().into_iter().collect();
         remarks.extend(explored.and_then(status::explored));
@@ -206,13 +235,19 @@ impl Reporter {
     ///
     /// # Errors
     /// If the output is closed.
-    pub fn finish(mut self, planned: usize, stopped: Option<StopReason>) -> Result<Outcome, Error> {
+    pub fn finish(
+        mut self,
+        planned: usize,
+        stopped: Option<StopReason>,
+    ) -> Result<(Outcome, Document), Error> {
         let started = self.tally.run() as usize;
         self.tally.not_run = planned.saturating_sub(started) as u64;
         let mut report = self.collector.finish();
         for gap in self.gaps.drain(..) {
             add(&mut report.gaps, gap);
         }
+        let stopped_early = stopped.is_some() || self.tally.not_run > 0;
+        let stale = self.gate.stale(self.complete && !stopped_early);
         self.teller.findings(&report.findings)?;
         let text = status::summary(
             &self.tally,
@@ -220,9 +255,11 @@ impl Reporter {
             &report,
             stopped,
             &self.failing,
+            &stale,
         );
         say(text.trim_end())?;
-        let outcome = outcome(&self.tally, &report, stopped);
+        let denied = self.gate.settings.deny_stale && !stale.is_empty();
+        let outcome = outcome(&self.tally, &report, stopped, denied);
         let counts = TestCounts {
             run: self.tally.run(),
             passed: self.tally.of(Word::Pass),
@@ -231,8 +268,17 @@ impl Reporter {
             ignored: self.tally.of(Word::Ignored),
             not_run: self.tally.not_run,
         };
-        self.teller.end(counts, &report, outcome)?;
-        Ok(outcome)
+        let mut document = self.teller.document(counts, &report, outcome);
+        document.summary.stale = stale;
+        document.summary.partition = self.partition.map(|part| part.to_string());
+        document.summary.stopped = stopped_early;
+        self.teller.end(&document)?;
+        document.tests = std::mem::take(&mut self.lines);
+        outputs::write(&self.gate.settings.outputs, &document)?;
+        if let Some(place) = &self.annotations {
+            github::tell(place, &document)?;
+        }
+        Ok((outcome, document))
     }
 
     /// One program that ended with `exit_code`: what was found in it. The
@@ -268,17 +314,31 @@ impl Reporter {
             (0, Some(_)) => Outcome::Findings,
             (code, _) => Outcome::Program(code),
         };
-        self.teller.end(TestCounts::default(), &run, outcome)?;
+        let mut document = self.teller.document(TestCounts::default(), &run, outcome);
+        self.teller.end(&document)?;
+        let mut line = TestLine::new(id.clone(), "pass", self.teller.elapsed().as_secs_f64());
+        line.lanes = report.lanes.iter().map(of_model::lane).collect();
+        document.tests = vec![line];
+        outputs::write(&self.gate.settings.outputs, &document)?;
+        if let Some(place) = &self.annotations {
+            github::tell(place, &document)?;
+        }
         Ok(outcome)
     }
 
     fn collect(&mut self, id: &TestId, wire_dir: &Path) -> Result<TestReport, Error> {
-        self.collector
-            .add_test(id, wire_dir)
+        let mut report = self
+            .collector
+            .look(id, wire_dir)
             .map_err(|source| Error::Wire {
                 path: wire_dir.to_owned(),
                 reason: source.to_string(),
-            })
+            })?;
+        for finding in &mut report.findings {
+            self.gate.judge(finding, id);
+        }
+        self.collector.keep(&report);
+        Ok(report)
     }
 
     fn tell_doctest(
@@ -288,9 +348,31 @@ impl Reporter {
         report: Option<&TestReport>,
     ) -> Result<(), Error> {
         self.tally.count(word);
+        if word != Word::Stopped {
+            self.gate.ran(id);
+        }
         // rustdoc tells no times.
-        self.teller.test(id, word, Duration::ZERO, None, report)?;
+        self.line(id, word, Duration::ZERO, report, |_| ())?;
         self.tell_line(word, &status::line(word, None, id), &[])
+    }
+
+    /// A test, for machines.
+    fn line(
+        &mut self,
+        id: &TestId,
+        word: Word,
+        elapsed: Duration,
+        report: Option<&TestReport>,
+        more: impl FnOnce(&mut TestLine),
+    ) -> Result<(), Error> {
+        let mut line = self.teller.test_line(id, word, elapsed, report);
+        more(&mut line);
+        if let Some(report) = report.filter(|report| !report.findings.is_empty()) {
+            line.lanes = report.lanes.iter().map(of_model::lane).collect();
+        }
+        self.teller.test(&line)?;
+        self.lines.push(line);
+        Ok(())
     }
 
     fn tell_line(&mut self, word: Word, line: &str, remarks: &[String]) -> Result<(), Error> {
@@ -326,12 +408,13 @@ fn add(gaps: &mut Vec<Gap>, new: Gap) {
 }
 
 /// Codes of a whole run, worst first.
-fn outcome(tally: &Tally, report: &RunReport, stopped: Option<StopReason>) -> Outcome {
+fn outcome(tally: &Tally, report: &RunReport, stopped: Option<StopReason>, stale: bool) -> Outcome {
     match stopped {
         Some(StopReason::RunTimeout) => Outcome::RunTimeout,
         Some(StopReason::Signal) => Outcome::Interrupted,
         None if tally.failed() > 0 => Outcome::TestsFailed,
         None if errors(&report.findings).next().is_some() => Outcome::Findings,
+        None if stale => Outcome::Stale,
         None if tally.run() == 0 => Outcome::NoTests,
         None => Outcome::Clean,
     }

@@ -105,6 +105,11 @@ fn execute_case(
     seed: Option<u64>,
     conditions: &Conditions<'_>,
 ) -> Result<Executed, Error> {
+    let conditions = &Conditions {
+        grace: case.grace,
+        limit: case.limit,
+        ..*conditions
+    };
     let call = &suite.binary(case.binary).call;
     // Where nobody reads it, the test goes on.
     let tell_slow = || drop(say(&status::slow(LONG, &suite.id(case))));

@@ -11,6 +11,7 @@ use leakcheck::report::kind::Kind;
 
 use super::process::StopReason;
 use super::verdict::{Word, errors};
+use crate::document::{Document, StaleLine};
 use crate::model::{Explored, Finding, RunReport, TestId};
 
 /// Width of the column of words.
@@ -191,6 +192,7 @@ pub fn summary(
     report: &RunReport,
     stopped: Option<StopReason>,
     failing: &[String],
+    stale: &[StaleLine],
 ) -> String {
     let fine = tally.failed() == 0 && errors(&report.findings).next().is_none();
     let style = match (fine, stopped) {
@@ -222,24 +224,92 @@ pub fn summary(
         label("Findings", style),
         findings(&report.findings)
     );
+    let left_out = left_out(&report.findings);
+    if !left_out.is_empty() {
+        let _ = writeln!(text, "{} {left_out}", label("Left out", warning()));
+    }
+    for entry in stale {
+        let _ = writeln!(text, "{} {}", label("Stale", warning()), entry.text());
+    }
     for gap in &report.gaps {
         let _ = writeln!(text, "{} {}", label("Not seen", warning()), gap.text());
     }
     text
 }
 
+/// The end of a merged run.
+#[must_use]
+pub fn merged(document: &Document) -> String {
+    let summary = &document.summary;
+    let (tests, findings) = (&summary.tests, &summary.findings);
+    let style = if tests.failed > 0 || findings.errors > 0 {
+        bad()
+    } else {
+        good()
+    };
+    let mut text = String::from("------------\n");
+    let _ = writeln!(
+        text,
+        "{} [{:>8.3}s] {} run: {} passed, {} with findings, {} failed; {} ignored, {} not run",
+        label("Summary", style),
+        summary.seconds,
+        plural(tests.run, "test"),
+        tests.passed,
+        tests.with_findings,
+        tests.failed,
+        tests.ignored,
+        tests.not_run,
+    );
+    let _ = writeln!(
+        text,
+        "{} {}, {}, {}; {} in the baseline, {} suppressed",
+        label("Findings", style),
+        plural(findings.errors as u64, "error"),
+        plural(findings.warnings as u64, "warning"),
+        plural(findings.notes as u64, "note"),
+        findings.baseline,
+        findings.suppressed,
+    );
+    for entry in &summary.stale {
+        let _ = writeln!(text, "{} {}", label("Stale", warning()), entry.text());
+    }
+    for gap in &summary.gaps {
+        let _ = writeln!(text, "{} {}", label("Not seen", warning()), gap.text);
+    }
+    text
+}
+
+/// `2 findings of the baseline, 1 suppressed`.
+fn left_out(findings: &[Finding]) -> String {
+    let of = |name: &str| {
+        let standings = findings.iter().map(|finding| finding.standing.name());
+        standings.filter(|standing| *standing == name).count() as u64
+    };
+    let parts = [
+        (of("baseline"), "in the baseline"),
+        (of("suppressed"), "suppressed"),
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, how)| format!("{} {how}", plural(number, "finding")))
+        .collect();
+    parts.join(", ")
+}
+
 /// `3: 2 data races, 1 leaked thread`, or `none`.
 #[must_use]
 pub fn findings(findings: &[Finding]) -> String {
-    if findings.is_empty() {
+    let counting = || findings.iter().filter(|finding| finding.standing.counts());
+    if counting().next().is_none() {
         return "none".to_owned();
     }
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-    for finding in findings {
+    for finding in counting() {
         *kinds.entry(noun(finding.kind)).or_default() += 1;
     }
     let kinds: Vec<String> = kinds.into_iter().map(|(noun, n)| plural(n, noun)).collect();
-    format!("{}: {}", findings.len(), kinds.join(", "))
+    format!("{}: {}", counting().count(), kinds.join(", "))
 }
 
 const fn noun(kind: Kind) -> &'static str {
@@ -331,6 +401,7 @@ mod tests {
             &report,
             Some(StopReason::RunTimeout),
             &failing,
+            &[],
         );
         insta::assert_snapshot!(strip_str(&text).to_string());
     }
@@ -344,6 +415,7 @@ mod tests {
             Duration::from_millis(7),
             &RunReport::default(),
             None,
+            &[],
             &[],
         );
         insta::assert_snapshot!(strip_str(&text).to_string());

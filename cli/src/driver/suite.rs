@@ -2,13 +2,17 @@
 //! lists of the test binaries.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::cargo::Origins;
 use super::execute::{Conditions, execute};
 use super::libtest::{BinaryArgs, Listing, Traits};
 use super::process::Cause;
 use super::record::{Call, What};
+use crate::args::Partition;
 use crate::error::Error;
+use crate::filter::partition::part;
+use crate::gate::Gate;
 use crate::model::TestId;
 
 /// A test binary.
@@ -35,6 +39,10 @@ pub struct Case {
     pub binary: BinaryIndex,
     /// The test, or none for a binary without libtest.
     pub test: Option<String>,
+    /// How long its threads may take to end, in milliseconds.
+    pub grace: Option<u64>,
+    /// How long it may take.
+    pub limit: Option<Duration>,
 }
 
 /// All there is to run.
@@ -69,6 +77,32 @@ impl Suite {
             }
         }
         Ok(suite)
+    }
+
+    /// Keeps the tests that the gate selects and, of them, the part that is
+    /// to be run here, each with its own limits. Filtersets speak of tests in
+    /// binaries: with one, and in all parts but the first, doctests are left
+    /// out.
+    pub fn select(&mut self, gate: &Gate, partition: Option<Partition>) {
+        let mut cases = std::mem::take(&mut self.cases);
+        if gate.filters() {
+            cases.retain(|case| gate.selects(&self.id(case)));
+            self.ignored.retain(|id| gate.selects(id));
+            self.doctests.clear();
+        }
+        if let Some(partition) = partition {
+            cases = part(cases, partition, |case| self.id(case).to_string());
+            if partition.part > 1 {
+                self.doctests.clear();
+                self.ignored.clear();
+            }
+        }
+        for case in &mut cases {
+            let id = self.id(case);
+            case.grace = gate.grace(&id);
+            case.limit = gate.limit(&id);
+        }
+        self.cases = cases;
     }
 
     /// A binary.
@@ -120,11 +154,15 @@ impl Suite {
             self.cases.extend(listing.run.into_iter().map(|name| Case {
                 binary: index,
                 test: Some(name),
+                grace: conditions.grace,
+                limit: conditions.limit,
             }));
         } else {
             self.cases.push(Case {
                 binary: index,
                 test: None,
+                grace: conditions.grace,
+                limit: conditions.limit,
             });
         }
         self.binaries.push(binary);

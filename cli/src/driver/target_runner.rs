@@ -55,7 +55,7 @@ fn dispatch(args: Vec<OsString>) -> Result<Outcome, Error> {
         &mut command,
         Path::new(program),
         sources,
-        &watch::Settings::default(),
+        watch::Settings::default(),
     )
 }
 

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::verdict::Word;
 use crate::args::{Backtrace, DetectionOptions, MessageFormat};
+use crate::document::{Document, FindingLine, Line, TestCounts, TestLine, merge, of_model};
 use crate::error::Error;
-use crate::model::{Crash, Explored, Finding, RunReport, TestId, TestReport};
+use crate::model::{Crash, Finding, RunReport, TestId, TestReport};
 use crate::outcome::Outcome;
 use crate::render::human::{self, HumanOptions};
-use crate::render::json::{self, Line, TestCounts};
 
 /// What the reporter is told about how to tell.
 #[derive(Debug, Clone, Copy)]
@@ -63,33 +63,31 @@ impl Teller {
         self.start.elapsed()
     }
 
-    /// A test, for machines.
-    ///
-    /// # Errors
-    /// If the output is closed.
-    pub fn test(
+    /// The line of a test.
+    #[must_use]
+    pub fn test_line(
         &self,
         id: &TestId,
         word: Word,
         elapsed: Duration,
-        explored: Option<Explored>,
         report: Option<&TestReport>,
-    ) -> Result<(), Error> {
-        if self.format == MessageFormat::Human {
-            return Ok(());
-        }
+    ) -> TestLine {
         let word = word.text().to_ascii_lowercase();
         let findings = report.map_or(&[][..], |report| &report.findings);
         let crash = report.and_then(|report| report.crash.as_ref());
-        tell(&json::test(
-            id,
-            &word,
-            elapsed.as_secs_f64(),
-            explored,
-            findings,
-            crash,
-            &self.human,
-        ))
+        let seconds = elapsed.as_secs_f64();
+        of_model::test(id, &word, seconds, findings, crash, &self.human)
+    }
+
+    /// A test, for machines.
+    ///
+    /// # Errors
+    /// If the output is closed.
+    pub fn test(&self, line: &TestLine) -> Result<(), Error> {
+        match self.format {
+            MessageFormat::Human => Ok(()),
+            MessageFormat::Json => tell(&Line::Test(Box::new(line.clone()))),
+        }
     }
 
     /// What was found, for people.
@@ -97,7 +95,7 @@ impl Teller {
     /// # Errors
     /// If the output is closed.
     pub fn findings(&self, findings: &[Finding]) -> Result<(), Error> {
-        for finding in findings {
+        for finding in findings.iter().filter(|finding| finding.standing.counts()) {
             say(&format!("\n{}", human::render(finding, &self.human)))?;
         }
         Ok(())
@@ -111,30 +109,38 @@ impl Teller {
         say(&human::render_crash(crash, &self.human))
     }
 
+    /// The run as data, without its tests.
+    #[must_use]
+    pub fn document(&self, counts: TestCounts, report: &RunReport, outcome: Outcome) -> Document {
+        let of = |finding| of_model::finding(finding, &self.human);
+        let seconds = self.start.elapsed().as_secs_f64();
+        let mut findings: Vec<FindingLine> = report.findings.iter().map(of).collect();
+        merge::sort(&mut findings);
+        Document {
+            tests: Vec::new(),
+            findings,
+            summary: of_model::summary(
+                outcome.code(),
+                seconds,
+                counts,
+                &report.findings,
+                &report.gaps,
+            ),
+        }
+    }
+
     /// What was found, and the summary, for machines.
     ///
     /// # Errors
     /// If the output is closed.
-    pub fn end(
-        &self,
-        counts: TestCounts,
-        report: &RunReport,
-        outcome: Outcome,
-    ) -> Result<(), Error> {
+    pub fn end(&self, document: &Document) -> Result<(), Error> {
         if self.format == MessageFormat::Human {
             return Ok(());
         }
-        for finding in &report.findings {
-            tell(&json::finding(finding, &self.human))?;
+        for finding in &document.findings {
+            tell(&Line::Finding(Box::new(finding.clone())))?;
         }
-        let seconds = self.start.elapsed().as_secs_f64();
-        tell(&json::summary(
-            outcome.code(),
-            seconds,
-            counts,
-            &report.findings,
-            &report.gaps,
-        ))
+        tell(&Line::Summary(Box::new(document.summary.clone())))
     }
 }
 
@@ -147,7 +153,10 @@ pub fn say(text: &str) -> Result<(), Error> {
 }
 
 /// A line for machines.
-fn tell(line: &Line<'_>) -> Result<(), Error> {
+///
+/// # Errors
+/// If standard output is closed.
+pub fn tell(line: &Line) -> Result<(), Error> {
     let text = line.text().map_err(Error::Encode)?;
     writeln!(std::io::stdout(), "{text}").map_err(Error::Output)
 }

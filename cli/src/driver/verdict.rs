@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
-use leakcheck::report::kind::{Kind, Level};
+use leakcheck::report::kind::Kind;
 
 use super::process::{Cause, Ended};
 use crate::model::{Finding, TestReport};
@@ -179,9 +179,7 @@ impl Word {
 
 /// The findings that make a run fail.
 pub fn errors(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
-    findings
-        .iter()
-        .filter(|finding| finding.level == Level::Error)
+    findings.iter().filter(|finding| finding.fails())
 }
 
 #[cfg(test)]

@@ -16,17 +16,23 @@ use super::target_runner::exit_code;
 use super::teller::Telling;
 use crate::args::{Backtrace, MessageFormat};
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::model::TestId;
 use crate::outcome::Outcome;
 use crate::plan::SourceDirectories;
+use crate::render::github;
 
 /// How to watch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Settings {
     /// How to tell.
     pub telling: Telling,
     /// For `--grace`.
     pub grace: Option<u64>,
+    /// What counts.
+    pub gate: Gate,
+    /// Where GitHub wants to be told, if it does.
+    pub annotations: Option<github::Place>,
 }
 
 impl Default for Settings {
@@ -39,6 +45,8 @@ impl Default for Settings {
         Self {
             telling,
             grace: None,
+            gate: Gate::default(),
+            annotations: None,
         }
     }
 }
@@ -52,7 +60,7 @@ pub fn watch(
     command: &mut Command,
     program: &Path,
     sources: SourceDirectories,
-    settings: &Settings,
+    settings: Settings,
 ) -> Result<Outcome, Error> {
     let scratch = scratch::create(&std::env::temp_dir())?;
     let wire_dir = scratch.path().join("wire");
@@ -80,6 +88,7 @@ pub fn watch(
         binary: name,
         name: String::new(),
     };
-    let reporter = Reporter::new(settings.telling, sources);
+    let mut reporter = Reporter::new(settings.telling, sources, settings.gate);
+    reporter.annotations = settings.annotations;
     reporter.program(&id, &wire_dir, exit_code(ended.status))
 }

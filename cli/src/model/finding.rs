@@ -5,7 +5,7 @@ use std::fmt;
 use leakcheck::report::kind::{Certainty, Kind, Level};
 use leakcheck::report::wire::{AccessOp, ThreadId};
 
-use super::frame::{Frame, Stack};
+use super::frame::{Frame, Place, Stack};
 use super::run::TestId;
 use super::task::Task;
 
@@ -58,8 +58,115 @@ pub struct Finding {
     pub fingerprint: Fingerprint,
     /// How often, and where.
     pub seen: Seen,
+    /// Whether it counts.
+    pub standing: Standing,
+    /// When it was found: microseconds of the monotonic clock.
+    pub moment: Option<u64>,
     /// True when all threads of the process were stuck and it was ended.
     pub fatal: bool,
+}
+
+/// Whether a finding counts against the run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Standing {
+    /// It counts.
+    #[default]
+    New,
+    /// It was there before: the baseline lists it.
+    Baseline(Excuse),
+    /// Somebody has said why it need not be shown.
+    Suppressed(Excuse),
+}
+
+impl Standing {
+    /// Whether it counts.
+    pub const fn counts(&self) -> bool {
+        match self {
+            Self::New => true,
+            Self::Baseline(_) | Self::Suppressed(_) => false,
+        }
+    }
+
+    /// Why it does not count.
+    pub const fn excuse(&self) -> Option<&Excuse> {
+        match self {
+            Self::New => None,
+            Self::Baseline(excuse) | Self::Suppressed(excuse) => Some(excuse),
+        }
+    }
+
+    /// The `state` of the JSON output.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Baseline(_) => "baseline",
+            Self::Suppressed(_) => "suppressed",
+        }
+    }
+}
+
+/// Why a finding does not count, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Excuse {
+    /// The file that says so, and where in it.
+    pub source: String,
+    /// The reason given there.
+    pub reason: String,
+}
+
+/// A row of the timeline: a thread, or whatever else runs on its own.
+/// Unique within a test.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId(String);
+
+impl LaneId {
+    /// Of a thread of the test's nth process.
+    pub fn thread(process: usize, thread: ThreadId) -> Self {
+        Self(format!("p{process}t{}", thread.0))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// When a thread lived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    /// Its row.
+    pub id: LaneId,
+    /// What runs there.
+    pub kind: LaneKind,
+    /// How it is called.
+    pub name: String,
+    /// Who spawned it.
+    pub parent: Option<LaneId>,
+    /// Where.
+    pub spawned: Option<Place>,
+    /// When it was created: microseconds of the monotonic clock.
+    pub started_us: u64,
+    /// When it ended, if it has.
+    pub ended_us: Option<u64>,
+}
+
+/// What runs on a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaneKind {
+    /// A thread.
+    Thread,
+    /// An asynchronous task.
+    Task,
+}
+
+impl LaneKind {
+    /// The `kind` of the JSON output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Thread => "thread",
+            Self::Task => "task",
+        }
+    }
 }
 
 /// How the threads of a deadlock wait.
@@ -89,6 +196,8 @@ pub struct Leg {
     pub role: Role,
     /// The thread.
     pub thread: Thread,
+    /// Its row in the timeline of the first test.
+    pub lane: LaneId,
     /// Where; empty if the history no longer had it.
     pub stack: Stack,
     /// The locks held there.
@@ -519,6 +628,11 @@ impl Finding {
     /// Its code: `LC0001`.
     pub const fn code(&self) -> &'static str {
         self.kind.info().code
+    }
+
+    /// Whether it makes the run fail: an error that nothing excuses.
+    pub fn fails(&self) -> bool {
+        self.level == Level::Error && self.standing.counts()
     }
 
     /// The frame that the report points to first.

@@ -12,8 +12,8 @@ pub mod run;
 pub mod task;
 
 pub use finding::{
-    Access, Finding, Fingerprint, HeldLock, Leg, LockName, Memory, Role, Seen, Shape, SpawnStep,
-    Thread, ThreadLabel, Wait, WaitFor,
+    Access, Excuse, Finding, Fingerprint, HeldLock, Lane, LaneId, LaneKind, Leg, LockName, Memory,
+    Role, Seen, Shape, SpawnStep, Standing, Thread, ThreadLabel, Wait, WaitFor,
 };
 pub use frame::{Frame, FrameClass, Place, Stack};
 pub use run::{Crash, Explored, Gap, GapReason, RunReport, TestId, TestReport};

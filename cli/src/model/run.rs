@@ -4,11 +4,13 @@ use std::fmt;
 
 use leakcheck::report::wire::GapKind;
 
-use super::finding::{Finding, Thread};
+use super::finding::{Finding, Lane, Thread};
 use super::frame::Stack;
 
 /// A test, as `package::binary$name` in other runners.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct TestId {
     /// The package.
     pub package: String,
@@ -58,6 +60,8 @@ pub struct TestReport {
     pub missing_end: bool,
     /// Processes that wrote a wire file.
     pub processes: usize,
+    /// When its threads lived, if something was found in it.
+    pub lanes: Vec<Lane>,
 }
 
 /// What a run did: all tests merged.
@@ -114,6 +118,26 @@ pub enum GapReason {
 }
 
 impl GapReason {
+    /// All reasons.
+    const ALL: [Self; 11] = [
+        Self::Runtime(GapKind::UninstrumentedLibrary),
+        Self::Runtime(GapKind::HistoryLost),
+        Self::Runtime(GapKind::ForgottenThreads),
+        Self::Runtime(GapKind::UnshadowedMemory),
+        Self::Runtime(GapKind::FindingsDropped),
+        Self::Runtime(GapKind::WireWriteFailed),
+        Self::MissingEnd,
+        Self::UnreadableRecord,
+        Self::NoSymbols,
+        Self::AbruptExit,
+        Self::UninstrumentedProgram,
+    ];
+
+    /// The reason with this [`name`](Self::name).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// The `gap` of the JSON output.
     pub const fn name(self) -> &'static str {
         match self {

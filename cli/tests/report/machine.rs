@@ -2,9 +2,8 @@
 
 use leakcheck::report::kind::{Certainty, Kind};
 use leakcheck::report::wire::{Gap, GapKind, Record, WaitOn};
-use leakcheck_cli::model::Explored;
+use leakcheck_cli::document::{Line, TestCounts, of_model};
 use leakcheck_cli::render::human::HumanOptions;
-use leakcheck_cli::render::json::{self, Line, TestCounts};
 use serde_json::Value;
 
 use crate::races::static_race;
@@ -12,7 +11,7 @@ use crate::redaction::check;
 use crate::world::{World, crash, finding, lock_wait, test, waits};
 
 /// The line as a document that a person can read.
-fn pretty(line: &Line<'_>) -> String {
+fn pretty(line: &Line) -> String {
     let text = line.text().expect("a line is JSON");
     assert!(!text.contains('\n'));
     let value: Value = serde_json::from_str(&text).expect("a line is JSON");
@@ -27,10 +26,10 @@ fn the_line_of_a_race() {
     let report = world.collect();
     check(
         "json_race",
-        &pretty(&json::finding(
+        &pretty(&Line::Finding(Box::new(of_model::finding(
             &report.findings[0],
             &HumanOptions::default(),
-        )),
+        )))),
     );
 }
 
@@ -49,10 +48,10 @@ fn the_line_of_a_leaked_thread() {
     let report = world.collect();
     check(
         "json_leak",
-        &pretty(&json::finding(
+        &pretty(&Line::Finding(Box::new(of_model::finding(
             &report.findings[0],
             &HumanOptions::default(),
-        )),
+        )))),
     );
 }
 
@@ -65,19 +64,16 @@ fn the_line_of_a_test_that_crashed() {
     world.record(crash(6, crate::world::MAIN, stack, false));
     let report = world.collect();
     let id = test("drains");
-    let line = json::test(
+    let mut line = of_model::test(
         &id,
         "crashed",
         0.25,
-        Some(Explored {
-            run: 3,
-            seed: Some(12),
-        }),
         &report.findings,
         report.crash.as_ref(),
         &HumanOptions::default(),
     );
-    check("json_test", &pretty(&line));
+    (line.runs, line.seed) = (Some(3), Some(12));
+    check("json_test", &pretty(&Line::Test(Box::new(line))));
 }
 
 #[test]
@@ -99,6 +95,6 @@ fn the_last_line() {
         ignored: 1,
         ..TestCounts::default()
     };
-    let line = json::summary(66, 1.5, counts, &report.findings, &report.gaps);
-    check("json_summary", &pretty(&line));
+    let line = of_model::summary(66, 1.5, counts, &report.findings, &report.gaps);
+    check("json_summary", &pretty(&Line::Summary(Box::new(line))));
 }

@@ -7,6 +7,7 @@ mod deadlocks;
 mod fingerprints;
 mod leaks;
 mod machine;
+mod outputs;
 mod races;
 mod redaction;
 mod symbols;

@@ -120,6 +120,7 @@ unsafe extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
 }
 
 fn last_records(status: i32, abrupt: bool) {
+    findings::write_lanes();
     findings::write_gaps();
     let status = status & 0xff;
     wire::write(&Record::End(End {
@@ -140,6 +141,7 @@ pub fn terminated(own: ThreadId) {
 
 /// All threads are stuck, which has been reported: ends the process.
 pub fn stuck() -> ! {
+    findings::write_lanes();
     findings::write_gaps();
     sys::exit_now(FINDINGS_STATUS)
 }

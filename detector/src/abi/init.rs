@@ -168,6 +168,8 @@ unsafe extern "C" fn start(
             parent: None,
             spawned_at: Vec::new(),
             slot: crate::ids::Slot::new(0),
+            started: super::kernel::now(),
+            ended: None,
             finished: false,
             detached: false,
             end: ReleaseClock::new(),

@@ -14,6 +14,7 @@ use dashmap::DashMap;
 use super::caller::return_address;
 use super::edge::tracked;
 use super::end;
+use super::kernel;
 use super::locals;
 use super::pause;
 use super::real;
@@ -161,6 +162,8 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
             parent: Some(parent.id),
             spawned_at,
             slot,
+            started: kernel::now(),
+            ended: None,
             finished: false,
             detached: false,
             end: ReleaseClock::new(),
@@ -248,6 +251,7 @@ unsafe extern "C" fn last_destructor(rounds_left: *mut c_void) {
                 thread.clocks.release(&mut entry.end);
             }
             entry.finished = true;
+            entry.ended = Some(kernel::now());
         });
         session::end_thread(record);
     }

@@ -60,6 +60,11 @@ pub enum Record {
     /// A thread, written before the first record that mentions it, and again
     /// when it is mentioned under a new name.
     Thread(Thread),
+    /// When the records after this one were written.
+    Time(Time),
+    /// When a thread lived: written at the end of a process in which
+    /// something was found, for every thread of it.
+    Lane(Lane),
     /// Something found.
     Finding(Finding),
     /// The process dies of a signal (SIGSEGV, SIGBUS, SIGABRT …).
@@ -135,6 +140,31 @@ pub enum Executor {
     Tokio,
     /// The crate async-task: smol, async-executor, async-std.
     AsyncTask,
+}
+
+/// A moment, in microseconds of the monotonic clock, which all processes of a
+/// machine share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Time {
+    /// The moment.
+    pub us: u64,
+}
+
+/// The life of a thread, in microseconds of the monotonic clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Its name.
+    pub name: Option<String>,
+    /// Who spawned it; none for the main thread.
+    pub parent: Option<ThreadId>,
+    /// Where.
+    pub spawned_at: Stack,
+    /// When it was created.
+    pub started_us: u64,
+    /// When it ended, if it has.
+    pub ended_us: Option<u64>,
 }
 
 /// Something found.

@@ -1,7 +1,12 @@
 //! The subcommands, each from its arguments to its outcome.
 
+mod baseline;
 mod clean;
+mod completions;
 mod explain;
+mod init;
+mod man;
+mod report;
 mod run;
 mod show_env;
 mod test;
@@ -26,6 +31,11 @@ pub fn dispatch(cli: Cli) -> Result<Outcome, Error> {
         Command::ShowEnv(args) => show_env::show_env(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Clean(args) => clean::clean(&args),
+        Command::Baseline(args) => baseline::baseline(&args),
+        Command::Report(args) => report::report(&args),
+        Command::Init(args) => init::init(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::args::{MessageFormat, TestArgs};
+use crate::document::Document;
+use crate::driver::env::Environment;
 use crate::driver::execute::{Conditions, OutputMode, command};
 use crate::driver::explore::Exploration;
 use crate::driver::libtest::BinaryArgs;
@@ -18,15 +20,34 @@ use crate::driver::suite::Suite;
 use crate::driver::teller::Telling;
 use crate::driver::{cargo, doctest, runner, scratch};
 use crate::error::Error;
-use crate::model::{Gap, GapReason};
+use crate::gate::Gate;
+use crate::gate::load::Options;
+use crate::model::{Gap, GapReason, TestId};
 use crate::outcome::Outcome;
-use crate::plan::Plan;
+use crate::plan::{Plan, Project};
+use crate::render::{github, outputs};
 
 pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
+    run(args).map(|(outcome, _)| outcome)
+}
+
+/// The outcome, and what there is to say of it if tests were run.
+pub(super) fn run(args: &TestArgs) -> Result<(Outcome, Option<Document>), Error> {
+    let user = Environment::of_user()?;
+    super::set_color(args.build.color);
+    let metadata = Project::metadata(&args.build, &user)?;
+    let options = Options {
+        gate: &args.gate,
+        detection: &args.detection,
+        runner: Some(&args.runner),
+        filter: Some(&args.filters),
+    };
+    let gate = Gate::load(&options, &user, &metadata)?;
+    outputs::check(&gate.settings.outputs)?;
     let plan = super::plan(&args.build)?;
     let built = cargo::build_tests(&plan, args)?;
     if args.no_run {
-        return Ok(Outcome::Clean);
+        return Ok((Outcome::Clean, None));
     }
     let scratch = scratch::create(&plan.target_dir)?;
     let notes = scratch.path().join("notes");
@@ -38,38 +59,42 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
 
     let binary_args = BinaryArgs::parse(args.filter.as_deref(), &args.binary_args);
     if binary_args.question {
-        return ask(&plan, &calls);
+        return Ok((ask(&plan, &calls)?, None));
     }
     let no_capture = args.runner.no_capture || binary_args.no_capture;
-    let deadline = args
-        .runner
-        .run_timeout
-        .0
+    let deadline = gate
+        .settings
+        .run_limit()
         .map(|limit| Instant::now() + limit);
     let stop = Arc::new(Stop::new(deadline)?);
     let handler = Handler::install(&stop)?;
     let mut conditions = Conditions {
         runner: &plan.runner,
         guards_stay: built.guards_stay,
-        grace: args.detection.grace,
         exploration: args
             .runner
             .explore
             .map(|runs| Exploration::new(runs, args.runner.seed)),
-        limit: args.runner.timeout.0,
+        grace: gate.grace(&NO_TEST),
+        limit: gate.limit(&NO_TEST),
         stop: &stop,
         output: OutputMode::Captured,
     };
 
-    let suite = Suite::list(
+    let mut suite = Suite::list(
         calls,
         &built.origins,
         &binary_args,
         scratch.path(),
         &conditions,
     )?;
+    suite.select(&gate, args.filters.partition);
+    let threads_in_force = gate.settings.test_threads();
     let telling = Telling::new(&args.detection, args.build.verbosity.quiet);
-    let mut reporter = Reporter::new(telling, built.sources);
+    let mut reporter = Reporter::new(telling, built.sources, gate);
+    reporter.complete = is_complete(args, &binary_args);
+    reporter.partition = args.filters.partition;
+    reporter.annotations = github::wanted(args.gate.annotations, &user);
     for binary in suite
         .binaries()
         .iter()
@@ -92,9 +117,7 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
     }
     reporter.starting(&suite, conditions.exploration)?;
 
-    let mut threads = args
-        .runner
-        .test_threads
+    let mut threads = threads_in_force
         .or(binary_args.threads)
         .or_else(|| threads_of_environment(&plan));
     if no_capture {
@@ -135,7 +158,28 @@ pub(super) fn test(args: &TestArgs) -> Result<Outcome, Error> {
         remove(&own)?;
     }
     drop(handler);
-    reporter.finish(suite.cases.len(), stop.reason())
+    let (outcome, document) = reporter.finish(suite.cases.len(), stop.reason())?;
+    Ok((outcome, Some(document)))
+}
+
+/// Where the limits of all tests that nobody has set apart are asked for.
+const NO_TEST: TestId = TestId {
+    package: String::new(),
+    binary: String::new(),
+    name: String::new(),
+};
+
+/// Whether everything there is to test is tested: only then can an ignore
+/// that matches nothing be called stale.
+fn is_complete(args: &TestArgs, binary_args: &BinaryArgs) -> bool {
+    let selection = args.selection.to_cargo();
+    let everything = selection
+        .iter()
+        .all(|word| word == "--workspace" || word == "--all");
+    everything
+        && args.filters.filterset.is_empty()
+        && args.filters.partition.is_none()
+        && binary_args.listing.is_empty()
 }
 
 /// libtest's own variable.

@@ -115,6 +115,19 @@ fn sizes_differ(finding: &Finding) -> bool {
     sizes.windows(2).any(|pair| pair[0] != pair[1])
 }
 
+/// What a leg does, whatever it does, with its number.
+pub fn leg_label(finding: &Finding, at: usize, leg: &Leg) -> String {
+    let what = match (leg.role, &leg.wait) {
+        (Role::Access(_), _) => return race_label(finding, at, leg),
+        (Role::Leaked | Role::Stuck, Some(wait)) => {
+            format!("{}{}", wait_phrase_here(wait), since(wait))
+        }
+        (Role::Leaked | Role::Stuck, None) => "is here".to_owned(),
+    };
+    let thread = leg.thread.label.text();
+    format!("({}) {thread} {what}", number(finding, at))
+}
+
 fn race_marks(finding: &Finding) -> Vec<Mark> {
     let earliest_first = finding.legs.iter().enumerate().rev();
     let mut marks: Vec<Mark> = earliest_first

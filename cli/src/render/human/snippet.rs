@@ -37,7 +37,8 @@ impl Texts {
         Self(texts)
     }
 
-    fn get(&self, file: &Path) -> Option<&str> {
+    /// The text of a file, if it can be read.
+    pub fn get(&self, file: &Path) -> Option<&str> {
         self.0.get(file)?.as_deref()
     }
 

@@ -1,0 +1,292 @@
+//! From the command line, the environment and the files to what is in force.
+
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{Metadata, MetadataCommand};
+
+use super::Gate;
+use super::settings::{Override, Settings, Typed};
+use crate::args::{
+    DetectionOptions, FilterOptions, GateOptions, Limit, OutputFormat, RunnerOptions,
+};
+use crate::baseline::Baseline;
+use crate::config::profile::{self, Profile};
+use crate::config::read::{ConfigError, read_config};
+use crate::config::time::Span;
+use crate::config::{BASELINE_FILE, CONFIG_FILE, ConfigFile, Levels};
+use crate::driver::env::Environment;
+use crate::error::Error;
+use crate::filter::{FilterError, Packages};
+use crate::suppress::{configured, library, tsan};
+
+/// The options of a command that the gate reads; commands without a runner
+/// or a selection leave those out.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Gate options.
+    pub gate: &'a GateOptions,
+    /// Detection options.
+    pub detection: &'a DetectionOptions,
+    /// Runner options.
+    pub runner: Option<&'a RunnerOptions>,
+    /// `-E`.
+    pub filter: Option<&'a FilterOptions>,
+}
+
+impl Gate {
+    /// Reads all files. `metadata` is the answer of `cargo metadata`, with
+    /// dependencies.
+    ///
+    /// # Errors
+    /// If a file, a variable or an option is not valid.
+    pub fn load(
+        options: &Options<'_>,
+        user: &Environment,
+        metadata_json: &str,
+    ) -> Result<Self, Error> {
+        let metadata = MetadataCommand::parse(metadata_json).map_err(Error::MetadataAnswer)?;
+        let root = metadata.workspace_root.clone().into_std_path_buf();
+        let here = std::env::current_dir().map_err(Error::CurrentDir)?;
+        let gate = options.gate;
+
+        let config = config_file(gate, user, &root, &here)?;
+        let name = profile_name(gate, user, &config.file);
+        let profile = Profile::resolve(&config.file, &name, &config.path)?;
+
+        let packages = Packages::parse(metadata_json).map_err(Error::Filter)?;
+        let rules = rules(&config, &profile, gate, &packages, &metadata, &root, &here)?;
+        let overrides = overrides(&config, &profile, &packages)?;
+        let filters = options
+            .filter
+            .iter()
+            .flat_map(|filter| &filter.filterset)
+            .map(|text| packages.filter(text, "").map_err(Error::Filter))
+            .collect::<Result<_, _>>()?;
+        let default_filter = profile
+            .default_filter
+            .as_deref()
+            .map(|text| {
+                packages
+                    .filter(text, "`default-filter`")
+                    .map_err(|error| in_config(&config.path, "default-filter", &error))
+            })
+            .transpose()?;
+
+        let baseline_path = match &gate.baseline {
+            Some(path) => here.join(path),
+            None => root.join(BASELINE_FILE),
+        };
+        let baseline = if gate.no_baseline {
+            None
+        } else {
+            Baseline::read(&baseline_path, &shown(&baseline_path, &root))?
+        };
+        if let (None, Some(path), false) = (&baseline, &gate.baseline, gate.no_baseline) {
+            return Err(ConfigError::Read {
+                path: path.clone(),
+                source: std::io::ErrorKind::NotFound.into(),
+            }
+            .into());
+        }
+
+        let settings = Settings {
+            typed: typed(options, user)?,
+            levels: Levels::from_arguments(&gate.allow, &gate.warn, &gate.deny)
+                .map_err(|reason| Error::Option { reason })?,
+            overrides,
+            filters,
+            default_filter,
+            deny_stale: gate.deny_stale
+                || flag(user, "LEAKCHECK_DENY_STALE")
+                    .unwrap_or_else(|| profile.deny_stale.unwrap_or(false)),
+            outputs: outputs(gate, &profile, &root, &here),
+            shown_config: config.shown.clone(),
+            profile,
+        };
+        Ok(Self {
+            settings,
+            packages: Some(packages),
+            rules,
+            baseline,
+            ..Self::default()
+        })
+    }
+}
+
+/// The configuration file and how it is called.
+struct Config {
+    file: ConfigFile,
+    path: PathBuf,
+    shown: String,
+}
+
+fn config_file(
+    gate: &GateOptions,
+    user: &Environment,
+    root: &Path,
+    here: &Path,
+) -> Result<Config, Error> {
+    let typed = gate.config_file.clone().or_else(|| {
+        user.get("LEAKCHECK_CONFIG_FILE")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    });
+    let path = match &typed {
+        Some(path) => here.join(path),
+        None => root.join(CONFIG_FILE),
+    };
+    let file = if gate.no_config {
+        ConfigFile::default()
+    } else {
+        read_config(&path, typed.is_some())?
+    };
+    Ok(Config {
+        file,
+        shown: shown(&path, root),
+        path,
+    })
+}
+
+/// As typed, else of the environment, else `ci` on a CI machine.
+fn profile_name(gate: &GateOptions, user: &Environment, file: &ConfigFile) -> String {
+    let of_environment = || {
+        let name = user.get("LEAKCHECK_PROFILE")?.to_str()?.to_owned();
+        (!name.is_empty()).then_some(name)
+    };
+    let ci = || {
+        let on_ci = flag(user, "CI").unwrap_or(false);
+        (on_ci && file.profile.contains_key("ci")).then(|| "ci".to_owned())
+    };
+    gate.leakcheck_profile
+        .clone()
+        .or_else(of_environment)
+        .or_else(ci)
+        .unwrap_or_else(|| profile::DEFAULT.to_owned())
+}
+
+/// A path as a report shows it.
+pub fn shown(path: &Path, root: &Path) -> String {
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+fn in_config(path: &Path, what: &str, error: &FilterError) -> Error {
+    ConfigError::Value {
+        path: path.to_owned(),
+        what: what.to_owned(),
+        reason: error.to_string(),
+    }
+    .into()
+}
+
+fn rules(
+    config: &Config,
+    profile: &Profile,
+    gate: &GateOptions,
+    packages: &Packages,
+    metadata: &Metadata,
+    root: &Path,
+    here: &Path,
+) -> Result<Vec<crate::suppress::Rule>, Error> {
+    let mut rules = Vec::new();
+    for entry in profile.ignore.iter().chain(&config.file.ignore) {
+        rules.push(configured::rule(
+            entry,
+            &config.path,
+            &config.shown,
+            Some(packages),
+        )?);
+    }
+    let of_config = config.file.suppressions.iter().map(|path| root.join(path));
+    let typed = gate.suppressions.iter().map(|path| here.join(path));
+    for path in of_config.chain(typed) {
+        rules.extend(tsan::read(&path, &shown(&path, root))?);
+    }
+    rules.extend(library::rules(&metadata.packages)?);
+    Ok(rules)
+}
+
+fn overrides(
+    config: &Config,
+    profile: &Profile,
+    packages: &Packages,
+) -> Result<Vec<Override>, Error> {
+    let mut overrides = Vec::new();
+    for entry in &profile.overrides {
+        let what = format!("overrides with the filter `{}`", entry.filter);
+        let filter = packages
+            .filter(&entry.filter, "")
+            .map_err(|error| in_config(&config.path, &what, &error))?;
+        let levels = Levels::from_table(&entry.levels).map_err(|reason| ConfigError::Value {
+            path: config.path.clone(),
+            what,
+            reason,
+        })?;
+        overrides.push(Override::new(entry, filter, levels));
+    }
+    Ok(overrides)
+}
+
+fn typed(options: &Options<'_>, user: &Environment) -> Result<Typed, Error> {
+    let span = |name: &str| -> Result<Option<Span>, Error> {
+        let Some(text) = user.get(name).filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        let span = text
+            .to_string_lossy()
+            .parse()
+            .map_err(|reason| Error::Option {
+                reason: format!("the environment variable `{name}`: {reason}"),
+            })?;
+        Ok(Some(span))
+    };
+    let limit = |name: &str| Ok::<_, Error>(span(name)?.map(|span| Limit(span.limit())));
+    let threads = user
+        .get("LEAKCHECK_TEST_THREADS")
+        .and_then(|text| text.to_str()?.parse().ok())
+        .filter(|threads| *threads > 0);
+    let runner = options.runner;
+    Ok(Typed {
+        grace: options
+            .detection
+            .grace
+            .or(span("LEAKCHECK_GRACE")?.map(Span::milliseconds)),
+        timeout: runner
+            .and_then(|runner| runner.timeout)
+            .or(limit("LEAKCHECK_TIMEOUT")?),
+        run_timeout: runner
+            .and_then(|runner| runner.run_timeout)
+            .or(limit("LEAKCHECK_RUN_TIMEOUT")?),
+        test_threads: runner.and_then(|runner| runner.test_threads).or(threads),
+    })
+}
+
+/// A variable that is on or off, if it is set.
+pub fn flag(user: &Environment, name: &str) -> Option<bool> {
+    let text = user.get(name)?.to_string_lossy().to_ascii_lowercase();
+    Some(!matches!(text.as_str(), "" | "0" | "false" | "no"))
+}
+
+/// Those of the command line, and of the profile for other formats.
+fn outputs(
+    gate: &GateOptions,
+    profile: &Profile,
+    root: &Path,
+    here: &Path,
+) -> Vec<(OutputFormat, PathBuf)> {
+    let typed: Vec<(OutputFormat, PathBuf)> = gate
+        .output
+        .iter()
+        .map(|output| (output.format, here.join(&output.path)))
+        .collect();
+    let of_profile = profile
+        .output
+        .iter()
+        .filter(|(format, _)| typed.iter().all(|(other, _)| other != *format))
+        .map(|(format, path)| (*format, root.join(path)));
+    let mut all: Vec<(OutputFormat, PathBuf)> = of_profile.collect();
+    all.extend(typed);
+    all
+}
