@@ -40,7 +40,7 @@ pub struct Epoch(u64);
 
 impl Epoch {
     /// Bits of an epoch in a shadow cell.
-    pub const BITS: u32 = 38;
+    pub const BITS: u32 = 37;
     /// Before the first access of a slot.
     pub const ZERO: Self = Self(0);
     /// The last epoch of a slot.

@@ -30,7 +30,7 @@ pub enum Update {
         /// What it becomes.
         cell: Cell,
     },
-    /// Neither word can go: move to an overflow list.
+    /// No word can go: it belongs in the overflow list.
     Overflow,
 }
 
@@ -49,6 +49,11 @@ pub struct Step {
 /// `ordered` tells whether a cell of another slot happens before the new
 /// access; `dead` whether every live thread knows it. Words fill from the
 /// first on: behind an empty one there is none.
+///
+/// The place is the first there is of: a word of its own; the word it races
+/// with, so that a race is told once; a dead one; an empty one; a superseded
+/// one. Two threads that take turns thus keep a word each, and memory that
+/// one thread prepared for another becomes the other's alone.
 #[inline(always)]
 pub fn step<const N: usize>(
     words: &[Cell; N],
@@ -56,18 +61,19 @@ pub fn step<const N: usize>(
     ordered: impl Fn(Cell) -> bool,
     dead: impl Fn(Cell) -> bool,
 ) -> Step {
-    let mut race = Cell::EMPTY;
-    // Where it goes, and what is there now; N if nowhere.
-    let (mut index, mut old) = (N, Cell::EMPTY);
+    let mut race = None;
+    let (mut own, mut raced, mut empty, mut superseded) = (N, N, N, N);
     let mut merges = false;
     for (at, &cell) in words.iter().enumerate() {
         if cell.is_empty() {
-            if index == N {
-                index = at;
-            }
+            empty = at;
             break;
         }
-        if cell.same_slot(new) {
+        if cell.says_nothing() {
+            if own == N && cell.as_overflow().is_none() && cell.same_slot(new) {
+                own = at;
+            }
+        } else if cell.same_slot(new) {
             if cell.says(new) {
                 return Step {
                     race: None,
@@ -75,52 +81,67 @@ pub fn step<const N: usize>(
                 };
             }
             if cell.same_stamp(new) && cell.same_access(new) {
-                (index, old, merges) = (at, cell, true);
-            } else if index == N && cell.superseded_by(new) {
-                (index, old) = (at, cell);
+                (own, merges) = (at, true);
+            } else if own == N && cell.superseded_by(new) {
+                own = at;
             }
         } else {
             let conflicts = cell.conflicts(new);
-            let superseded = index == N && cell.superseded_by(new);
-            if conflicts || superseded {
-                // A race is told once: from then on the cell counts as
-                // ordered.
-                let before = ordered(cell);
-                if conflicts && !before {
-                    race = cell;
+            if conflicts && !ordered(cell) {
+                race = Some(cell);
+                if cell.superseded_by(new) {
+                    raced = at;
                 }
-                if superseded && (before || conflicts) {
-                    (index, old) = (at, cell);
-                }
+            } else if superseded == N && cell.superseded_by(new) && (conflicts || ordered(cell)) {
+                superseded = at;
             }
         }
     }
-    let cell = if merges {
-        old.with_mask(new.mask())
+    let index = if own < N {
+        own
+    } else if raced < N {
+        raced
     } else {
-        new
+        place(words, new, [empty, superseded], dead)
     };
     let update = if index < N {
+        let old = words[index];
+        let cell = if merges {
+            old.with_mask(new.mask())
+        } else {
+            new
+        };
         Update::Store { index, old, cell }
     } else {
-        crowded(words, new, dead)
+        Update::Overflow
     };
-    let race = (!race.is_empty()).then_some(race);
     Step { race, update }
 }
 
-/// Where a cell goes if no word is free.
-#[cold]
+/// Where a cell goes of which its thread has none yet; the number of words if
+/// nowhere.
 #[inline(never)]
-fn crowded(words: &[Cell], new: Cell, dead: impl Fn(Cell) -> bool) -> Update {
-    let free = redundant(words, new).or_else(|| words.iter().position(|&cell| dead(cell)));
-    match free {
-        Some(index) => Update::Store {
-            index,
-            old: words[index],
-            cell: new,
-        },
-        None => Update::Overflow,
+fn place(words: &[Cell], new: Cell, others: [usize; 2], dead: impl Fn(Cell) -> bool) -> usize {
+    let none = words.len();
+    let gone = |cell: &Cell| gone(*cell, new, &dead);
+    let [empty, superseded] = others;
+    words[..empty]
+        .iter()
+        .position(gone)
+        .or((empty < none).then_some(empty))
+        .or((superseded < none).then_some(superseded))
+        .or_else(|| redundant(words, new))
+        .or_else(|| words.iter().position(gone))
+        .unwrap_or(none)
+}
+
+/// True for a word of another thread that can go: reserved and not used, or
+/// dead.
+#[inline(always)]
+pub fn gone(cell: Cell, new: Cell, dead: impl Fn(Cell) -> bool) -> bool {
+    match cell.says_nothing() {
+        true => cell.as_overflow().is_none(),
+        false => !cell.same_slot(new) && dead(cell),
     }
 }
 

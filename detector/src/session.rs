@@ -7,6 +7,7 @@
 //! four thousand; beyond it the oldest is forgotten, which hides races with
 //! it, and is counted as a gap.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use crate::ids::{Epoch, Slot};
@@ -27,6 +28,9 @@ struct SlotEntry {
     /// The live thread that has it, or null.
     thread: AtomicPtr<Thread>,
     ring: AtomicPtr<Ring>,
+    /// The stack of that thread: here, since what others read often must not
+    /// lie beside what the thread itself writes often.
+    stack: [AtomicUsize; 2],
     /// Every live thread, and every one to come, knows this epoch: an access
     /// up to it can race with nothing any more.
     floor: AtomicU64,
@@ -36,6 +40,7 @@ static SLOTS: [SlotEntry; Slot::COUNT] = [const {
     SlotEntry {
         thread: AtomicPtr::new(std::ptr::null_mut()),
         ring: AtomicPtr::new(std::ptr::null_mut()),
+        stack: [const { AtomicUsize::new(0) }; 2],
         floor: AtomicU64::new(0),
     }
 }; Slot::COUNT];
@@ -153,9 +158,7 @@ pub unsafe fn end_thread(record: *mut Thread) {
     let thread = unsafe { &mut *record };
     let stamp = thread.stamp_value();
     let mut threads = THREADS.lock();
-    SLOTS[stamp.slot().index()]
-        .thread
-        .store(std::ptr::null_mut(), Ordering::Release);
+    leave_slot(stamp.slot());
     threads.live.retain(|&live| live != ThreadPtr(record));
     LIVE.store(threads.live.len(), Ordering::SeqCst);
     if stamp.epoch().get() + 1 < Epoch::MAX.get() {
@@ -167,6 +170,7 @@ pub unsafe fn end_thread(record: *mut Thread) {
 /// Ends the epoch of a thread, after it released.
 #[inline]
 pub fn tick(thread: &mut Thread) {
+    thread.again.clear();
     if thread.clocks.tick() {
         retire_slot(thread);
     } else {
@@ -179,13 +183,20 @@ pub fn tick(thread: &mut Thread) {
 fn retire_slot(thread: &mut Thread) {
     let old = thread.stamp_value().slot();
     let (slot, epoch) = THREADS.lock().take_slot(thread.clocks.now());
-    SLOTS[old.index()]
-        .thread
-        .store(std::ptr::null_mut(), Ordering::Release);
+    leave_slot(old);
     thread.clocks.change_slot(slot, epoch);
     let entry = &SLOTS[slot.index()];
     thread.change_ring(entry.ring.load(Ordering::Relaxed));
     entry.thread.store(thread, Ordering::Release);
+    let stack = thread.stack.clone();
+    has_stack(thread, stack);
+}
+
+/// The thread of `slot` is over, or goes on in another.
+fn leave_slot(slot: Slot) {
+    let entry = &SLOTS[slot.index()];
+    entry.stack[1].store(0, Ordering::Relaxed);
+    entry.thread.store(std::ptr::null_mut(), Ordering::Release);
 }
 
 /// True while one thread only is live: nobody else touches shadow memory.
@@ -226,10 +237,21 @@ pub fn overflowed(granules: u32) -> bool {
 /// The live thread in whose stack `addr` lies, if it has this slot.
 #[inline]
 pub fn owner_of_stack(slot: Slot, addr: usize) -> Option<&'static Thread> {
-    let thread = SLOTS[slot.index()].thread.load(Ordering::Acquire);
+    let entry = &SLOTS[slot.index()];
+    let [start, end] = [0, 1].map(|bound| entry.stack[bound].load(Ordering::Relaxed));
+    if !(start..end).contains(&addr) {
+        return None;
+    }
     // SAFETY: records stay mapped; what is read of another's is old at worst.
-    let thread = unsafe { thread.as_ref() }?;
-    thread.stack.contains(&addr).then_some(thread)
+    unsafe { entry.thread.load(Ordering::Acquire).as_ref() }
+}
+
+/// The calling thread knows its stack now.
+pub fn has_stack(thread: &mut Thread, stack: Range<usize>) {
+    let entry = &SLOTS[thread.stamp_value().slot().index()];
+    entry.stack[0].store(stack.start, Ordering::Relaxed);
+    entry.stack[1].store(stack.end, Ordering::Relaxed);
+    thread.stack = stack;
 }
 
 /// The live thread whose stack holds `addr`.

@@ -23,7 +23,7 @@ use crate::report::wire::AccessOp;
 use crate::rt::thread::{Thread, current};
 use crate::session;
 use crate::shadow::map;
-use crate::shadow::word::{Access, Cell, Class};
+use crate::shadow::word::{Access, Cell, Class, Mask};
 use crate::sync::Order;
 
 /// Memory orders as the compiler passes them (`enum memory_order` of C11).
@@ -63,29 +63,43 @@ fn follow<T: Atomic>(at: *const T) -> Option<&'static mut Thread> {
 
 /// Checks and records the access itself.
 #[inline(always)]
-fn touch<T: Atomic>(thread: &mut Thread, at: *const T, write: bool, pc: u64) {
-    let class = const { Class::atomic(T::SIZE) };
-    let (access, op) = if write {
-        (Access::write(class), AccessOp::Write)
+fn touch<T: Atomic, const WRITE: bool>(thread: &mut Thread, at: *const T, pc: u64) {
+    let access = const { access_of::<T, WRITE>() };
+    let mask = const { (1u32 << (T::SIZE % 16)) - 1 } << (at as usize % 8);
+    let new = Cell::from_bits(thread.stamp() | access.bits() | u64::from(mask as u8));
+    // SAFETY: `follow` checked that the address is covered.
+    if T::SIZE > 8 || !unsafe { recorded(at as usize, new) } {
+        record::<T, WRITE>(thread, at as usize, pc);
+    }
+}
+
+const fn access_of<T: Atomic, const WRITE: bool>() -> Access {
+    if WRITE {
+        Access::write(Class::atomic(T::SIZE))
     } else {
-        (Access::read(class), AccessOp::Read)
-    };
-    let seen = Seen {
-        addr: at as usize,
+        Access::read(Class::atomic(T::SIZE))
+    }
+}
+
+/// An access that the first words do not record.
+#[inline(never)]
+fn record<T: Atomic, const WRITE: bool>(thread: &mut Thread, addr: usize, pc: u64) {
+    let seen = move || Seen {
+        addr,
         size: T::SIZE,
-        access,
-        op,
+        access: const { access_of::<T, WRITE>() },
+        op: if WRITE {
+            AccessOp::Write
+        } else {
+            AccessOp::Read
+        },
         pc,
     };
-    if T::SIZE <= 8 {
-        let mask = (((1u32 << T::SIZE) - 1) << (at as usize % 8)) as u8;
-        let new = Cell::from_bits(thread.stamp() | access.bits() | u64::from(mask));
-        // SAFETY: `follow` checked that the address is covered.
-        if !unsafe { recorded(at as usize, new) } {
-            check::one(thread, seen, mask);
-        }
+    if T::SIZE > 8 {
+        check::access(thread, seen());
     } else {
-        check::access(thread, seen);
+        let mask = ((1u32 << (T::SIZE % 16)) - 1) << (addr % 8);
+        check::small(thread, seen, mask as Mask);
     }
 }
 
@@ -130,7 +144,7 @@ unsafe extern "C" fn load<T: Atomic>(at: *const T, order: i32, pc: u64) -> T {
         // SAFETY: as the program says.
         return unsafe { T::load(at) };
     };
-    touch(thread, at, false, pc);
+    touch::<T, false>(thread, at, pc);
     load_value(thread, at, order_of(order).acquire)
 }
 
@@ -139,11 +153,12 @@ unsafe extern "C" fn store<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64)
         // SAFETY: as the program says.
         return unsafe { T::store(at, value, order) };
     };
-    touch(thread, at, true, pc);
+    touch::<T, true>(thread, at, pc);
     let release = order_of(order).release;
     let addr = at as usize;
     if release {
         thread.lock_released(addr);
+        thread.before_release();
     }
     // SAFETY: `follow` checked that the address is covered.
     let needed =
@@ -198,8 +213,15 @@ unsafe fn modify<T: Atomic>(
     if pauses && order.acquire {
         pause::before_taking(thread, pc);
     }
-    touch(thread, at, !conditional, pc);
+    if conditional {
+        touch::<T, false>(thread, at, pc);
+    } else {
+        touch::<T, true>(thread, at, pc);
+    }
     let addr = at as usize;
+    if order.release {
+        thread.before_release();
+    }
     // SAFETY: `follow` checked that the address is covered.
     let object = unsafe { objects::find(addr) };
     let result = if object.is_none() && !order.release && !thread.clocks.has_released() {
@@ -214,7 +236,7 @@ unsafe fn modify<T: Atomic>(
             thread.busy -= 1;
         }
         if conditional && result.is_ok() {
-            touch(thread, at, true, pc);
+            touch::<T, true>(thread, at, pc);
         }
         result
     } else {
@@ -223,7 +245,7 @@ unsafe fn modify<T: Atomic>(
         let mut guard = unsafe { objects::get(thread, addr) }.lock();
         let result = op();
         if conditional && result.is_ok() {
-            touch(thread, at, true, pc);
+            touch::<T, true>(thread, at, pc);
         }
         let released = match result {
             Ok(_) => thread.clocks.read_modify_write(guard.clock(), order),
@@ -465,6 +487,7 @@ unsafe extern "C" fn __tsan_atomic_thread_fence(order: i32) {
     let Some(thread) = (unsafe { current().as_mut() }) else {
         return;
     };
+    thread.before_release();
     if order & 0x7fff != order::RELAXED && thread.clocks.fence(order_of(order)) {
         session::tick(thread);
     }

@@ -19,6 +19,7 @@ pub fn release(thread: &mut Thread, addr: usize) {
     if !map::covers(addr, 1) {
         return;
     }
+    thread.before_release();
     thread.busy += 1;
     // SAFETY: covered, as just checked.
     let mut guard = unsafe { objects::get(thread, addr) }.lock();

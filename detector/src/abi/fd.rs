@@ -87,6 +87,7 @@ pub fn reset() {
 impl Channel {
     /// What the thread did so far happens before what others get from here.
     pub fn release(&self, thread: &mut Thread) {
+        thread.before_release();
         thread.busy += 1;
         thread.clocks.release(&mut self.clock.lock());
         for watcher in self.watchers.lock().iter().filter_map(Weak::upgrade) {

@@ -38,8 +38,9 @@ fn begins(block: *mut c_void, size: usize, pc: u64) -> *mut c_void {
     let start = block as usize;
     // SAFETY: a live block.
     let usable = unsafe { malloc_usable_size(block) };
-    check::fresh(start..start + usable);
-    if let Some(thread) = tracked() {
+    let thread = tracked();
+    check::fresh(start..start + usable, thread.as_deref());
+    if let Some(thread) = thread {
         thread.busy += 1;
         let stack = stack::intern(pc, thread.frames());
         objects::block_begins(thread, start, size, stack);
@@ -63,7 +64,7 @@ fn ends(block: *mut c_void, pc: u64) {
             objects::drop_range(thread, range);
             thread.busy -= 1;
         }
-        None if map::ready() => check::fresh(range),
+        None if map::ready() => check::fresh(range, None),
         None => {}
     }
 }

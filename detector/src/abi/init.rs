@@ -179,7 +179,7 @@ unsafe extern "C" fn start(
     let record = session::new_thread(id, &[], stack.len());
     // SAFETY: the record is this thread's from here on.
     let thread = unsafe { &mut *record };
-    thread.stack = stack;
+    session::has_stack(thread, stack);
     thread.locals = locals::of_this_thread();
     thread.waiting.runs(sys::thread_id());
     signal::thread_starts(thread);

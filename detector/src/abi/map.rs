@@ -61,7 +61,7 @@ fn anew(range: Range<usize>) {
     {
         thread.busy += 1;
         objects::drop_range(thread, range.clone());
-        check::fresh(range);
+        check::fresh(range, None);
         thread.busy -= 1;
     }
 }

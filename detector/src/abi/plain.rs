@@ -11,7 +11,7 @@ use crate::check::{self, Seen};
 use crate::report::wire::AccessOp;
 use crate::rt::thread::{Thread, current};
 use crate::shadow::map;
-use crate::shadow::word::{Access, Cell, Class, GRANULE};
+use crate::shadow::word::{Access, Cell, Class, GRANULE, MORE};
 
 const READ: u64 = Access::read(Class::Plain).bits();
 const WRITE: u64 = Access::write(Class::Plain).bits();
@@ -38,9 +38,9 @@ const fn op_of(access: Access) -> AccessOp {
 pub unsafe fn recorded(addr: usize, new: Cell) -> bool {
     // SAFETY: as the caller says. If it is not, the shadow's address is not
     // mapped, and the fault is the program's own.
-    let words = unsafe { map::words(addr) };
+    let words = unsafe { map::front(addr) };
     let read = if new.access().is_read() { READ } else { 0 };
-    let care = (!0xff | u64::from(new.mask())) & !read;
+    let care = (!(0xff | MORE) | u64::from(new.mask())) & !read;
     words
         .iter()
         .any(|word| (word.load(Ordering::Relaxed) ^ new.bits()) & care == 0)
@@ -60,52 +60,19 @@ unsafe extern "C" fn aligned<const SIZE: usize, const ACCESS: u64>(addr: usize, 
     }
 }
 
-/// The commonest cases of an access that is not recorded: nobody else has
-/// touched the granule, and it has no cell yet, or the one of the same access
-/// in an earlier epoch.
+/// An access that the first words do not record.
 #[inline(never)]
 fn record<const SIZE: usize, const ACCESS: u64>(thread: &mut Thread, addr: usize, pc: u64) {
     let access = const { access_of::<ACCESS>() };
     let mask = (((1u32 << SIZE) - 1) << (addr % GRANULE)) as u8;
-    let new = Cell::from_bits(thread.stamp() | ACCESS | u64::from(mask));
-    // SAFETY: `aligned` has read the words of this address.
-    let words = unsafe { map::words(addr) };
-    let first = Cell::from_bits(words[0].load(Ordering::Relaxed));
-    let private = first.is_empty() || first.same_but_epoch(new);
-    if private && words[1].load(Ordering::Relaxed) == 0 && map::covers(addr, SIZE) {
-        thread.log(pc, access, op_of(access), addr, SIZE);
-        if check::swap(&words[0], first, new) {
-            if words[1].load(Ordering::Relaxed) != 0 {
-                let seen = Seen {
-                    addr,
-                    size: SIZE,
-                    access,
-                    op: op_of(access),
-                    pc,
-                };
-                check::no_longer_private(thread, first, new, &seen);
-            }
-            return;
-        }
-    }
-    record_slowly::<SIZE, ACCESS>(thread, addr, pc);
-}
-
-#[inline(never)]
-fn record_slowly<const SIZE: usize, const ACCESS: u64>(thread: &mut Thread, addr: usize, pc: u64) {
-    let access = const { access_of::<ACCESS>() };
-    let mask = (((1u32 << SIZE) - 1) << (addr % GRANULE)) as u8;
-    check::small(
-        thread,
-        Seen {
-            addr,
-            size: SIZE,
-            access,
-            op: op_of(access),
-            pc,
-        },
-        mask,
-    );
+    let seen = move || Seen {
+        addr,
+        size: SIZE,
+        access,
+        op: op_of(access),
+        pc,
+    };
+    check::small(thread, seen, mask);
 }
 
 /// An access of 16 bytes, or one that may cross a granule.

@@ -1,10 +1,11 @@
 //! What the runtime itself calls under the names that it interposes.
 //!
-//! The memory functions are string instructions, which no optimiser turns back
-//! into a call. The functions that are only forwarded are looked up in the
+//! The memory functions are loops that the optimiser cannot turn back into a
+//! call. The functions that are only forwarded are looked up in the
 //! libraries behind the program ([`next`]).
 
 use std::arch::asm;
+use std::arch::x86_64::{__m128i, _mm_set1_epi8};
 use std::ffi::{CStr, c_void};
 
 /// The next definition of `name` after the program's own: the C library's.
@@ -52,44 +53,112 @@ macro_rules! forward {
 }
 pub(crate) use forward;
 
+/// Above this many bytes, a string instruction is worth its start.
+const LONG: usize = 512;
+const BLOCK: usize = size_of::<__m128i>();
+
+/// Loads a `T` from each end of a block, then stores both: right for every
+/// overlap.
+///
+/// # Safety
+/// `n` bytes can be copied, and `n` is at least the size of `T` and at most
+/// twice it.
+#[inline(always)]
+unsafe fn copy_ends<T>(to: *mut u8, from: *const u8, n: usize) {
+    let last = n - size_of::<T>();
+    // SAFETY: as the caller says.
+    unsafe {
+        let head = from.cast::<T>().read_unaligned();
+        let tail = from.add(last).cast::<T>().read_unaligned();
+        to.cast::<T>().write_unaligned(head);
+        to.add(last).cast::<T>().write_unaligned(tail);
+    }
+}
+
+/// Copies at most two blocks, whatever their overlap.
+///
+/// # Safety
+/// `n` bytes can be copied, and `n` is at most two blocks.
+#[inline(always)]
+unsafe fn copy_short(to: *mut u8, from: *const u8, n: usize) {
+    // SAFETY: as the caller says.
+    unsafe {
+        match n {
+            0 => {}
+            1 => to.write(from.read()),
+            2..4 => copy_ends::<u16>(to, from, n),
+            4..8 => copy_ends::<u32>(to, from, n),
+            8..BLOCK => copy_ends::<u64>(to, from, n),
+            _ => copy_ends::<__m128i>(to, from, n),
+        }
+    }
+}
+
 /// `memmove`.
 ///
 /// # Safety
 /// As the C function.
 #[unsafe(export_name = "__lc_real_memmove")]
 pub unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, n: usize) -> *mut c_void {
-    if (to as usize).wrapping_sub(from as usize) >= n {
+    if n <= 2 * BLOCK || (to as usize).wrapping_sub(from as usize) >= n {
         // SAFETY: as the caller says; forwards is right for this overlap.
         return unsafe { memcpy(to, from, n) };
     }
-    // SAFETY: as the caller says; backwards, and the direction flag is reset.
+    let (out, input) = (to.cast::<u8>(), from.cast::<u8>());
+    // SAFETY: as the caller says. From the end, the first block last, which is
+    // read before it can be overwritten.
     unsafe {
-        asm!(
-            "std", "rep movsb", "cld",
-            inout("rcx") n => _,
-            inout("rdi") (to as usize + n).wrapping_sub(1) => _,
-            inout("rsi") (from as usize + n).wrapping_sub(1) => _,
-            options(nostack),
-        );
+        let head = input.cast::<__m128i>().read_unaligned();
+        let mut at = n;
+        while at > BLOCK {
+            at -= BLOCK;
+            let block = input.add(at).cast::<__m128i>().read_unaligned();
+            out.add(at).cast::<__m128i>().write_unaligned(block);
+            no_idiom();
+        }
+        out.cast::<__m128i>().write_unaligned(head);
     }
     to
 }
 
-/// `memcpy`.
+/// Keeps the optimiser from making a loop the call that it implements.
+#[inline(always)]
+fn no_idiom() {
+    // SAFETY: no instruction.
+    unsafe { asm!("", options(nostack, preserves_flags)) }
+}
+
+/// `memcpy`, also right where `to` lies below an overlapping `from`.
 ///
 /// # Safety
 /// As the C function.
 #[unsafe(export_name = "__lc_real_memcpy")]
 pub unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, n: usize) -> *mut c_void {
-    // SAFETY: as the caller says.
+    let (out, input) = (to.cast::<u8>(), from.cast::<u8>());
+    // SAFETY: as the caller says. The last block is read before it can be
+    // overwritten.
     unsafe {
-        asm!(
-            "rep movsb",
-            inout("rcx") n => _,
-            inout("rdi") to => _,
-            inout("rsi") from => _,
-            options(nostack, preserves_flags),
-        );
+        if n <= 2 * BLOCK {
+            copy_short(out, input, n);
+        } else if n <= LONG {
+            let tail = input.add(n - BLOCK).cast::<__m128i>().read_unaligned();
+            let mut at = 0;
+            while at < n - BLOCK {
+                let block = input.add(at).cast::<__m128i>().read_unaligned();
+                out.add(at).cast::<__m128i>().write_unaligned(block);
+                at += BLOCK;
+                no_idiom();
+            }
+            out.add(n - BLOCK).cast::<__m128i>().write_unaligned(tail);
+        } else {
+            asm!(
+                "rep movsb",
+                inout("rcx") n => _,
+                inout("rdi") to => _,
+                inout("rsi") from => _,
+                options(nostack, preserves_flags),
+            );
+        }
     }
     to
 }
@@ -100,15 +169,45 @@ pub unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, n: usize) 
 /// As the C function.
 #[unsafe(export_name = "__lc_real_memset")]
 pub unsafe extern "C" fn memset(to: *mut c_void, byte: i32, n: usize) -> *mut c_void {
+    let out = to.cast::<u8>();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "C converts it to an unsigned char"
+    )]
+    let byte = byte as u8;
     // SAFETY: as the caller says.
     unsafe {
-        asm!(
-            "rep stosb",
-            inout("rcx") n => _,
-            inout("rdi") to => _,
-            in("al") byte as u8,
-            options(nostack, preserves_flags),
-        );
+        if n < BLOCK {
+            let eight = u64::from(byte) * 0x0101_0101_0101_0101;
+            match n {
+                0 => {}
+                1 => out.write(byte),
+                2..4 => copy_ends::<u16>(out, (&raw const eight).cast(), n.min(4)),
+                4..8 => copy_ends::<u32>(out, (&raw const eight).cast(), n),
+                _ => {
+                    out.cast::<u64>().write_unaligned(eight);
+                    out.add(n - 8).cast::<u64>().write_unaligned(eight);
+                }
+            }
+        } else if n <= LONG {
+            let block = _mm_set1_epi8(byte.cast_signed());
+            let mut at = 0;
+            while at < n - BLOCK {
+                out.add(at).cast::<__m128i>().write_unaligned(block);
+                at += BLOCK;
+                no_idiom();
+            }
+            out.add(n - BLOCK).cast::<__m128i>().write_unaligned(block);
+        } else {
+            asm!(
+                "rep stosb",
+                inout("rcx") n => _,
+                inout("rdi") to => _,
+                in("al") byte,
+                options(nostack, preserves_flags),
+            );
+        }
     }
     to
 }
@@ -119,16 +218,26 @@ pub unsafe extern "C" fn memset(to: *mut c_void, byte: i32, n: usize) -> *mut c_
 /// As the C function.
 #[unsafe(export_name = "__lc_real_memcmp")]
 pub unsafe extern "C" fn memcmp(a: *const c_void, b: *const c_void, n: usize) -> i32 {
-    let (mut a, mut b): (*const u8, *const u8) = (a.cast(), b.cast());
-    for _ in 0..n {
-        // SAFETY: as the caller says. Volatile, so that the loop is not made
-        // the call that it implements.
-        let difference = unsafe { i32::from(a.read_volatile()) - i32::from(b.read_volatile()) };
+    const STEP: usize = size_of::<u64>();
+    let (a, b): (*const u8, *const u8) = (a.cast(), b.cast());
+    let mut at = 0;
+    while at + STEP <= n {
+        // SAFETY: as the caller says.
+        let [x, y] = unsafe { [a.add(at), b.add(at)].map(|p| p.cast::<u64>().read_unaligned()) };
+        if x != y {
+            return if x.swap_bytes() < y.swap_bytes() { -1 } else { 1 };
+        }
+        at += STEP;
+        no_idiom();
+    }
+    while at < n {
+        // SAFETY: as the caller says.
+        let difference = unsafe { i32::from(a.add(at).read()) - i32::from(b.add(at).read()) };
         if difference != 0 {
             return difference;
         }
-        // SAFETY: within, or one past, the bytes that the caller vouches for.
-        (a, b) = unsafe { (a.add(1), b.add(1)) };
+        at += 1;
+        no_idiom();
     }
     0
 }

@@ -146,6 +146,7 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
     };
     parent.busy += 1;
     let id = registry::next_id();
+    parent.before_release();
     let record = session::new_thread(id, parent.clocks.now(), stack_size(attributes));
     // SAFETY: the record is not yet its thread's.
     let slot = unsafe { (*record).stamp_value().slot() };
@@ -204,7 +205,7 @@ extern "C" fn run(child: *mut c_void) -> *mut c_void {
     } = *child;
     // SAFETY: the record is this thread's from here on.
     let thread = unsafe { &mut *record };
-    thread.stack = stack_range();
+    session::has_stack(thread, stack_range());
     thread.locals = locals::of_this_thread();
     thread.waiting.runs(sys::thread_id());
     signal::thread_starts(thread);
@@ -218,7 +219,7 @@ extern "C" fn run(child: *mut c_void) -> *mut c_void {
     unsafe { libc::pthread_setspecific(key, ROUNDS as *const c_void) };
     // The stack was perhaps another thread's before.
     objects::drop_range(thread, thread.stack.clone());
-    check::fresh(thread.stack.clone());
+    check::fresh(thread.stack.clone(), None);
     set_current(record);
     if pause::on() {
         pause::at(thread, start as usize as u64, Point::Begin);
@@ -248,6 +249,7 @@ unsafe extern "C" fn last_destructor(rounds_left: *mut c_void) {
         let thread = &mut *record;
         registry::with(thread.id, |entry| {
             if !entry.detached {
+                thread.before_release();
                 thread.clocks.release(&mut entry.end);
             }
             entry.finished = true;

@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::sys;
 use super::waiting::Waiting;
+use crate::check::Again;
 use crate::explore::Steps;
 use crate::history::{self, HeldThen, PART_WORDS, SNAPSHOT_FRAMES};
 use crate::report::wire::{AccessOp, Stack, ThreadId};
-use crate::shadow::word::{Access, Stamp};
+use crate::shadow::word::{Access, Cell, Stamp};
 use crate::stack::{self, StackId};
 use crate::sync::Clocks;
 
@@ -126,6 +127,8 @@ pub struct Thread {
     log_next: *mut u64,
     log_end: *mut u64,
     logged_stamp: u64,
+    /// The word that is reserved for this thread's first access.
+    reserved: u64,
     /// Lowest address of this thread's stack that another thread touched.
     foreign: AtomicUsize,
     /// Its clocks.
@@ -148,6 +151,8 @@ pub struct Thread {
     pub objects: Vec<u32>,
     /// See `objects`.
     pub blocks: Vec<u32>,
+    /// Cells that it put in the place of other threads'.
+    pub again: Again,
     /// Granules that overflowed.
     overflows: u32,
     /// Its thread-local variables.
@@ -192,6 +197,7 @@ impl Thread {
             log_next: null_mut(),
             log_end: null_mut(),
             logged_stamp: 0,
+            reserved: 0,
             foreign: AtomicUsize::new(usize::MAX),
             clocks: Clocks::new(),
             id: ThreadId(0),
@@ -211,6 +217,7 @@ impl Thread {
             locks_changed: false,
             objects: Vec::new(),
             blocks: Vec::new(),
+            again: Again::new(),
             overflows: 0,
             locals: 0..0,
             waiting: Waiting::new(),
@@ -228,7 +235,8 @@ impl Thread {
     pub fn start(&mut self, id: ThreadId, ring: *mut Ring) {
         self.id = id;
         self.ring = ring;
-        self.stamp = self.clocks.stamp().bits();
+        self.stamp_changed();
+        self.again.clear();
         self.top = self.frames;
         self.foreign.store(usize::MAX, Ordering::Relaxed);
         self.held_len = 0;
@@ -237,16 +245,33 @@ impl Thread {
         self.new_part();
     }
 
+    /// Before it publishes its clock: looks again at what it is to look at
+    /// again.
+    #[inline(always)]
+    pub fn before_release(&mut self) {
+        if !self.again.is_empty() {
+            crate::check::look_again(self);
+        }
+    }
+
     /// Who and when, for cells.
     #[inline(always)]
     pub fn stamp(&self) -> u64 {
         self.stamp
     }
 
+    /// The bits of the word that is reserved for its first access.
+    #[inline(always)]
+    pub fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
     /// After the clocks' own component changed.
     #[inline]
     pub fn stamp_changed(&mut self) {
-        self.stamp = self.clocks.stamp().bits();
+        let stamp = self.clocks.stamp();
+        self.stamp = stamp.bits();
+        self.reserved = Cell::reserved(stamp).bits();
     }
 
     /// Continues in the ring of another slot.
@@ -302,15 +327,29 @@ impl Thread {
     /// Logs an access in the history.
     #[inline(always)]
     pub fn log(&mut self, pc: u64, access: Access, op: AccessOp, addr: usize, size: usize) {
-        let calm = self.top == self.logged_top && self.low_water == self.logged_top;
-        if !calm || self.logged_stamp != self.stamp {
+        if !self.is_calm() {
             self.catch_up();
-        }
-        // SAFETY: `log_end` leaves room for two words in the part.
-        unsafe {
             if self.log_next >= self.log_end {
                 self.new_part();
             }
+        }
+        self.log_calmly(pc, access, op, addr, size);
+    }
+
+    /// True if the history knows the stack and the epoch of now, and has room.
+    #[inline(always)]
+    pub fn is_calm(&self) -> bool {
+        let moved = (self.top as u64 ^ self.logged_top as u64)
+            | (self.low_water as u64 ^ self.logged_top as u64)
+            | (self.logged_stamp ^ self.stamp);
+        moved == 0 && self.log_next < self.log_end
+    }
+
+    /// As [`Thread::log`], when [`Thread::is_calm`].
+    #[inline(always)]
+    pub fn log_calmly(&mut self, pc: u64, access: Access, op: AccessOp, addr: usize, size: usize) {
+        // SAFETY: `log_end` leaves room for two words in the part.
+        unsafe {
             let [a, b] = history::access(pc, access, op, addr, size);
             self.log_next.write(a);
             self.log_next.add(1).write(b);

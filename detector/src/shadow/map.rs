@@ -1,8 +1,10 @@
 //! Where the shadow of an address is.
 //!
-//! Two tables, both reserved at start and filled by the kernel page by page:
-//! - the *shadow*: four 64-bit words for every 8 bytes (see [`super::word`]),
-//!   at `(addr · 4 + SHADOW) mod 2^47`;
+//! Three tables, all reserved at start and filled by the kernel page by page:
+//! - the *front*: the first two of the four 64-bit words that describe 8 bytes
+//!   (see [`super::word`]), at `(addr · 2 + FRONT) mod 2^47`;
+//! - the *back*: the other two, in the same way. Memory that one thread uses
+//!   never has them, so its shadow is half as large as it could be;
 //! - the *objects*: a 32-bit number for every 8 bytes, of the first object
 //!   there (sync object or heap block), at `addr / 2 + OBJECTS`.
 //!
@@ -23,9 +25,11 @@ use crate::rt::sys;
 const TIB: usize = 1 << 40;
 /// End of the user's half of the address space.
 const TOP: usize = 1 << 47;
-/// Bytes of shadow for each byte of the program.
-const SCALE: usize = WORDS * size_of::<u64>() / GRANULE;
-const SHADOW_MASK: usize = (TOP - 1) & !(WORDS * size_of::<u64>() - 1);
+/// Words of a granule in each of the two tables.
+pub const HALF: usize = WORDS / 2;
+/// Bytes of one of the two tables for each byte of the program.
+const SCALE: usize = HALF * size_of::<u64>() / GRANULE;
+const SHADOW_MASK: usize = (TOP - 1) & !(HALF * size_of::<u64>() - 1);
 
 const GIB: usize = 1 << 30;
 /// From the executable upwards: itself and its break.
@@ -39,7 +43,8 @@ const STACK_WINDOW: usize = 64 * GIB;
 /// The windows and their images. Written once by [`init`], before the first
 /// access is checked.
 struct Layout {
-    shadow: usize,
+    front: usize,
+    back: usize,
     objects: usize,
     windows: [Range<usize>; 3],
 }
@@ -51,7 +56,8 @@ struct Once(UnsafeCell<Layout>);
 unsafe impl Sync for Once {}
 
 static LAYOUT: Once = Once(UnsafeCell::new(Layout {
-    shadow: 0,
+    front: 0,
+    back: 0,
     objects: 0,
     windows: [0..0, 0..0, 0..0],
 }));
@@ -64,16 +70,34 @@ fn layout() -> &'static Layout {
     unsafe { &*LAYOUT.0.get() }
 }
 
-/// The words of the granule that holds `addr`.
+/// Two words of a granule.
+pub type Pair = [AtomicU64; HALF];
+
+#[inline(always)]
+fn image(base: usize, addr: usize) -> usize {
+    (addr * SCALE).wrapping_add(base) & SHADOW_MASK
+}
+
+/// The first two words of the granule that holds `addr`.
 ///
 /// # Safety
 /// [`covers`] holds for `addr`.
 #[inline(always)]
-pub unsafe fn words(addr: usize) -> &'static [AtomicU64; WORDS] {
-    let at = (addr * SCALE).wrapping_add(layout().shadow) & SHADOW_MASK;
-    // SAFETY: the image of a covered window is mapped, aligned to 32, and
+pub unsafe fn front(addr: usize) -> &'static Pair {
+    // SAFETY: the image of a covered window is mapped, aligned to 16, and
     // touched only through atomics.
-    unsafe { &*(at as *const [AtomicU64; WORDS]) }
+    unsafe { &*(image(layout().front, addr) as *const Pair) }
+}
+
+/// The other two words of the granule that holds `addr`: empty while the
+/// second is.
+///
+/// # Safety
+/// [`covers`] holds for `addr`.
+#[inline(always)]
+pub unsafe fn back(addr: usize) -> &'static Pair {
+    // SAFETY: as for `front`.
+    unsafe { &*(image(layout().back, addr) as *const Pair) }
 }
 
 /// The number of the first object in the granule that holds `addr`.
@@ -89,15 +113,22 @@ pub unsafe fn object(addr: usize) -> &'static AtomicU32 {
 }
 
 /// True if all of `addr .. addr + size` has shadow.
-#[inline]
+#[inline(always)]
 pub fn covers(addr: usize, size: usize) -> bool {
-    let Some(end) = addr.checked_add(size) else {
-        return false;
-    };
     let windows = &layout().windows;
-    windows
-        .iter()
-        .any(|window| addr >= window.start && end <= window.end)
+    within(&windows[0], addr, size) || within(&windows[1], addr, size) || covers_last(addr, size)
+}
+
+#[inline(always)]
+fn within(window: &Range<usize>, addr: usize, size: usize) -> bool {
+    // No window reaches the end of the address space: no sum overflows.
+    addr >= window.start && addr.saturating_add(size) <= window.end
+}
+
+#[cold]
+#[inline(never)]
+fn covers_last(addr: usize, size: usize) -> bool {
+    within(&layout().windows[2], addr, size)
 }
 
 /// True once the tables are there.
@@ -113,7 +144,7 @@ const OBJECT_SPAN: usize = PAGE * 2;
 /// Which table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
-    /// The shadow words.
+    /// The shadow words: the front, without which there is no back.
     Shadow,
     /// The object numbers.
     Objects,
@@ -132,11 +163,11 @@ pub fn touched(table: Table, range: Range<usize>) -> Vec<Range<usize>> {
     let mut at = range.start / span * span;
     while at < range.end {
         let pages = (range.end - at).div_ceil(span).min(PAGES);
-        let image = match table {
-            Table::Shadow => (at * SCALE).wrapping_add(layout().shadow) & SHADOW_MASK,
+        let first = match table {
+            Table::Shadow => image(layout().front, at),
             Table::Objects => (at / 2).wrapping_add(layout().objects),
         };
-        if !sys::resident(image, &mut resident[..pages]) {
+        if !sys::resident(first, &mut resident[..pages]) {
             resident[..pages].fill(1);
         }
         for (page, _) in resident[..pages]
@@ -163,8 +194,9 @@ pub fn give_back(range: Range<usize>) {
     let start = range.start.next_multiple_of(SHADOW_SPAN);
     let end = range.end / SHADOW_SPAN * SHADOW_SPAN;
     if start < end {
-        let image = (start * SCALE).wrapping_add(layout().shadow) & SHADOW_MASK;
-        sys::advise(image, (end - start) * SCALE, libc::MADV_DONTNEED);
+        for base in [layout().front, layout().back] {
+            sys::advise(image(base, start), (end - start) * SCALE, libc::MADV_DONTNEED);
+        }
     }
 }
 
@@ -194,15 +226,17 @@ fn windows(places: &Places, reach: usize) -> [Range<usize>; 3] {
     }
 }
 
-/// A place for the images of the windows: the bases of the two tables.
-fn fit(windows: &[Range<usize>]) -> Option<(usize, usize)> {
-    let shadow = place(windows, &[], shadow_image)?;
-    let taken: Vec<_> = windows
+/// A place for the images of the windows: the bases of the three tables.
+fn fit(windows: &[Range<usize>]) -> Option<[usize; 3]> {
+    let front = place(windows, &[], shadow_image)?;
+    let mut taken: Vec<_> = windows
         .iter()
-        .flat_map(|w| shadow_image(shadow, w))
+        .flat_map(|w| shadow_image(front, w))
         .collect();
+    let back = place(windows, &taken, shadow_image)?;
+    taken.extend(windows.iter().flat_map(|w| shadow_image(back, w)));
     let objects = place(windows, &taken, |base, w| [object_image(base, w)])?;
-    Some((shadow, objects))
+    Some([front, back, objects])
 }
 
 /// Reserves the tables. False if they do not fit between what the process has
@@ -210,9 +244,10 @@ fn fit(windows: &[Range<usize>]) -> Option<(usize, usize)> {
 pub fn init(places: &Places) -> bool {
     let fitting = REACH.iter().find_map(|&reach| {
         let windows = windows(places, reach);
-        let (shadow, objects) = fit(&windows)?;
+        let [front, back, objects] = fit(&windows)?;
         Some(Layout {
-            shadow,
+            front,
+            back,
             objects,
             windows,
         })
@@ -220,7 +255,8 @@ pub fn init(places: &Places) -> bool {
     let Some(layout) = fitting else { return false };
     let windows = || layout.windows.iter().filter(|window| !window.is_empty());
     let images = windows()
-        .flat_map(|w| shadow_image(layout.shadow, w))
+        .flat_map(|w| [layout.front, layout.back].map(|base| shadow_image(base, w)))
+        .flatten()
         .chain(windows().map(|w| object_image(layout.objects, w)));
     for image in images {
         if !sys::map_at(image.start, image.len()) {

@@ -1,14 +1,14 @@
-//! Granules with more accesses than two words hold: a list of cells.
+//! Granules with more accesses than four words hold: a list of cells.
 //!
-//! The first word of the granule then refers to the list, which holds all its
-//! cells; the second only repeats the cell last recorded, for the hooks to
-//! find, and the others are empty. The list grows by nodes of six cells and stays until the memory ends.
-//! A cell goes in and out only under the list's lock; a thread that looks for
-//! its own cell needs none, since only it adds its cells.
+//! The last word of the granule then refers to the list, which holds what does
+//! not fit in the other three. The list grows by nodes of six cells and stays
+//! until the memory ends. A cell goes in and out only under the list's lock; a
+//! thread that only looks needs none: what changes meanwhile is another
+//! thread's access, and that thread looks at the words after it.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::word::{Cell, WORDS};
+use super::word::Cell;
 use crate::race;
 use crate::rt::lock::SpinWord;
 use crate::rt::pool::{Pool, Zeroed};
@@ -43,29 +43,17 @@ pub struct Outcome {
     pub first: bool,
 }
 
-/// Moves the words of a granule to a list. If the first is not `first` any
-/// more, nothing happens.
-///
-/// A thread that stores into the second word meanwhile reads the first again
-/// and records its access in the list, too.
-pub fn begin(words: &[AtomicU64; WORDS], first: Cell) {
-    let number = fresh(first);
-    let node = NODES.get(number);
-    node.live.store(1, Ordering::Relaxed);
-    node.lock.lock();
-    let word = Cell::overflow(number).bits();
-    let begun = words[0]
-        .compare_exchange(first.bits(), word, Ordering::SeqCst, Ordering::Relaxed)
+/// Begins a list in the last word of a granule, with the cell that is there.
+/// If it is not `last` any more, nothing happens.
+pub fn begin(word: &AtomicU64, last: Cell) {
+    let number = fresh(last);
+    NODES.get(number).live.store(1, Ordering::Relaxed);
+    let reference = Cell::overflow(number).bits();
+    let begun = word
+        .compare_exchange(last.bits(), reference, Ordering::SeqCst, Ordering::Relaxed)
         .is_ok();
-    if begun {
-        for (word, place) in words.iter().zip(&node.cells).skip(1) {
-            place.store(word.swap(0, Ordering::SeqCst), Ordering::Release);
-        }
-    } else {
-        node.live.store(0, Ordering::Relaxed);
-    }
-    node.lock.unlock();
     if !begun {
+        NODES.get(number).live.store(0, Ordering::Relaxed);
         NODES.put_many(&[number]);
     }
 }
@@ -111,66 +99,107 @@ pub fn cells(number: u32) -> Vec<Cell> {
     cells
 }
 
+/// What a list says of an access that has its cell in another word.
+#[derive(Debug, Clone, Copy)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// It is recorded already.
+    Recorded,
+    /// It races with this one.
+    Race(Cell),
+}
+
+/// What a cell says of an access that has its cell in another word.
+#[inline(always)]
+pub fn look_at(cell: Cell, new: Cell, clocks: &Clocks) -> Found {
+    if cell.same_slot(new) {
+        if cell.says(new) {
+            return Found::Recorded;
+        }
+    } else if cell.conflicts(new) && !clocks.ordered(cell) {
+        return Found::Race(cell);
+    }
+    Found::Nothing
+}
+
+/// Looks through a list, changing nothing.
+#[inline(never)]
+pub fn look(number: u32, new: Cell, clocks: &Clocks) -> Found {
+    let mut found = Found::Nothing;
+    let recorded = each(number, |place| {
+        let cell = Cell::from_bits(place.load(Ordering::Acquire));
+        match look_at(cell, new, clocks) {
+            Found::Nothing => None,
+            Found::Recorded => Some(Found::Recorded),
+            race @ Found::Race(_) => {
+                found = race;
+                None
+            }
+        }
+    });
+    recorded.unwrap_or(found)
+}
+
 /// Checks and records an access. None if the granule has left the list
 /// meanwhile: look again.
-pub fn access(
-    number: u32,
-    words: &[AtomicU64; WORDS],
-    new: Cell,
-    clocks: &Clocks,
-) -> Option<Outcome> {
-    let said = each(number, |place| {
-        Cell::from_bits(place.load(Ordering::Acquire))
-            .says(new)
-            .then_some(())
-    });
-    if said.is_some() {
-        return Some(Outcome {
-            race: None,
-            changed: false,
-            first: false,
-        });
-    }
+pub fn access(number: u32, word: &AtomicU64, new: Cell, clocks: &Clocks) -> Option<Outcome> {
     let head = NODES.get(number);
     head.lock.lock();
-    let here = words[0].load(Ordering::Acquire) == Cell::overflow(number).bits()
+    let here = word.load(Ordering::Acquire) == Cell::overflow(number).bits()
         && head.live.load(Ordering::Relaxed) == 1;
-    let outcome = here.then(|| locked(number, words, new, clocks));
+    let outcome = here.then(|| locked(number, new, clocks));
     head.lock.unlock();
     outcome
 }
 
 /// As [`access`], the lock held.
-fn locked(number: u32, words: &[AtomicU64; WORDS], new: Cell, clocks: &Clocks) -> Outcome {
+fn locked(number: u32, new: Cell, clocks: &Clocks) -> Outcome {
     let (mut race, mut free, mut merge, mut first) = (None, None, None, true);
-    each(number, |place| {
+    let said = each(number, |place| {
         let cell = Cell::from_bits(place.load(Ordering::Relaxed));
         if cell.is_empty() {
             free = Some(place);
-        } else if cell.same_slot(new) {
+            return None;
+        }
+        let own = cell.same_slot(new);
+        if own {
             first = false;
+            if cell.says(new) {
+                return Some(());
+            }
             if cell.same_stamp(new) && cell.same_access(new) {
                 merge = Some((place, cell.with_mask(new.mask())));
-            } else if cell.superseded_by(new) {
-                place.store(0, Ordering::Release);
-                free = Some(place);
-            }
-        } else {
-            let conflicts = cell.conflicts(new);
-            let superseded = cell.superseded_by(new);
-            if conflicts || superseded {
-                let before = clocks.ordered(cell);
-                if conflicts && !before {
-                    race = Some(cell);
-                }
-                if superseded && (before || conflicts) {
-                    place.store(0, Ordering::Release);
-                    free = Some(place);
-                }
+                return None;
             }
         }
-        None::<()>
+        let mut known = own;
+        if !own && cell.conflicts(new) {
+            known = clocks.ordered(cell);
+            if !known {
+                // Told once: from now on it counts as known.
+                race = Some(cell);
+                known = true;
+            }
+        }
+        if cell.weaker_or_equal(new) && (known || clocks.ordered(cell)) {
+            let rest = cell.without(new.mask());
+            if rest.says_nothing() {
+                place.store(0, Ordering::Release);
+                free = Some(place);
+            } else if rest != cell {
+                place.store(rest.bits(), Ordering::Release);
+            }
+        }
+        None
     });
+    if said.is_some() {
+        return Outcome {
+            race: None,
+            changed: false,
+            first,
+        };
+    }
     let (place, recorded) = match merge {
         Some((place, merged)) => (Some(place), merged),
         None => (free.or_else(|| make_room(number, new)), new),
@@ -179,7 +208,6 @@ fn locked(number: u32, words: &[AtomicU64; WORDS], new: Cell, clocks: &Clocks) -
         Some(place) => place.store(recorded.bits(), Ordering::SeqCst),
         None => append(number, new),
     }
-    words[1].store(recorded.bits(), Ordering::Relaxed);
     Outcome {
         race,
         changed: true,

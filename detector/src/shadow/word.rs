@@ -6,11 +6,16 @@
 //! | 8 | read: set if the access only reads |
 //! | 9–11 | class: plain, atomic of 1, 2, 4, 8, 16 bytes, volatile |
 //! | 12–25 | slot of the thread |
-//! | 26–63 | epoch of that slot |
+//! | 26–62 | epoch of that slot |
+//! | 63 | in the second word only: there may be more in the last two |
 //!
-//! A granule has four words. A word is empty (zero), a cell, or a reference to
-//! an overflow list (mask zero, not all zero), which holds the cells that do
-//! not fit. The atomic class keeps the size because two atomic accesses of
+//! A granule has four words. A word is empty (zero), a cell, or, with mask zero:
+//! - the first word: *reserved* for the first access of the thread that
+//!   allocated the memory;
+//! - the last: a reference to an overflow list, which holds the cells that do
+//!   not fit.
+//!
+//! The atomic class keeps the size because two atomic accesses of
 //! different sizes that overlap do conflict, and cells merge: two neighbouring
 //! `AtomicU8` share a cell and are still one byte each.
 //!
@@ -33,8 +38,17 @@ const CLASS_SHIFT: u32 = 9;
 const SLOT_SHIFT: u32 = 12;
 const EPOCH_SHIFT: u32 = SLOT_SHIFT + Slot::BITS;
 const CLASS_MASK: u64 = 0b111;
+const CLASS_BITS: u64 = CLASS_MASK << CLASS_SHIFT;
+const ATOMIC_FIRST: u64 = (Class::Atomic1 as u64) << CLASS_SHIFT;
+const ATOMIC_LAST: u64 = (Class::Atomic16 as u64) << CLASS_SHIFT;
+const MASK_BITS: u64 = 0xff;
+const SLOT_MASK: u64 = (Slot::COUNT as u64 - 1) << SLOT_SHIFT;
 
-const _: () = assert!(EPOCH_SHIFT + Epoch::BITS == 64);
+const _: () = assert!(EPOCH_SHIFT + Epoch::BITS == MORE.trailing_zeros());
+
+/// Set in the second word of a granule if the last two are in use; no part of
+/// a cell.
+pub const MORE: u64 = 1 << 63;
 
 /// How memory is touched, besides reading or writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,6 +190,19 @@ impl Cell {
         self.0
     }
 
+    /// The word that is reserved for the first access of `stamp`'s slot.
+    #[inline]
+    pub const fn reserved(stamp: Stamp) -> Self {
+        Self((stamp.0 & SLOT_MASK) | (CLASS_MASK << CLASS_SHIFT))
+    }
+
+    /// True for a word that says nothing of any byte: empty, reserved, or a
+    /// reference.
+    #[inline]
+    pub const fn says_nothing(self) -> bool {
+        self.mask() == 0
+    }
+
     /// The reference to the overflow list number `index`.
     pub const fn overflow(index: u32) -> Self {
         Self((1 << READ_SHIFT) | ((index as u64) << SLOT_SHIFT))
@@ -184,7 +211,7 @@ impl Cell {
     /// The overflow list that this word refers to.
     #[inline]
     pub const fn as_overflow(self) -> Option<u32> {
-        if self.mask() == 0 && self.0 != 0 {
+        if self.mask() == 0 && self.0 & (1 << READ_SHIFT) != 0 {
             #[expect(clippy::cast_possible_truncation, reason = "built from a u32")]
             Some((self.0 >> SLOT_SHIFT) as u32)
         } else {
@@ -241,10 +268,23 @@ impl Cell {
         Self(self.0 | mask as u64)
     }
 
+    /// The same cell without those bytes.
+    #[inline]
+    #[must_use]
+    pub const fn without(self, mask: Mask) -> Self {
+        Self(self.0 & !(mask as u64))
+    }
+
+    /// True if, but for its bytes, `self` is superseded by `new`.
+    #[inline]
+    pub const fn weaker_or_equal(self, new: Self) -> bool {
+        self.access().weaker_or_equal(new.access())
+    }
+
     /// True if both are of one slot.
     #[inline]
     pub const fn same_slot(self, other: Self) -> bool {
-        (self.0 ^ other.0) & ((Slot::COUNT as u64 - 1) << SLOT_SHIFT) == 0
+        (self.0 ^ other.0) & SLOT_MASK == 0
     }
 
     /// True if both are of one slot and epoch.
@@ -277,10 +317,12 @@ impl Cell {
     /// not both atomic of one size.
     #[inline]
     pub const fn conflicts(self, other: Self) -> bool {
-        let (a, b) = (self.access(), other.access());
-        self.mask() & other.mask() != 0
-            && !(a.is_read() && b.is_read())
-            && !(a.class() as u8 == b.class() as u8 && a.class().is_atomic())
+        let both = self.0 & other.0;
+        let class = self.0 & CLASS_BITS;
+        let atomic = class.wrapping_sub(ATOMIC_FIRST) <= ATOMIC_LAST - ATOMIC_FIRST;
+        both & MASK_BITS != 0
+            && both & (1 << READ_SHIFT) == 0
+            && !(atomic && class == other.0 & CLASS_BITS)
     }
 
     /// True if, `self` being ordered before `new`, every access that could
@@ -297,8 +339,9 @@ impl Access {
     /// volatile access weaker than a plain one.
     #[inline]
     const fn weaker_or_equal(self, other: Self) -> bool {
-        let (mine, theirs) = (self.class() as u8, other.class() as u8);
-        (self.is_read() || !other.is_read()) && (mine == theirs || theirs == Class::Plain as u8)
+        let (mine, theirs) = (self.0 & CLASS_BITS, other.0 & CLASS_BITS);
+        let weaker = other.0 & !self.0 & (1 << READ_SHIFT) == 0;
+        weaker && (mine == theirs || theirs == (Class::Plain as u64) << CLASS_SHIFT)
     }
 }
 
@@ -342,6 +385,9 @@ mod tests {
         assert_eq!(Cell::overflow(u32::MAX).as_overflow(), Some(u32::MAX));
         assert_eq!(Cell::overflow(0).as_overflow(), Some(0));
         assert_eq!(Cell::EMPTY.as_overflow(), None);
+        let reserved = Cell::reserved(it.stamp());
+        assert!(reserved.says_nothing() && reserved.same_slot(it));
+        assert_eq!(reserved.as_overflow(), None);
     }
 
     #[test]

@@ -1,0 +1,287 @@
+//! An access, against shadow memory.
+//!
+//! A hook finds by itself whether an access is recorded already; what is not
+//! comes here. [`look`] handles what is common: no race, and a word of the
+//! thread's own, or an empty one. All else is [`contended`].
+//!
+//! *Who stores what.* A thread replaces a cell of its own by a plain store,
+//! and anything else by compare-and-swap; the last word, which may become a
+//! reference to a list, by compare-and-swap always. A plain store can thus
+//! destroy what another thread has put into that word in the nanoseconds since
+//! the owner looked: a thread that replaced another's cell looks again before
+//! its next release (see [`again`]), while nobody can know of its access yet,
+//! and records it anew if it is gone.
+//!
+//! *Who sees whom.* Of two threads that come to a granule for the first time
+//! at once, the swap (a full barrier) and the look at the other words after it
+//! let at least one see the other. Between two that have cells there already,
+//! this holds but for the time that a store takes to leave its core.
+
+mod again;
+mod contended;
+mod end;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use again::{Again, look_again};
+use contended::{claim, contended, listed};
+pub use end::{end_of_life, frame_ends, fresh};
+
+use crate::findings;
+use crate::history;
+use crate::report::wire::AccessOp;
+use crate::rt::thread::Thread;
+use crate::session;
+use crate::shadow::map;
+use crate::shadow::overflow::{self, Found};
+use crate::shadow::word::{Access, Cell, GRANULE, MORE, Mask, WORDS};
+
+/// An access that a hook reports.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// First byte.
+    pub addr: usize,
+    /// Bytes.
+    pub size: usize,
+    /// Read or write, and its class.
+    pub access: Access,
+    /// What it does.
+    pub op: AccessOp,
+    /// Return address of the hook.
+    pub pc: u64,
+}
+
+/// The last word: the one that may refer to a list.
+const LAST: usize = WORDS - 1;
+
+/// The mask of the bytes of granule `at` in `range`.
+#[inline(always)]
+fn mask_of(at: usize, range: &Range<usize>) -> Mask {
+    let first = range.start.max(at) - at;
+    let end = range.end.min(at + GRANULE) - at;
+    (((1u16 << (end - first)) - 1) << first) as Mask
+}
+
+/// Checks and records an access of any size and alignment.
+#[inline(always)]
+pub fn access(thread: &mut Thread, seen: Seen) {
+    if !map::covers(seen.addr, seen.size) {
+        findings::unshadowed();
+        return;
+    }
+    let range = seen.addr..seen.addr + seen.size;
+    let mut at = seen.addr & !(GRANULE - 1);
+    let mut logged = false;
+    while at < range.end {
+        let mask = mask_of(at, &range);
+        let new = Cell::from_bits(thread.stamp() | seen.access.bits() | u64::from(mask));
+        // SAFETY: covered, as just checked.
+        match unsafe { look(thread, at, new) } {
+            Look::Recorded => {}
+            Look::Own(word, cell) => {
+                if !logged {
+                    thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+                    logged = true;
+                }
+                word.store(cell, Ordering::Relaxed);
+            }
+            Look::Empty(index) => logged |= claim(thread, at, index, new, seen, logged),
+            Look::List(list) => logged |= listed(thread, at, list, new, seen, logged),
+            Look::Other => logged |= contended(thread, at, new, seen, logged),
+        }
+        at += GRANULE;
+    }
+}
+
+/// Checks and records an access that lies in one granule. What is rare is a
+/// tail call: the rest needs no stack.
+#[inline(always)]
+pub fn small(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
+    let Seen {
+        addr,
+        size,
+        access,
+        op,
+        pc,
+    } = seen();
+    if !map::covers(addr, GRANULE) {
+        findings::unshadowed();
+        return;
+    }
+    let new = Cell::from_bits(thread.stamp() | access.bits() | u64::from(mask));
+    // SAFETY: covered, as just checked.
+    match unsafe { look(thread, addr, new) } {
+        Look::Recorded => {}
+        Look::Own(word, cell) if thread.is_calm() => {
+            thread.log_calmly(pc, access, op, addr, size);
+            word.store(cell, Ordering::Relaxed);
+        }
+        Look::Own(word, cell) => log_and_store(thread, seen, word, cell),
+        Look::Empty(index) => claim_slowly(thread, seen, new, index),
+        Look::List(list) => listed_slowly(thread, seen, new, list),
+        Look::Other => contended_slowly(thread, seen, new),
+    }
+}
+
+#[inline(never)]
+fn log_and_store(thread: &mut Thread, seen: impl Fn() -> Seen, word: &AtomicU64, cell: u64) {
+    let seen = seen();
+    thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+    word.store(cell, Ordering::Relaxed);
+}
+
+#[inline(never)]
+fn claim_slowly(thread: &mut Thread, seen: impl Fn() -> Seen, new: Cell, index: usize) {
+    let seen = seen();
+    claim(thread, seen.addr & !(GRANULE - 1), index, new, seen, false);
+}
+
+#[inline(never)]
+fn listed_slowly(thread: &mut Thread, seen: impl Fn() -> Seen, new: Cell, list: u32) {
+    let seen = seen();
+    listed(thread, seen.addr & !(GRANULE - 1), list, new, seen, false);
+}
+
+#[inline(never)]
+fn contended_slowly(thread: &mut Thread, seen: impl Fn() -> Seen, new: Cell) {
+    let seen = seen();
+    contended(thread, seen.addr & !(GRANULE - 1), new, seen, false);
+}
+
+/// What [`look`] finds.
+enum Look {
+    /// The access is recorded already.
+    Recorded,
+    /// It races with nothing, and takes a word of its own thread: the word,
+    /// and the bits that it becomes.
+    Own(&'static AtomicU64, u64),
+    /// It races with nothing, its thread has no word for it, and this one is
+    /// empty.
+    Empty(usize),
+    /// It races with nothing in the words, where its thread has none for it;
+    /// the rest is in this list.
+    List(u32),
+    /// Anything else.
+    Other,
+}
+
+/// The common outcomes of the race check of [`crate::race::step`], without its
+/// generality. What the thread recorded earlier of the same bytes goes.
+///
+/// # Safety
+/// `at` is covered.
+#[inline(always)]
+unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
+    // SAFETY: as the caller says.
+    let front = unsafe { map::front(at) };
+    let first = Cell::from_bits(front[0].load(Ordering::Relaxed));
+    let raw = front[1].load(Ordering::Relaxed);
+    let (second, more) = (Cell::from_bits(raw & !MORE), raw & MORE);
+    if second.is_empty() {
+        if first.same_but_epoch(new) || first.bits() == thread.reserved() {
+            return Look::Own(&front[0], new.bits());
+        }
+        if first.is_empty() {
+            return Look::Empty(0);
+        }
+    }
+    // The word, what it becomes, and its bit that is no part of it.
+    let mut own: Option<(&'static AtomicU64, Cell, u64)> = None;
+    let take = |own: (&'static AtomicU64, Cell, u64)| {
+        Look::Own(own.0, own.1.bits() | own.2)
+    };
+    macro_rules! see {
+        ($word:expr, $cell:expr, $more:expr) => {{
+            let (word, cell, more): (&'static AtomicU64, Cell, u64) = ($word, $cell, $more);
+            if cell.same_slot(new) {
+                if cell.says(new) {
+                    return Look::Recorded;
+                }
+                if cell.same_stamp(new) && cell.same_access(new) {
+                    if let Some((spare, _, more)) = own {
+                        spare.store(thread.reserved() | more, Ordering::Relaxed);
+                    }
+                    own = Some((word, cell.with_mask(new.mask()), more));
+                } else if cell.weaker_or_equal(new) || cell.says_nothing() {
+                    let rest = cell.without(new.mask());
+                    if !rest.says_nothing() {
+                        if rest != cell {
+                            word.store(rest.bits() | more, Ordering::Relaxed);
+                        }
+                    } else if own.is_none() {
+                        own = Some((word, new, more));
+                    } else if cell.bits() != thread.reserved() {
+                        word.store(thread.reserved() | more, Ordering::Relaxed);
+                    }
+                }
+            } else if cell.conflicts(new) && !thread.clocks.ordered(cell) {
+                return Look::Other;
+            }
+        }};
+    }
+    see!(&front[0], first, 0);
+    if second.is_empty() {
+        return own.map_or(Look::Empty(1), take);
+    }
+    see!(&front[1], second, more);
+    if more == 0 {
+        return own.map_or(Look::Empty(2), take);
+    }
+    // SAFETY: as the caller says.
+    let back = unsafe { map::back(at) };
+    let third = Cell::from_bits(back[0].load(Ordering::Relaxed));
+    if third.is_empty() {
+        return own.map_or(Look::Empty(2), take);
+    }
+    see!(&back[0], third, 0);
+    let last = Cell::from_bits(back[1].load(Ordering::Relaxed));
+    if last.is_empty() {
+        return own.map_or(Look::Empty(3), take);
+    }
+    let list = last.as_overflow();
+    let Some(own) = own else {
+        return list.map_or(Look::Other, Look::List);
+    };
+    let found = match list {
+        Some(list) => overflow::look(list, new, &thread.clocks),
+        None => overflow::look_at(last, new, &thread.clocks),
+    };
+    match found {
+        Found::Nothing => take(own),
+        Found::Recorded => Look::Recorded,
+        Found::Race(_) => Look::Other,
+    }
+}
+
+/// The words of a granule.
+///
+/// # Safety
+/// `at` is covered.
+#[inline(always)]
+unsafe fn words(at: usize) -> [&'static AtomicU64; WORDS] {
+    // SAFETY: as the caller says.
+    let ([a, b], [c, d]) = unsafe { (map::front(at), map::back(at)) };
+    [a, b, c, d]
+}
+
+/// The cells, and the bit of the second that is no part of it.
+#[inline(always)]
+fn load(words: [&AtomicU64; WORDS]) -> ([Cell; WORDS], u64) {
+    let mut bits = words.map(|word| word.load(Ordering::Acquire));
+    let more = bits[1] & MORE;
+    bits[1] &= !MORE;
+    (bits.map(Cell::from_bits), more)
+}
+
+/// Replaces a word, if it still is what it was.
+#[inline(always)]
+fn swap(word: &AtomicU64, old: u64, new: u64) -> bool {
+    word.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed)
+        .is_ok()
+}
+
+/// The events of `slot`'s history that a cell stands for.
+pub fn restore(cell: Cell, at: usize) -> Option<history::Restored> {
+    history::restore(&session::history(cell.slot()), cell, at)
+}
