@@ -88,6 +88,7 @@ pub fn access(thread: &mut Thread, seen: Seen) {
             }
             Look::Empty(index) => logged |= claim(thread, at, index, new, seen, logged),
             Look::List(list) => logged |= listed(thread, at, list, new, seen, logged),
+            Look::Last(old, cell) => logged = store_last(thread, at, old, cell, seen, logged),
             Look::Other => logged |= contended(thread, at, new, seen, logged),
         }
         at += GRANULE;
@@ -120,6 +121,7 @@ pub fn small(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
         Look::Own(word, cell) => log_and_store(thread, seen, word, cell),
         Look::Empty(index) => claim_slowly(thread, seen, new, index),
         Look::List(list) => listed_slowly(thread, seen, new, list),
+        Look::Last(old, cell) => last_slowly(thread, seen, old, cell),
         Look::Other => contended_slowly(thread, seen, new),
     }
 }
@@ -135,6 +137,31 @@ fn log_and_store(thread: &mut Thread, seen: impl Fn() -> Seen, word: &AtomicU64,
 fn claim_slowly(thread: &mut Thread, seen: impl Fn() -> Seen, new: Cell, index: usize) {
     let seen = seen();
     claim(thread, seen.addr & !(GRANULE - 1), index, new, seen, false);
+}
+
+#[inline(never)]
+fn last_slowly(thread: &mut Thread, seen: impl Fn() -> Seen, old: Cell, cell: Cell) {
+    let seen = seen();
+    store_last(thread, seen.addr & !(GRANULE - 1), old, cell, seen, false);
+}
+
+/// Replaces the last word, the thread's own: it may have become a reference to
+/// a list meanwhile.
+#[inline(always)]
+fn store_last(
+    thread: &mut Thread,
+    at: usize,
+    old: Cell,
+    cell: Cell,
+    seen: Seen,
+    logged: bool,
+) -> bool {
+    if !logged {
+        thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+    }
+    // SAFETY: the callers have checked that the access is covered.
+    let last = &unsafe { map::back(at) }[LAST - map::HALF];
+    swap(last, old.bits(), cell.bits()) || contended(thread, at, cell, seen, true)
 }
 
 #[inline(never)]
@@ -162,6 +189,8 @@ enum Look {
     /// It races with nothing in the words, where its thread has none for it;
     /// the rest is in this list.
     List(u32),
+    /// It races with nothing, and takes the last word, its own thread's.
+    Last(Cell, Cell),
     /// Anything else.
     Other,
 }
@@ -241,7 +270,10 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
     }
     let list = last.as_overflow();
     let Some(own) = own else {
-        return list.map_or(Look::Other, Look::List);
+        return match list {
+            Some(list) => Look::List(list),
+            None => look_at_last(last, new),
+        };
     };
     let found = match list {
         Some(list) => overflow::look(list, new, &thread.clocks),
@@ -251,6 +283,23 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
         Found::Nothing => take(own),
         Found::Recorded => Look::Recorded,
         Found::Race(_) => Look::Other,
+    }
+}
+
+/// What becomes of the last word, if the others race with nothing and have no
+/// place.
+#[inline(always)]
+fn look_at_last(last: Cell, new: Cell) -> Look {
+    if !last.same_slot(new) {
+        Look::Other
+    } else if last.says(new) {
+        Look::Recorded
+    } else if last.same_stamp(new) && last.same_access(new) {
+        Look::Last(last, last.with_mask(new.mask()))
+    } else if last.superseded_by(new) {
+        Look::Last(last, new)
+    } else {
+        Look::Other
     }
 }
 
