@@ -10,6 +10,9 @@
 //! [`clock`], [`shadow::word`], [`race`], [`sync`], [`history`] and [`explore`],
 //! hold the rules.
 
+#[cfg(test)]
+extern crate self as leakcheck;
+
 pub mod clock;
 pub mod explore;
 pub mod history;

@@ -225,7 +225,11 @@ pub unsafe extern "C" fn memcmp(a: *const c_void, b: *const c_void, n: usize) ->
         // SAFETY: as the caller says.
         let [x, y] = unsafe { [a.add(at), b.add(at)].map(|p| p.cast::<u64>().read_unaligned()) };
         if x != y {
-            return if x.swap_bytes() < y.swap_bytes() { -1 } else { 1 };
+            return if x.swap_bytes() < y.swap_bytes() {
+                -1
+            } else {
+                1
+            };
         }
         at += STEP;
         no_idiom();

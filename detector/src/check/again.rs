@@ -26,9 +26,8 @@ pub struct Again {
     len: usize,
 }
 
-impl Again {
-    /// None.
-    pub const fn new() -> Self {
+impl Default for Again {
+    fn default() -> Self {
         let nothing = Stored {
             at: 0,
             cell: Cell::EMPTY,
@@ -39,7 +38,9 @@ impl Again {
             len: 0,
         }
     }
+}
 
+impl Again {
     /// True if there is none.
     #[inline(always)]
     pub fn is_empty(&self) -> bool {

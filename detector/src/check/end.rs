@@ -107,9 +107,8 @@ fn end_of_shared(
     let words = unsafe { words(at) };
     let (cells, _) = load(words);
     let new = Cell::from_bits(thread.stamp() | seen.access.bits() | u64::from(mask));
-    let racy = |cell: &Cell| {
-        !cell.same_slot(new) && cell.conflicts(new) && !thread.clocks.ordered(*cell)
-    };
+    let racy =
+        |cell: &Cell| !cell.same_slot(new) && cell.conflicts(new) && !thread.clocks.ordered(*cell);
     let listed = || {
         let list = cells[LAST].as_overflow()?;
         overflow::cells(list).into_iter().find(racy)

@@ -20,6 +20,8 @@
 mod again;
 mod contended;
 mod end;
+#[cfg(test)]
+mod simulated;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -217,9 +219,7 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
     }
     // The word, what it becomes, and its bit that is no part of it.
     let mut own: Option<(&'static AtomicU64, Cell, u64)> = None;
-    let take = |own: (&'static AtomicU64, Cell, u64)| {
-        Look::Own(own.0, own.1.bits() | own.2)
-    };
+    let take = |own: (&'static AtomicU64, Cell, u64)| Look::Own(own.0, own.1.bits() | own.2);
     macro_rules! see {
         ($word:expr, $cell:expr, $more:expr) => {{
             let (word, cell, more): (&'static AtomicU64, Cell, u64) = ($word, $cell, $more);

@@ -217,7 +217,7 @@ impl Thread {
             locks_changed: false,
             objects: Vec::new(),
             blocks: Vec::new(),
-            again: Again::new(),
+            again: Again::default(),
             overflows: 0,
             locals: 0..0,
             waiting: Waiting::new(),

@@ -195,7 +195,11 @@ pub fn give_back(range: Range<usize>) {
     let end = range.end / SHADOW_SPAN * SHADOW_SPAN;
     if start < end {
         for base in [layout().front, layout().back] {
-            sys::advise(image(base, start), (end - start) * SCALE, libc::MADV_DONTNEED);
+            sys::advise(
+                image(base, start),
+                (end - start) * SCALE,
+                libc::MADV_DONTNEED,
+            );
         }
     }
 }
