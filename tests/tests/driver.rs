@@ -290,15 +290,15 @@ fn tests_without_libtest() {
 fn doctests_are_instrumented() {
     let ended = workshop().test("doctests", &["--doc"]).run();
     ended.assert_code(66);
-    let codes: Vec<_> = ended
-        .findings()
-        .into_iter()
-        .map(|finding| finding.code)
-        .collect();
-    assert!(
-        !codes.is_empty() && codes.iter().all(|code| code == "LC0001"),
-        "{codes:?}"
-    );
+    let findings = ended.findings();
+    assert!(!findings.is_empty());
+    for finding in findings {
+        assert_eq!(finding.code, "LC0001");
+        // Which of the merged ones it was.
+        let name = &finding.test.name;
+        assert!(name.contains("src/lib.rs - Shareable (line "), "{name}");
+    }
+    assert_eq!(names(&ended).len(), 5);
 }
 
 fn two_packages(args: &[&str]) -> leakcheck_tests::command::Call {

@@ -4,8 +4,11 @@
 //! The executable of a doctest is gone when rustdoc ends, so the runner keeps
 //! a copy of one in which something was found. Its symbols name the doctest.
 //!
-//! What it misses: doctests of the 2024 edition are merged into one program;
-//! what is found there is told for all of them together.
+//! Doctests of the 2024 edition are merged into one program, which starts
+//! itself again for each by its number: its place among their sorted names.
+//! The runner sees to it that each writes apart. What it misses: where only
+//! some of them are chosen, or two editions make two programs, a number says
+//! nothing; what is found is then told for all of them together.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -41,6 +44,8 @@ pub enum DoctestResult {
 pub struct Doctests {
     /// Name of each, and how it went.
     pub results: Vec<(String, DoctestResult)>,
+    /// Names of the merged ones by their numbers; empty if not known.
+    pub merged: Vec<String>,
     /// Each process that ran.
     pub processes: Vec<Process>,
     /// How rustdoc ended.
@@ -56,6 +61,8 @@ pub struct Process {
     pub wire_dir: PathBuf,
     /// The executable, kept if something was found.
     pub executable: Option<PathBuf>,
+    /// Its number, if it is one of several in a program.
+    pub number: Option<usize>,
 }
 
 /// Runs the doctests of one package.
@@ -70,7 +77,7 @@ pub fn run(
 ) -> Result<Doctests, Error> {
     let processes_dir = own.join("processes");
     // Where cargo is too old to name a runner for doctests.
-    let shared_wire = processes_dir.join("all").join("wire");
+    let shared_wire = processes_dir.join("all").join(WIRE);
     std::fs::create_dir_all(&shared_wire).map_err(|source| Error::Write {
         path: shared_wire.clone(),
         source,
@@ -111,6 +118,8 @@ pub fn run(
 
     let output = last_part(&path).map_err(|source| Error::Read { path, source })?;
     let mut processes = Vec::new();
+    // That have several doctests each.
+    let mut programs = 0;
     let read = |source| Error::Read {
         path: processes_dir.clone(),
         source,
@@ -118,18 +127,50 @@ pub fn run(
     for entry in std::fs::read_dir(&processes_dir).map_err(read)? {
         let dir = entry.map_err(read)?.path();
         let executable = Some(dir.join(EXECUTABLE)).filter(|exe| exe.exists());
-        processes.push(Process {
-            wire_dir: dir.join("wire"),
-            executable,
-        });
+        let wire_dirs = wire_dirs(&dir)?;
+        programs += usize::from(wire_dirs.len() > 1);
+        processes.extend(wire_dirs.into_iter().map(|(number, wire_dir)| Process {
+            wire_dir,
+            executable: executable.clone(),
+            number,
+        }));
     }
     Ok(Doctests {
         results: results(&output),
+        merged: if programs == 1 {
+            merged_names(&output)
+        } else {
+            Vec::new()
+        },
         processes,
         ended,
         output,
     })
 }
+
+/// The wire directories of a program: its own, and those of the doctests that
+/// were merged into it, by number.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn wire_dirs(dir: &Path) -> Result<Vec<(Option<usize>, PathBuf)>, Error> {
+    let read = |source| Error::Read {
+        path: dir.to_owned(),
+        source,
+    };
+    let mut found = vec![(None, dir.join(WIRE))];
+    for entry in std::fs::read_dir(dir).map_err(read)? {
+        let name = entry.map_err(read)?.file_name();
+        let number = name.to_str().and_then(|name| name.parse().ok());
+        if number.is_some() {
+            found.push((number, dir.join(name).join(WIRE)));
+        }
+    }
+    Ok(found)
+}
+
+/// Name of a wire directory.
+pub const WIRE: &str = "wire";
 
 /// File name of the kept copy.
 pub const EXECUTABLE: &str = "doctest";
@@ -137,6 +178,28 @@ pub const EXECUTABLE: &str = "doctest";
 /// Variable by which the runner of merged doctests starts itself again for
 /// each one; rustdoc leaves it out where there is a target runner.
 pub const MERGED_BINARY: &str = "RUSTDOC_DOCTEST_BIN_PATH";
+
+/// Variable that says which of the merged doctests to run.
+pub const NUMBER: &str = "RUSTDOC_DOCTEST_RUN_NB_TEST";
+
+/// The names of merged doctests by their numbers: rustdoc counts them in the
+/// order of their names. Their program is the first to tell its results; with
+/// a filter it does not tell all.
+fn merged_names(output: &str) -> Vec<String> {
+    let first = output
+        .split_once("\nrunning ")
+        .and_then(|(_, rest)| rest.split_once("\ntest result: "));
+    let Some((block, rest)) = first else {
+        return Vec::new();
+    };
+    let summary = rest.lines().next().unwrap_or_default();
+    if !summary.contains(" 0 filtered out") {
+        return Vec::new();
+    }
+    let mut names: Vec<String> = results(block).into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    names
+}
 
 /// Lines `test NAME ... ok`.
 fn results(output: &str) -> Vec<(String, DoctestResult)> {
@@ -159,6 +222,9 @@ impl Doctests {
     /// The name of the doctest that ran in `process`.
     #[must_use]
     pub fn name_of(&self, process: &Process) -> &str {
+        if let Some(number) = process.number {
+            return self.merged.get(number).map_or(MERGED, String::as_str);
+        }
         let Some(symbol) = process.executable.as_deref().and_then(main_symbol) else {
             return MERGED;
         };
@@ -193,7 +259,7 @@ fn main_symbol(executable: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DoctestResult, results, symbol_prefix};
+    use super::{DoctestResult, merged_names, results, symbol_prefix};
 
     #[test]
     fn result_lines() {
@@ -218,6 +284,28 @@ mod tests {
         use DoctestResult::{Failed, Ignored, Passed};
         let results: Vec<DoctestResult> = results.iter().map(|(_, result)| *result).collect();
         assert_eq!(results, [Passed, Passed, Failed, Ignored]);
+    }
+
+    #[test]
+    fn numbers_of_merged_doctests() {
+        let block = "\nrunning 3 tests\n\
+            test src/lib.rs - two (line 9) ... ok\n\
+            test src/lib.rs - (line 3) ... ok\n\
+            test src/lib.rs - three (line 5) ... FAILED\n\
+            \ntest result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n\
+            \nrunning 1 test\ntest src/lib.rs - a (line 1) ... ok\n\
+            \ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        assert_eq!(
+            merged_names(block),
+            [
+                "src/lib.rs - (line 3)",
+                "src/lib.rs - three (line 5)",
+                "src/lib.rs - two (line 9)",
+            ]
+        );
+        let some = block.replacen("0 filtered out", "2 filtered out", 1);
+        assert!(merged_names(&some).is_empty());
+        assert!(merged_names("error: could not compile").is_empty());
     }
 
     #[test]

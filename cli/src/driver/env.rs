@@ -10,6 +10,7 @@
 //! | [`CHAINED_WRAPPER`], [`CHAINED_RUSTDOC`], [`CHAINED_RUNNER`] | driver | whoever replaced the user's own |
 //! | [`RECORD_DIR`] | driver, recording pass | runner and rustdoc wrapper, which then note the call instead of making it |
 //! | [`DOCTEST_DIR`], [`TIMEOUT_MS`] | driver, doctests | the runner |
+//! | [`DOCTEST_PROGRAM`] | runner, for merged doctests | the runner, for each of them |
 //! | [`UNDO`] | driver | driver: what the user's environment was before all this |
 //! | `LEAKCHECK_WIRE_DIR`, `LEAKCHECK_GRACE_MS`, `LEAKCHECK_GUARDS_STAY`, `LEAKCHECK_SUPERVISOR`, `LEAKCHECK_EXPLORE_SEED` | runner | the runtime inside the tested process |
 
@@ -46,6 +47,8 @@ pub const CHAINED_RUNNER: &str = "LEAKCHECK_CHAINED_RUNNER";
 pub const RECORD_DIR: &str = "LEAKCHECK_RECORD_DIR";
 /// Where each doctest's process leaves what it found.
 pub const DOCTEST_DIR: &str = "LEAKCHECK_DOCTEST_DIR";
+/// The program of merged doctests, which calls us for each of them.
+pub const DOCTEST_PROGRAM: &str = "LEAKCHECK_DOCTEST_PROGRAM";
 /// Milliseconds that a doctest may take.
 pub const TIMEOUT_MS: &str = "LEAKCHECK_TIMEOUT_MS";
 /// File with the project's own directories, for a runner without a driver.

@@ -5,11 +5,13 @@
 //! - note the call for the driver ([`super::record`]);
 //! - run one doctest for rustdoc, and keep what the driver will need
 //!   ([`super::doctest`]);
+//! - run one of several merged doctests in a directory of its own, for the
+//!   program of all of them;
 //! - otherwise (`show-env`): run the program, and say at its end what was
 //!   found in it.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::Arc;
@@ -36,6 +38,10 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 fn dispatch(args: Vec<OsString>) -> Result<Outcome, Error> {
+    let number = std::env::var_os(doctest::NUMBER);
+    if let (Some(number), Some(program)) = (number, std::env::var_os(env::DOCTEST_PROGRAM)) {
+        return Err(one_of_merged(&number, &program, &args));
+    }
     let Some((program, args)) = args.split_first() else {
         return Err(Error::WrapperWithoutCompiler);
     };
@@ -87,7 +93,7 @@ fn doctest(
     processes: &Path,
 ) -> Result<Outcome, Error> {
     let dir = processes.join(std::process::id().to_string());
-    let wire_dir = dir.join("wire");
+    let wire_dir = dir.join(doctest::WIRE);
     std::fs::create_dir_all(&wire_dir).map_err(|source| Error::Write {
         path: wire_dir.clone(),
         source,
@@ -100,8 +106,13 @@ fn doctest(
 
     let mut command = command(executable.as_os_str(), args, runner);
     command.env(WIRE_DIR_ENV, &wire_dir);
-    // Merged doctests then run in a process each.
-    command.env(doctest::MERGED_BINARY, &executable);
+    // Merged doctests then run in a process each, by way of us.
+    let us = std::env::args_os().next();
+    command.env(
+        doctest::MERGED_BINARY,
+        us.as_deref().unwrap_or(executable.as_os_str()),
+    );
+    command.env(env::DOCTEST_PROGRAM, &executable);
     let limit = std::env::var(env::TIMEOUT_MS)
         .ok()
         .and_then(|ms| ms.parse().ok());
@@ -115,13 +126,39 @@ fn doctest(
             ended.elapsed.as_secs()
         );
     }
-    if !has_something_to_look_up(&wire_dir) {
+    let wire_dirs = doctest::wire_dirs(&dir)?;
+    if !wire_dirs
+        .iter()
+        .any(|(_, wire_dir)| has_something_to_look_up(wire_dir))
+    {
         std::fs::remove_file(&executable).map_err(|source| Error::Write {
             path: executable,
             source,
         })?;
     }
     Ok(Outcome::Program(exit_code(ended.status)))
+}
+
+/// Becomes the program of merged doctests, which then runs the one with this
+/// number and writes what it finds apart from the others.
+fn one_of_merged(number: &OsStr, program: &OsStr, args: &[OsString]) -> Error {
+    let dir = Path::new(program).parent().unwrap_or(Path::new("."));
+    let wire_dir = dir.join(number).join(doctest::WIRE);
+    if let Err(source) = std::fs::create_dir_all(&wire_dir) {
+        return Error::Write {
+            path: wire_dir,
+            source,
+        };
+    }
+    let source = Command::new(program)
+        .args(args)
+        .env(WIRE_DIR_ENV, &wire_dir)
+        .env_remove(env::DOCTEST_PROGRAM)
+        .exec();
+    Error::Spawn {
+        program: program.into(),
+        source,
+    }
 }
 
 /// A finding or a crash has addresses that need the executable.
