@@ -1,0 +1,290 @@
+//! Runs a suite again and again, and counts what was found in which case.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::io::IsTerminal as _;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use leakcheck_tests::command::Workshop;
+use leakcheck_tests::messages::{Finding, TestLine};
+
+use crate::cases::{Case, Suite};
+
+/// What a test of a fixed twin is called.
+const TWIN: &str = "_fixed";
+
+/// Runs the command.
+pub struct Bench {
+    workshop: Workshop,
+}
+
+/// How often something was so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// So often it was.
+    pub hits: u32,
+    /// So often it could have been.
+    pub runs: u32,
+}
+
+/// What a case gave.
+#[derive(Debug)]
+pub struct Measured {
+    /// Of which suite.
+    pub suite: Suite,
+    /// Which.
+    pub case: Case,
+    /// Found, in runs as they are.
+    pub plain: Count,
+    /// Found, in runs with pauses.
+    pub explored: Count,
+    /// The seed of the first of these.
+    pub seed: Option<u64>,
+    /// What was found, how often.
+    pub kinds: BTreeMap<String, u32>,
+    /// The twin was reported.
+    pub alarms: Count,
+    /// Seconds that the case and its twin took, over all runs.
+    pub seconds: f64,
+    /// What was wrong with the twin.
+    pub reports: Vec<String>,
+}
+
+/// The result of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Found in a run as it is.
+    Found,
+    /// Found in a run with pauses.
+    Explored,
+    /// Not found.
+    Missed,
+    /// Its twin was reported.
+    FalseAlarm,
+}
+
+impl Verdict {
+    /// For a table, and for machines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Explored => "explored",
+            Self::Missed => "missed",
+            Self::FalseAlarm => "false-alarm",
+        }
+    }
+}
+
+impl Count {
+    fn add(&mut self, hit: bool) {
+        self.runs += 1;
+        self.hits += u32::from(hit);
+    }
+}
+
+impl Measured {
+    fn new(suite: Suite, case: Case) -> Self {
+        Self {
+            suite,
+            case,
+            plain: Count::default(),
+            explored: Count::default(),
+            seed: None,
+            kinds: BTreeMap::new(),
+            alarms: Count::default(),
+            seconds: 0.0,
+            reports: Vec::new(),
+        }
+    }
+
+    /// The result.
+    pub const fn verdict(&self) -> Verdict {
+        if self.alarms.hits > 0 {
+            Verdict::FalseAlarm
+        } else if self.plain.hits > 0 {
+            Verdict::Found
+        } else if self.explored.hits > 0 {
+            Verdict::Explored
+        } else {
+            Verdict::Missed
+        }
+    }
+
+    /// What is not as it must be, whatever the schedule.
+    pub fn complaints(&self) -> Vec<String> {
+        let name = &self.case.name;
+        let mut complaints = self.reports.clone();
+        if !self.case.rare && self.plain.hits < self.plain.runs {
+            complaints.push(format!(
+                "{name}: found in {} of {} runs",
+                self.plain.hits, self.plain.runs
+            ));
+        }
+        complaints
+    }
+
+    fn add(&mut self, test: &TestLine, is_twin: bool, findings: &[&Finding], seed: Option<u64>) {
+        self.seconds += test.seconds;
+        let mut kinds: BTreeSet<&str> = findings.iter().map(|f| &*f.kind).collect();
+        if matches!(&*test.outcome, "fail" | "crash" | "exit" | "timeout") {
+            kinds.insert(&test.outcome);
+        }
+        if is_twin {
+            let silent = kinds.is_empty() && test.outcome == "pass";
+            self.alarms.add(!silent);
+            if !silent {
+                let rendered = findings.iter().map(|finding| &*finding.rendered);
+                let rendered: Vec<&str> = rendered.collect();
+                let under = seed.map_or_else(String::new, |seed| format!(" with seed {seed}"));
+                self.reports.push(format!(
+                    "{}{TWIN}: `{}`{under}\n{}",
+                    self.case.name,
+                    test.outcome,
+                    rendered.join("\n")
+                ));
+            }
+            return;
+        }
+        let hit = kinds
+            .iter()
+            .any(|kind| self.case.expected.iter().any(|expected| expected == kind));
+        for kind in kinds {
+            *self.kinds.entry(kind.to_owned()).or_default() += 1;
+        }
+        match seed {
+            None => self.plain.add(hit),
+            Some(seed) => {
+                self.explored.add(hit);
+                if hit {
+                    self.seed.get_or_insert(seed);
+                }
+            }
+        }
+    }
+}
+
+/// The case that a test belongs to, and whether it is the twin.
+fn case_of(test: &str) -> (&str, bool) {
+    let name = test.rsplit("::").next().unwrap_or(test);
+    match name.strip_suffix(TWIN) {
+        Some(name) => (name, true),
+        None => (name, false),
+    }
+}
+
+impl Bench {
+    /// With the command that is built beside this program.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn new() -> Result<Self, Box<dyn Error>> {
+        let own = std::env::current_exe()?;
+        let program = own.with_file_name("leakcheck-under-test");
+        if !program.is_file() {
+            return Err(format!(
+                "no `{}`; run `cargo build -p leakcheck-tests --bins` in the same profile",
+                program.display()
+            )
+            .into());
+        }
+        let scratch: PathBuf = own.with_file_name("evidence-work");
+        let text = |path: &PathBuf| {
+            path.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| format!("the path {} is not UTF-8", path.display()))
+        };
+        Ok(Self {
+            workshop: Workshop::new(&text(&program)?, &text(&scratch)?),
+        })
+    }
+
+    /// Runs a suite so often as it is, and once with each seed.
+    ///
+    /// # Errors
+    /// If a run gives no results, or other tests than the table has.
+    pub fn measure(
+        &self,
+        suite: Suite,
+        cases: Vec<Case>,
+        filter: Option<&str>,
+        runs: u32,
+        seeds: Range<u64>,
+    ) -> Result<Vec<Measured>, Box<dyn Error>> {
+        let mut measured: Vec<Measured> = cases
+            .into_iter()
+            .map(|case| Measured::new(suite, case))
+            .collect();
+        let plain = (0..runs).map(|_| None);
+        let all = usize::try_from(runs)? + seeds.clone().count();
+        for (number, seed) in plain.chain(seeds.map(Some)).enumerate() {
+            if std::io::stderr().is_terminal() {
+                eprint!("\r{}: run {} of {all} ", suite.name(), number + 1);
+            }
+            self.run(suite, &mut measured, filter, seed)?;
+        }
+        if std::io::stderr().is_terminal() {
+            eprint!("\r{:40}\r", "");
+        }
+        Ok(measured)
+    }
+
+    fn run(
+        &self,
+        suite: Suite,
+        measured: &mut [Measured],
+        filter: Option<&str>,
+        seed: Option<u64>,
+    ) -> Result<(), Box<dyn Error>> {
+        let mut words: Vec<String> = ["--lib", "--timeout", "60"].map(str::to_owned).into();
+        words.extend(filter.map(str::to_owned));
+        if let Some(seed) = seed {
+            words.extend(["--explore", "1", "--seed"].map(str::to_owned));
+            words.push(seed.to_string());
+        }
+        let ended = self.workshop.test(suite.name(), &words).run();
+        if !matches!(ended.code, Some(0 | 66 | 100)) {
+            return Err(format!("{} did not run:\n{}", suite.name(), ended.stderr).into());
+        }
+        let mut by_test: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
+        let findings = ended.findings();
+        // A warning counts: it is a report too. A note tells of an idle pool.
+        for finding in findings.iter().filter(|finding| finding.level != "note") {
+            for test in &finding.tests {
+                by_test.entry(test.name.clone()).or_default().push(finding);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for test in ended.tests() {
+            let (name, is_twin) = case_of(&test.test.name);
+            let case = measured.iter_mut().find(|m| m.case.name == name);
+            let Some(case) = case else {
+                return Err(format!("the table has no case `{name}`").into());
+            };
+            let found = by_test.get(&test.test.name).map_or(&[][..], Vec::as_slice);
+            case.add(&test, is_twin, found, seed);
+            seen.insert((name.to_owned(), is_twin));
+        }
+        for case in measured {
+            for is_twin in [false, true] {
+                if !seen.contains(&(case.case.name.clone(), is_twin)) {
+                    let twin = if is_twin { TWIN } else { "" };
+                    return Err(format!("there is no test `{}{twin}`", case.case.name).into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::case_of;
+
+    #[test]
+    fn a_twin_belongs_to_its_case() {
+        assert_eq!(case_of("etcd::etcd_1"), ("etcd_1", false));
+        assert_eq!(case_of("etcd::etcd_1_fixed"), ("etcd_1", true));
+        assert_eq!(case_of("alone"), ("alone", false));
+    }
+}
