@@ -73,8 +73,12 @@ impl Manner {
             (Self::Holding, Point::Begin) => Some((4, any)),
             (Self::Holding, _) => None,
             (Self::Fitful, _) if dice.is_multiple_of(4) => None,
+            // Who waits for a thread that it has spawned often finds it gone, and
+            // is ordered after it.
+            (Self::Fitful, Point::Spawned) => Some((8, any)),
             (Self::Fitful, _) => Some((2, any)),
-            (Self::Starting, Point::Begin | Point::Spawned) => Some((2, any)),
+            (Self::Starting, Point::Begin) => Some((2, any)),
+            (Self::Starting, Point::Spawned) => Some((4, any)),
             (Self::Starting, Point::Take { .. } | Point::GaveBack) => Some((8, any)),
             (Self::Mixed, _) => match dice % 4 {
                 0 => Self::Holding.habit(point, dice / 4),
@@ -91,6 +95,9 @@ pub struct Steps {
     /// Of its place in the tree of spawns.
     path: u64,
     children: u64,
+    /// Locks that it held when it last spawned a thread: those of whoever calls
+    /// a test, as a rule, and of no other thread's interest.
+    held_at_spawn: usize,
     left: Duration,
     visits: [u8; PLACES],
 }
@@ -101,6 +108,7 @@ impl Steps {
         Self {
             path: 0,
             children: 0,
+            held_at_spawn: 0,
             left: MOST,
             visits: [0; PLACES],
         }
@@ -113,6 +121,16 @@ impl Steps {
             path: mix(self.path ^ mix(self.children)),
             ..Self::of_main()
         }
+    }
+
+    /// It has spawned a thread while it held so many locks.
+    pub fn spawned(&mut self, locks: usize) {
+        self.held_at_spawn = locks;
+    }
+
+    /// True if it has taken a lock since it spawned a thread.
+    pub fn holds_more_than_at_spawn(&self, locks: usize) -> bool {
+        locks > self.held_at_spawn
     }
 
     /// How long to pause at this place, if at all.
@@ -227,6 +245,15 @@ mod tests {
         };
         let longest = (0..20).map(all).max().unwrap();
         assert!(longest <= MOST && longest > MOST / 2);
+    }
+
+    #[test]
+    fn locks_of_the_caller_do_not_count() {
+        let mut steps = Steps::of_main();
+        assert!(steps.holds_more_than_at_spawn(1));
+        steps.spawned(1);
+        assert!(!steps.holds_more_than_at_spawn(1));
+        assert!(steps.holds_more_than_at_spawn(2));
     }
 
     #[test]

@@ -42,8 +42,23 @@ pub fn paused() -> u64 {
 #[cold]
 #[inline(never)]
 pub fn before_taking(thread: &mut Thread, pc: u64) {
-    let holding = !thread.locks().is_empty();
+    let holding = thread.steps.holds_more_than_at_spawn(locks(thread));
     at(thread, pc, Point::Take { holding });
+}
+
+/// The thread has spawned another, at `pc`.
+#[cold]
+#[inline(never)]
+pub fn spawned(thread: &mut Thread, pc: u64) {
+    let locks = locks(thread);
+    thread.steps.spawned(locks);
+    at(thread, pc, Point::Spawned);
+}
+
+/// How many locks the thread holds. What was only added to is as a rule a
+/// reference count.
+fn locks(thread: &Thread) -> usize {
+    thread.locks().iter().filter(|held| !held.shared).count()
 }
 
 /// A thread that is followed has come to a point at `pc`.

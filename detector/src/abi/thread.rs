@@ -190,7 +190,7 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
     }
     parent.busy -= 1;
     if pause::on() {
-        pause::at(parent, return_address(), Point::Spawned);
+        pause::spawned(parent, return_address());
     }
     failed
 }
