@@ -15,8 +15,8 @@ use crate::registry;
 use crate::report::kind::{Certainty, Kind};
 use crate::report::wire as wire_types;
 use crate::report::wire::{
-    Access as WireAccess, AccessOp, Finding, Gap, GapKind, Leg, Lock, Memory, Record, ThreadId,
-    Time,
+    Access as WireAccess, AccessOp, Finding, Gap, GapKind, Lane, Leg, Lock, Memory, Record,
+    ThreadId, Time,
 };
 use crate::rt::lock::Spin;
 use crate::rt::thread::Thread;
@@ -169,17 +169,21 @@ pub fn emit(finding: &Finding) {
     wire::write(&Record::Finding(finding.clone()));
 }
 
-/// Threads whose lives one process tells at most.
+/// Threads and tasks whose lives one process tells at most.
 const LANES: u32 = 20_000;
 
-/// Writes who all threads are and when they lived, if there is something to
+/// Writes who all threads and tasks are and when they lived, if there is something to
 /// show it for.
 pub fn write_lanes() {
     if wire::findings() == 0 {
         return;
     }
     let created = u32::try_from(registry::created()).unwrap_or(u32::MAX);
-    for lane in (0..created.min(LANES)).filter_map(|id| registry::lane(ThreadId(id))) {
+    let threads = (0..created.min(LANES)).filter_map(|id| registry::lane(ThreadId(id)));
+    let mut lanes: Vec<Lane> = threads.chain(task::registry::lanes()).collect();
+    lanes.sort_by_key(|lane| lane.thread);
+    lanes.truncate(LANES as usize);
+    for lane in lanes {
         wire::write(&Record::Lane(lane));
     }
 }

@@ -76,6 +76,7 @@ pub fn lane(id: ThreadId) -> Option<wire::Lane> {
         name: entry.name.clone(),
         parent: entry.parent,
         spawned_at: entry.spawned_at.clone(),
+        task: None,
         started_us: entry.started / 1000,
         ended_us: entry.ended.map(|ended| ended / 1000),
     })

@@ -83,7 +83,7 @@ pub struct ReportMergeArgs {
     /// Files that `--output json=PATH` wrote
     #[arg(value_name = "REPORT", required = true)]
     pub reports: Vec<PathBuf>,
-    /// Write the whole to a file: `json`, `sarif`, `junit`
+    /// Write the whole to a file: `json`, `sarif`, `junit`, `html`
     #[arg(long, value_name = "FORMAT=PATH")]
     pub output: Vec<OutputArg>,
     /// Annotations on GitHub Actions

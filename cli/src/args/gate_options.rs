@@ -40,7 +40,7 @@ pub struct GateOptions {
     /// Suppression file in the format of ThreadSanitizer
     #[arg(long, value_name = "PATH")]
     pub suppressions: Vec<PathBuf>,
-    /// Write the results to a file besides: `json`, `sarif`, `junit`
+    /// Write the results to a file besides: `json`, `sarif`, `junit`, `html`
     #[arg(long, value_name = "FORMAT=PATH")]
     pub output: Vec<OutputArg>,
     /// Annotations on GitHub Actions
@@ -92,6 +92,8 @@ pub enum OutputFormat {
     Sarif,
     /// JUnit XML.
     Junit,
+    /// One self-contained page.
+    Html,
 }
 
 impl FromStr for OutputArg {

@@ -1,4 +1,4 @@
-//! When the threads of a process lived, for a timeline.
+//! When the threads and tasks of a process lived, for a timeline.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,11 @@ pub fn lanes(number: usize, process: &Process, resolver: &mut Resolver<'_>) -> V
                 .or_insert_with(|| resolver.stack(&lane.spawned_at).primary()?.place.clone());
             Lane {
                 id: LaneId::thread(number, lane.thread),
-                kind: LaneKind::Thread,
+                kind: if lane.task.is_some() {
+                    LaneKind::Task
+                } else {
+                    LaneKind::Thread
+                },
                 name: resolver.lane_name(lane),
                 parent: lane.parent.map(|parent| LaneId::thread(number, parent)),
                 spawned: spawned.clone(),

@@ -179,6 +179,9 @@ impl<'a> Resolver<'a> {
 
     /// How a thread is called in a timeline, where all of them are.
     pub fn lane_name(&self, lane: &wire::Lane) -> String {
+        if let Some(task) = &lane.task {
+            return tasks::name(&task.future);
+        }
         let label = match &lane.name {
             _ if lane.thread == MAIN => ThreadLabel::Main,
             Some(name) if self.is_test_thread(lane.parent, name) => ThreadLabel::Test,

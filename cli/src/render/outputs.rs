@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::args::OutputFormat;
 use crate::document::Document;
 use crate::error::Error;
-use crate::render::{junit, sarif};
+use crate::render::{html, junit, sarif};
 
 /// Finds out before the run whether its results can be written after it.
 ///
@@ -52,6 +52,7 @@ pub fn text(format: OutputFormat, document: &Document) -> Result<String, Error> 
             format: "JUnit",
             reason: error.to_string(),
         }),
+        OutputFormat::Html => html::render(document).map_err(Error::Encode),
     }
 }
 

@@ -8,6 +8,7 @@ mod fingerprints;
 mod leaks;
 mod machine;
 mod outputs;
+mod page;
 mod races;
 mod redaction;
 mod symbols;

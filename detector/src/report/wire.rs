@@ -62,8 +62,8 @@ pub enum Record {
     Thread(Thread),
     /// When the records after this one were written.
     Time(Time),
-    /// When a thread lived: written at the end of a process in which
-    /// something was found, for every thread of it.
+    /// When a thread or task lived: written at the end of a process in which
+    /// something was found, for all of it.
     Lane(Lane),
     /// Something found.
     Finding(Finding),
@@ -150,7 +150,7 @@ pub struct Time {
     pub us: u64,
 }
 
-/// The life of a thread, in microseconds of the monotonic clock.
+/// The life of a thread or task, in microseconds of the monotonic clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lane {
     /// The thread.
@@ -161,6 +161,9 @@ pub struct Lane {
     pub parent: Option<ThreadId>,
     /// Where.
     pub spawned_at: Stack,
+    /// What it is, if it is a task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskType>,
     /// When it was created.
     pub started_us: u64,
     /// When it ended, if it has.

@@ -35,7 +35,7 @@ const findingRow = (at) => {
   const leg = finding.legs.find((other) => other.file) || {};
   const excused = finding.state && finding.state !== "new";
   return make("button", { class: `item ${finding.level}${excused ? " excused" : ""}`, role: "option", tabindex: "-1", "aria-selected": String(at === chosen.at), on: { click: () => select(at) } },
-    make("div", { class: "what" }, make("span", { class: `code ${finding.level}` }, finding.code), finding.title),
+    make("div", { class: "what" }, make("span", { class: `code ${finding.level}` }, finding.code), prose(finding.title)),
     make("div", { class: "where" }, `${place(leg) || "no place"}${excused ? ` · ${finding.state}` : ""}`));
 };
 

@@ -34,7 +34,7 @@ const legView = (finding, leg, index) => {
     rows.push(make("li", { class: "sep" }, `spawned by ${step.by}`));
     rows.push(...frames(step.stack, detail.full));
   }
-  return make("section", { class: `card ${tone}` }, make("header", {}, make("h2", {}, leg.label || `(${number}) ${leg.thread}`)), make("ol", { class: "frames" }, rows));
+  return make("section", { class: `card ${tone}` }, make("header", {}, make("h2", {}, prose(leg.label || `(${number}) ${leg.thread}`))), make("ol", { class: "frames" }, rows));
 };
 
 const copied = (button, text) => {
@@ -59,12 +59,12 @@ const showFinding = (finding) => {
   const parts = [
     make("div", { class: "head" },
       make("div", { class: "meta" }, make("span", { class: `code ${finding.level}` }, finding.code), make("span", { class: `pill ${finding.level}` }, finding.level), make("span", { class: "pill plain" }, finding.certainty), finding.state && finding.state !== "new" ? make("span", { class: "pill" }, finding.state) : undefined, print),
-      make("h1", {}, finding.title),
+      make("h1", {}, prose(finding.title)),
       make("div", { class: "meta" }, make("span", { class: "pill plain", title: tests.join("\n") }, tests.length === 1 ? tests[0] : plural(tests.length, "test")), finding.count > 1 ? make("span", { class: "pill plain" }, `seen ${finding.count} times`) : undefined)),
   ];
   if (finding.excuse) parts.push(make("div", { class: "excuse" }, make("b", {}, finding.state === "baseline" ? "In the baseline: " : "Suppressed: "), finding.excuse.reason, make("span", { class: "hint" }, ` (${finding.excuse.source})`)));
   if (finding.reason) parts.push(make("div", { class: "excuse" }, make("b", {}, "Less than an error: "), finding.reason));
-  if (finding.help.length) parts.push(make("div", { class: "help" }, finding.help.map((text) => make("p", {}, make("b", {}, "help: "), text))));
+  if (finding.help.length) parts.push(make("div", { class: "help" }, finding.help.map((text) => make("p", {}, make("b", {}, "help: "), prose(text)))));
   if (finding.snippets && finding.snippets.length) parts.push(card("Source", undefined, finding.snippets.map((snippet) => snippetView(snippet, finding.legs.length))));
   const test = finding.test && report.tests.find((other) => testName(other.test) === testName(finding.test) && other.lanes);
   const model = timelineOf(finding, test);
@@ -76,10 +76,13 @@ const showFinding = (finding) => {
   }
   const graph = waitGraph(finding);
   if (graph) parts.push(card("Wait-for graph", "dashed: waits for; solid: is held by", graphView(graph)));
-  parts.push(make("div", { class: "legs" }, finding.legs.map((leg, index) => legView(finding, leg, index))));
+  const sides = finding.legs.map((leg, index) => legView(finding, leg, index));
+  // In the order of their numbers: the earlier access of a race is the last.
+  if (finding.kind === "data-race") sides.reverse();
+  parts.push(make("div", { class: "legs" }, sides));
   if (model) {
     detail.tree = treeView(model);
-    parts.push(card("Spawn tree", plural(model.lanes.length, "thread or task").replace("tasks", "tasks"), detail.tree.element));
+    parts.push(card("Spawn tree", plural(model.lanes.length, "lane"), detail.tree.element));
   }
   const text = make("button", { on: { click: () => copied(text, finding.rendered) } }, "copy");
   parts.push(make("details", { class: "card" }, make("summary", {}, "As text"), make("pre", { class: "text" }, finding.rendered)));

@@ -20,6 +20,9 @@ const vector = (tag, attributes, ...children) => {
 const one = (selector) => document.querySelector(selector);
 const plural = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
+// A sentence in which names stand between backticks.
+const prose = (text) => text.split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part));
+
 // A list of which only the rows in view are in the page.
 const virtual = (host, height, count, row) => {
   const spacer = make("div", { class: "spacer", css: { height: `${count * height}px` } });

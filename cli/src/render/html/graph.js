@@ -37,6 +37,8 @@ const graphView = (graph) => {
     thread.y = flat ? height / 2 : height / 2 + Math.sin(angle) * (height / 2 - 45);
   });
   const short = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+  // Of a path its end tells more.
+  const tail = (text, length) => (text.length > length ? `…${text.slice(1 - length)}` : text);
   const line = (a, b, kind) => {
     const [dx, dy] = [b.x - a.x, b.y - a.y];
     const size = Math.hypot(dx, dy) || 1;
@@ -44,19 +46,19 @@ const graphView = (graph) => {
     const [from, to] = [trim(a), trim(b) + 3];
     svg.append(vector("path", { class: `edge ${kind}`, "marker-end": `url(#tip-${kind})`, d: `M${a.x + (dx / size) * from} ${a.y + (dy / size) * from}L${b.x - (dx / size) * to} ${b.y - (dy / size) * to}` }));
   };
-  graph.threads.forEach((thread) => (thread.half = 78));
+  graph.threads.forEach((thread) => (thread.half = 104));
   graph.edges.forEach((edge, index) => {
     const to = edge.to || { x: width / 2 + 190, y: height / 2 + index * 40 };
     const own = edge.to === edge.from;
     const bend = own ? { x: 0, y: -70 } : flat && edge.to ? { x: 0, y: (index % 2 ? 1 : -1) * 62 } : { x: 0, y: 0 };
-    const lock = edge.to ? { x: (edge.from.x + to.x) / 2 + bend.x, y: (edge.from.y + to.y) / 2 + bend.y, half: 62 } : { x: to.x, y: to.y, half: 74 };
+    const lock = edge.to ? { x: (edge.from.x + to.x) / 2 + bend.x, y: (edge.from.y + to.y) / 2 + bend.y, half: 96 } : { x: to.x, y: to.y, half: 96 };
     line(edge.from, lock, "waits");
     if (edge.to) line(lock, to, "holds");
-    svg.append(vector("g", { class: "lock" }, vector("rect", { class: "node", x: lock.x - lock.half, y: lock.y - 19, width: lock.half * 2, height: 38, rx: 19 }), label(lock.x, edge.held ? lock.y - 3 : lock.y + 4, short(edge.what, 20)), edge.held ? label(lock.x, lock.y + 11, short(edge.held, 24), "sub") : ""));
+    svg.append(vector("g", { class: "lock" }, vector("rect", { class: "node", x: lock.x - lock.half, y: lock.y - 19, width: lock.half * 2, height: 38, rx: 19 }), label(lock.x, edge.held ? lock.y - 3 : lock.y + 4, short(edge.what, 27)), edge.held ? label(lock.x, lock.y + 11, tail(edge.held, 27), "sub") : ""));
   });
   for (const thread of graph.threads) {
     const edge = graph.edges.find((other) => other.from === thread);
-    svg.append(vector("g", { class: `thread ${thread.tone}` }, vector("rect", { class: "node", x: thread.x - 78, y: thread.y - 24, width: 156, height: 48, rx: 9 }), label(thread.x, edge ? thread.y - 3 : thread.y + 4, short(thread.name, 22)), edge ? label(thread.x, thread.y + 13, short(edge.at, 25), "sub") : ""));
+    svg.append(vector("g", { class: `thread ${thread.tone}` }, vector("rect", { class: "node", x: thread.x - 104, y: thread.y - 24, width: 208, height: 48, rx: 9 }), label(thread.x, edge ? thread.y - 3 : thread.y + 4, short(thread.name, 29)), edge ? label(thread.x, thread.y + 13, tail(edge.at, 29), "sub") : ""));
   }
   return svg;
 };

@@ -50,7 +50,7 @@ const snippetView = (snippet, legs) => {
     const hot = marks.find((mark) => mark.primary) || marks[0];
     rows.push(make("tr", { class: hot ? `hot ${hot.tone}` : undefined }, make("td", { class: "no" }, String(number)), make("td", {}, paint(line, marks))));
     for (const mark of marks) {
-      rows.push(make("tr", { class: `say ${mark.tone}` }, make("td", { class: "no" }), make("td", {}, make("span", { class: "arrow" }, `${" ".repeat(mark.start)}╰─ `), mark.label)));
+      rows.push(make("tr", { class: `say ${mark.tone}` }, make("td", { class: "no" }), make("td", {}, make("span", { class: "arrow" }, `${" ".repeat(mark.start)}╰─ `), prose(mark.label))));
     }
   });
   return make("div", { class: "snippet" }, make("div", { class: "file" }, snippet.file), make("div", { class: "scroll" }, make("table", {}, make("tbody", {}, rows))));

@@ -35,7 +35,7 @@ const treeView = (model) => {
       return make("button", { class: `row${tone ? ` hot ${tone.replace("leg", "l")}` : ""}`, role: "treeitem", "aria-level": depth + 1, "aria-expanded": below ? String(open.has(lane.id)) : undefined, css: { "padding-left": `${14 + Math.min(depth, 40) * 18}px` }, on: { click: flip } },
         make("span", { class: "twig" }, below ? (open.has(lane.id) ? "▾" : "▸") : "·"),
         make("span", { class: "name" }, lane.name),
-        below ? make("span", { class: "dead" }, `${below}`) : undefined,
+        below ? make("span", { class: "dead" }, `spawned ${below}`) : undefined,
         make("span", { class: "dead" }, lane.ended_us ? duration(lane.ended_us - lane.started_us) : "alive at the end"),
         make("span", { class: "at" }, lane.spawned || ""));
     });

@@ -5,11 +5,19 @@ use std::sync::Arc;
 use dashmap::DashMap;
 
 use super::record::{Origin, Record};
+use crate::abi::kernel;
 use crate::report::wire::{self, ThreadId};
+use crate::rt::lock::Spin;
 use crate::rt::replaceable::Replaceable;
 
 static LIVE: Replaceable<DashMap<ThreadId, Arc<Record>>> = Replaceable::new();
 static BY_DATA: Replaceable<DashMap<usize, Arc<Record>>> = Replaceable::new();
+/// Tasks that ended, with the nanoseconds at which they were spawned and
+/// ended: the first of them, for a timeline.
+static ENDED: Spin<Vec<(Arc<Origin>, u64, u64)>> = Spin::new(Vec::new());
+
+/// Ended tasks kept.
+const ENDED_KEPT: usize = 10_000;
 
 /// Adds a task.
 pub fn add(record: &Arc<Record>) {
@@ -23,9 +31,41 @@ pub fn bind(record: &Arc<Record>, data: usize) {
 
 /// Removes a task.
 pub fn remove(record: &Record, data: usize) {
-    LIVE.get().remove(&record.origin.id);
+    if LIVE.get().remove(&record.origin.id).is_some() {
+        let mut ended = ENDED.lock();
+        if ended.len() < ENDED_KEPT {
+            ended.push((Arc::clone(&record.origin), record.born, kernel::now()));
+        }
+    }
     let own = |_: &usize, found: &Arc<Record>| found.origin.id == record.origin.id;
     BY_DATA.get().remove_if(&data, own);
+}
+
+/// When tasks lived, for the wire: those that ended as far as they were kept,
+/// then the live ones.
+pub fn lanes() -> Vec<wire::Lane> {
+    let ended = ENDED.lock().clone();
+    let ended = ended.iter().map(|(origin, born, ended)| {
+        let description = origin.describe(true);
+        lane(description, *born, Some(*ended))
+    });
+    let live = live();
+    let live = live
+        .iter()
+        .map(|record| lane(record.origin.describe(false), record.born, None));
+    ended.chain(live).collect()
+}
+
+fn lane(task: wire::Thread, born: u64, ended: Option<u64>) -> wire::Lane {
+    wire::Lane {
+        thread: task.id,
+        name: None,
+        parent: task.parent,
+        spawned_at: task.spawned_at,
+        task: task.task,
+        started_us: born / 1000,
+        ended_us: ended.map(|ended| ended / 1000),
+    }
 }
 
 /// The task whose wakers have this data pointer.
@@ -63,4 +103,6 @@ pub fn describe(id: ThreadId) -> Vec<wire::Thread> {
 pub fn reset() {
     LIVE.replace(DashMap::new());
     BY_DATA.replace(DashMap::new());
+    ENDED.reset();
+    ENDED.lock().clear();
 }
