@@ -86,6 +86,50 @@ impl Drop for Exit {
     }
 }
 
+/// The future that an executor blocks on.
+pub(crate) struct Root<T> {
+    root: u64,
+    future: T,
+}
+
+/// The executor is about to block on the future.
+#[inline(never)]
+pub(crate) fn root<T>(future: T) -> Root<T> {
+    // The runtime counts the functions on the stack: no closure here.
+    let root = match hooks() {
+        Some(hooks) => (hooks.root_begin)(),
+        None => 0,
+    };
+    Root { root, future }
+}
+
+impl<T: Future> Future for Root<T> {
+    type Output = T::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T::Output> {
+        // SAFETY: the future is not moved: it is pinned as a part of what is.
+        let (root, mut future) = unsafe {
+            let this = self.get_unchecked_mut();
+            (this.root, Pin::new_unchecked(&mut this.future))
+        };
+        let polled = future.as_mut().poll(context);
+        if polled.is_ready() && is_object::<T>() {
+            if let Some(hooks) = hooks() {
+                // SAFETY: the future is only looked at.
+                let words: *const T = unsafe { future.get_unchecked_mut() };
+                (hooks.root_ready)(root, words.cast());
+            }
+        }
+        polled
+    }
+}
+
+/// True for a pinned reference to a trait object.
+fn is_object<T>() -> bool {
+    core::mem::size_of::<T>() == 2 * core::mem::size_of::<usize>()
+        && core::any::type_name::<T>().starts_with("core::pin::Pin<&mut dyn ")
+}
+
 /// Which of the two words of a waker is its data pointer: by looking at one
 /// that is known.
 fn data_word() -> u32 {

@@ -20,6 +20,7 @@ pub mod hooks;
 pub mod ids;
 pub mod leak;
 pub mod race;
+pub mod reach;
 pub mod report;
 pub mod shadow;
 pub mod sync;

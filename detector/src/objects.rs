@@ -253,6 +253,35 @@ pub struct BlockInfo {
     pub thread: ThreadId,
 }
 
+/// Calls `with` for all heap blocks that begin in a range, by address.
+pub fn blocks(range: &Range<usize>, mut with: impl FnMut(BlockInfo)) {
+    if range.is_empty() || !map::covers(range.start, range.len()) {
+        return;
+    }
+    for part in map::touched(Table::Objects, range.clone()) {
+        let mut at = part.start & !(GRANULE - 1);
+        while at < part.end {
+            // SAFETY: covered, as checked above.
+            let number = unsafe { map::object(at) }.load(Ordering::Acquire);
+            if number & BLOCK != 0 {
+                with(info(at, number));
+            }
+            at += GRANULE;
+        }
+    }
+}
+
+/// What is known of the block `number` that begins at `start`.
+fn info(start: usize, number: u32) -> BlockInfo {
+    let block = BLOCKS.get(number & !BLOCK);
+    BlockInfo {
+        start,
+        size: block.size.load(Ordering::Relaxed) as usize,
+        stack: StackId(block.stack.load(Ordering::Relaxed)),
+        thread: ThreadId(block.thread.load(Ordering::Relaxed)),
+    }
+}
+
 /// The block that holds `addr`: looks downwards for its start.
 pub fn find_block(addr: usize) -> Option<BlockInfo> {
     /// Blocks larger than this are not looked for from their far end.

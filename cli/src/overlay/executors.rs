@@ -123,6 +123,13 @@ const TOKIO: Overlay = Overlay {
             otherwise: Some("tasks left in a runtime that is shut down"),
         },
         Edit {
+            files: &["runtime/runtime.rs", "runtime/mod.rs"],
+            anchors: &["pub fn block_on<F: Future>(&self, future: F) -> F::Output {"],
+            at: At::After,
+            text: "\n        let future = crate::runtime::task::leakcheck::root(future);",
+            otherwise: Some("leaked tasks that wait on what the test itself had"),
+        },
+        Edit {
             files: &["task/local.rs"],
             anchors: &["impl Drop for LocalSet {\n    fn drop(&mut self) {"],
             at: At::After,

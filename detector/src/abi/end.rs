@@ -101,6 +101,7 @@ fn wait_for_event(seen: u32, ns: u64) {
 }
 
 unsafe extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
+    let here = task::here();
     if !process::is_owner() || ENDING.swap(true, Ordering::SeqCst) {
         return;
     }
@@ -110,7 +111,7 @@ unsafe extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
         thread.busy += 1;
     }
     report_leaks();
-    task::look::report(Moment::Exit);
+    task::look::report(Moment::Exit, &here);
     last_records(status, false);
     if !wire::supervised() && wire::findings() > 0 && status == 0 {
         // SAFETY: null is all streams.

@@ -26,7 +26,9 @@ pub struct SystemCall {
     pub number: i64,
     /// Its first four arguments.
     pub arguments: [u64; 4],
-    /// Stack pointer and instruction of the caller.
+    /// Stack pointer of the caller.
+    pub stack: u64,
+    /// Instruction of the caller.
     pub pc: u64,
 }
 
@@ -132,10 +134,11 @@ fn parse_call(line: &str) -> Option<SystemCall> {
     let mut hex = words.map(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok());
     let mut next = || hex.next().flatten();
     let arguments = [next()?, next()?, next()?, next()?];
-    let (_, _, _, pc) = (next()?, next()?, next()?, next()?);
+    let (_, _, stack, pc) = (next()?, next()?, next()?, next()?);
     Some(SystemCall {
         number,
         arguments,
+        stack,
         pc,
     })
 }

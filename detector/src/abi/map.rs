@@ -33,6 +33,11 @@ pub fn is_mapped(addr: usize) -> bool {
     MAPPED.lock().iter().any(|range| range.contains(&addr))
 }
 
+/// What instrumented code has mapped.
+pub fn mapped() -> Vec<Range<usize>> {
+    MAPPED.lock().clone()
+}
+
 /// The range is mapped, by instrumented code or not.
 fn note(range: Range<usize>, by_instrumented: bool) {
     let mut mapped = MAPPED.lock();

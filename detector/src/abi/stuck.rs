@@ -226,7 +226,8 @@ pub fn wall_clock(at: u64) -> libc::timespec {
     time
 }
 
-fn nap(ms: u64) {
+/// Sleeps for so many milliseconds.
+pub fn nap(ms: u64) {
     let time = libc::timespec {
         tv_sec: 0,
         tv_nsec: (ms * 1_000_000) as i64,

@@ -42,6 +42,12 @@ pub struct Hooks {
     pub shutdown_begin: extern "C" fn(),
     /// It has dropped them.
     pub shutdown_end: extern "C" fn(),
+    /// An executor begins to block on a future, in a function that calls the
+    /// function that calls this. Returns what [`Hooks::root_ready`] is told.
+    pub root_begin: extern "C" fn() -> u64,
+    /// The future is complete. It is given as it was by the program: where
+    /// that is a pinned reference to a trait object, its two words.
+    pub root_ready: extern "C" fn(root: u64, future: *const [usize; 2]),
 }
 
 /// The poll returned, and the task is to be polled again.

@@ -4,6 +4,7 @@
 //! - [`alloc`]: the runtime's heap; [`pool`]: numbered objects; [`lock`]: a
 //!   spin lock.
 //! - [`replaceable`]: values that a forked child makes anew.
+//! - [`registers`]: what is nowhere in memory while a thread is blocked.
 //! - [`sys`]: system calls without the C library.
 //! - [`thread`]: what the runtime keeps for a running thread, and the pointer
 //!   to it in thread-local storage; [`waiting`]: what it is blocked on.
@@ -11,6 +12,7 @@
 pub mod alloc;
 pub mod lock;
 pub mod pool;
+pub mod registers;
 pub mod replaceable;
 pub mod sys;
 pub mod thread;

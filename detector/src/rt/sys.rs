@@ -2,6 +2,8 @@
 //! function of the C library is in the way.
 
 use std::arch::asm;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A system call; errors come back as `-errno`.
 ///
@@ -30,6 +32,43 @@ pub unsafe fn call(number: i64, args: [usize; 6]) -> isize {
     result
 }
 
+/// Mappings of the runtime that are kept apart at most.
+const OWN: usize = 1 << 15;
+
+/// A mapping; of size 0 if it is there no more.
+struct Mapping {
+    start: AtomicUsize,
+    size: AtomicUsize,
+}
+
+static OWN_MAPPINGS: [Mapping; OWN] = [const {
+    Mapping {
+        start: AtomicUsize::new(0),
+        size: AtomicUsize::new(0),
+    }
+}; OWN];
+/// Mappings noted, those that found no room included.
+static NOTED: AtomicUsize = AtomicUsize::new(0);
+
+/// The runtime has mapped this.
+fn note_own(start: usize, size: usize) {
+    if let Some(mapping) = OWN_MAPPINGS.get(NOTED.fetch_add(1, Ordering::AcqRel)) {
+        mapping.start.store(start, Ordering::Relaxed);
+        mapping.size.store(size, Ordering::Release);
+    }
+}
+
+/// What the runtime has mapped for itself; none if that is too much to say.
+pub fn own_mappings() -> Option<Vec<Range<usize>>> {
+    let noted = OWN_MAPPINGS.get(..NOTED.load(Ordering::Acquire))?;
+    let range = |mapping: &Mapping| {
+        let size = mapping.size.load(Ordering::Acquire);
+        let start = mapping.start.load(Ordering::Relaxed);
+        start..start + size
+    };
+    Some(noted.iter().map(range).collect())
+}
+
 /// Fresh zeroed memory, or null.
 pub fn map(size: usize) -> *mut u8 {
     // SAFETY: a private anonymous mapping at an address the kernel chooses.
@@ -49,6 +88,7 @@ pub fn map(size: usize) -> *mut u8 {
     if addr < 0 {
         std::ptr::null_mut()
     } else {
+        note_own(addr as usize, size);
         addr as *mut u8
     }
 }
@@ -73,11 +113,21 @@ pub fn map_at(addr: usize, size: usize) -> bool {
             ],
         )
     };
-    got == addr as isize
+    let mapped = got == addr as isize;
+    if mapped {
+        note_own(addr, size);
+    }
+    mapped
 }
 
 /// Gives a mapping back. The caller owns it.
 pub fn unmap(addr: usize, size: usize) {
+    let noted = NOTED.load(Ordering::Acquire).min(OWN);
+    for mapping in &OWN_MAPPINGS[..noted] {
+        if mapping.start.load(Ordering::Relaxed) == addr {
+            mapping.size.store(0, Ordering::Release);
+        }
+    }
     // SAFETY: only the runtime's own mappings are passed here.
     unsafe { call(libc::SYS_munmap, [addr, size, 0, 0, 0, 0]) };
 }

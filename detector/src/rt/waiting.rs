@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::atomic::{Ordering, fence};
 
+use super::registers::{REGISTERS, Registers};
 use crate::report::wire::ThreadId;
 
 /// The call that a thread is blocked in.
@@ -102,6 +103,8 @@ pub struct Waiting {
     addr: AtomicUsize,
     pc: AtomicU64,
     since: AtomicU64,
+    /// The registers that a called function gives back as they were.
+    registers: Registers,
 }
 
 /// A note as another thread saw it.
@@ -139,7 +142,14 @@ impl Waiting {
             addr: AtomicUsize::new(0),
             pc: AtomicU64::new(0),
             since: AtomicU64::new(0),
+            registers: Registers::new(),
         }
+    }
+
+    /// What its registers held when it was about to block. What they hold
+    /// later in the call is either still that, or on the stack meanwhile.
+    pub fn registers(&self) -> [usize; REGISTERS] {
+        self.registers.get()
     }
 
     /// The record gets a new thread, which does not run yet.
@@ -191,6 +201,7 @@ impl Waiting {
         self.addr.store(addr, Ordering::Relaxed);
         self.pc.store(pc, Ordering::Relaxed);
         self.since.store(since, Ordering::Relaxed);
+        self.registers.save();
         self.turn.fetch_add(1, Ordering::SeqCst);
     }
 

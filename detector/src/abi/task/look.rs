@@ -1,31 +1,99 @@
 //! A look at all live tasks, and the report of those that are leaks.
 
+use std::sync::Arc;
+
 use super::record::{Polls, Record};
 use super::registry;
-use crate::abi::kernel;
+use super::world::{self, Here, Search};
+use crate::abi::{kernel, stuck};
 use crate::findings;
+use crate::reach::Task;
 use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{Finding, Leg, Moment, Proof, TaskState, TaskStatus, ThreadId, Woken};
 use crate::stack;
-use crate::task::{Facts, verdict};
+use crate::task::{Facts, Verdict, verdict};
+
+/// How often a world that does not stand still is looked at again.
+const TRIES: u32 = 6;
+/// Until then, doubled each time.
+const PAUSE_MS: u64 = 1;
+
+/// A task at one moment.
+struct Seen {
+    record: Arc<Record>,
+    facts: Facts,
+    polls: Polls,
+}
 
 /// Reports the tasks that can never run again, each once; at the end of the
 /// process, all that are left.
-pub fn report(moment: Moment) {
-    for record in registry::live() {
-        let Some((facts, polls)) = record.look() else {
-            continue;
-        };
-        let Some((state, proof, certainty)) = verdict(facts).told() else {
+pub fn report(moment: Moment, here: &Here) {
+    for seen in look(here) {
+        let Some((state, proof, certainty)) = verdict(seen.facts).told() else {
             continue;
         };
         let told = certainty == Certainty::Proved || moment == Moment::Exit;
-        if !told || polls.reported || is_idle_service(&facts, state) {
+        if !told || seen.polls.reported || is_idle_service(&seen.facts, state) {
             continue;
         }
-        record.polls.lock().reported = true;
-        emit(&record, &polls, facts, state, proof, certainty, moment);
+        seen.record.polls.lock().reported = true;
+        emit(&seen, state, proof, certainty, moment);
     }
+}
+
+/// All live tasks, once nothing moves any more or for long enough. Where some
+/// wait with wakers somewhere, the wakers are looked for.
+fn look(here: &Here) -> Vec<Seen> {
+    let mut attempt = 0;
+    loop {
+        let mut all = see_all();
+        let may_be_stuck = |seen: &Seen| {
+            let facts = Facts {
+                unreachable: true,
+                ..seen.facts
+            };
+            matches!(verdict(facts), Verdict::Stuck(_))
+        };
+        let undecided = |seen: &Seen| may_be_stuck(seen) && seen.facts.references > 0;
+        let on_its_way = |seen: &Seen| seen.facts.running || seen.facts.scheduled;
+        let searched = all.iter().any(undecided);
+        if !searched && !all.iter().any(on_its_way) {
+            return all;
+        }
+        let tasks: Vec<Task> = all
+            .iter()
+            .map(|seen| Task {
+                waker: seen.polls.waker,
+                data_word: seen.record.data_word,
+                wakers: may_be_stuck(seen).then_some(seen.facts.references),
+            })
+            .collect();
+        match world::search(&tasks, here, searched) {
+            Search::Done(found) => {
+                for (seen, unreachable) in all.iter_mut().zip(found) {
+                    seen.facts.unreachable = unreachable;
+                }
+                return all;
+            }
+            Search::Impossible => return all,
+            Search::Moving if attempt == TRIES => return all,
+            Search::Moving => {}
+        }
+        stuck::nap(PAUSE_MS << attempt);
+        attempt += 1;
+    }
+}
+
+fn see_all() -> Vec<Seen> {
+    let see = |record: Arc<Record>| {
+        let (facts, polls) = record.look()?;
+        Some(Seen {
+            record,
+            facts,
+            polls,
+        })
+    };
+    registry::live().into_iter().filter_map(see).collect()
 }
 
 /// A closure of the blocking pool is no task that waits.
@@ -33,15 +101,12 @@ fn is_idle_service(facts: &Facts, state: TaskState) -> bool {
     facts.polls == 0 && state != TaskState::Waiting
 }
 
-fn emit(
-    record: &Record,
-    polls: &Polls,
-    facts: Facts,
-    state: TaskState,
-    proof: Option<Proof>,
-    certainty: Certainty,
-    moment: Moment,
-) {
+fn emit(seen: &Seen, state: TaskState, proof: Option<Proof>, certainty: Certainty, moment: Moment) {
+    let Seen {
+        record,
+        facts,
+        polls,
+    } = seen;
     let now = kernel::now();
     let ms = |since: u64| now.saturating_sub(since) / 1_000_000;
     let mut chains = polls.chains().map(stack::get);

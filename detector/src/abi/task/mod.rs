@@ -2,26 +2,34 @@
 //!
 //! - [`record`]: what is kept of a task; [`registry`]: of all live ones;
 //! - [`look`]: which of them are leaks, when an executor is shut down and at
-//!   the end of the process.
+//!   the end of the process, by a search of the [`world`] as it is
+//!   mapped ([`maps`]); [`root`]: what
+//!   `block_on` has completed.
 //!
 //! A task is known by the address of its record, of which the executor's copy
 //! is one counted reference.
 
 pub mod look;
+pub mod maps;
 pub mod record;
 pub mod registry;
+pub mod root;
+pub mod world;
 
+use std::arch::asm;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::record::{Origin, Record, Wake};
+use self::world::Here;
 use super::caller::return_address;
 use super::edge::tracked;
 use super::kernel;
 use crate::hooks::table::{self, Hooks, TaskNew};
 use crate::registry as threads;
 use crate::report::wire::{Executor, Moment, ThreadId};
+use crate::rt::registers::Registers;
 use crate::rt::thread::Thread;
 use crate::stack::{self, StackId};
 
@@ -37,6 +45,8 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     waker_wake,
     shutdown_begin,
     shutdown_end,
+    root_begin,
+    root_ready,
 };
 
 /// What a thread is polling.
@@ -232,10 +242,40 @@ extern "C" fn waker_wake(data: *const ()) {
 }
 
 extern "C" fn shutdown_begin() {
+    let here = here();
     let Some(thread) = tracked() else { return };
     thread.busy += 1;
-    look::report(Moment::Shutdown);
+    look::report(Moment::Shutdown, &here);
     thread.busy -= 1;
 }
 
 extern "C" fn shutdown_end() {}
+
+extern "C" fn root_begin() -> u64 {
+    tracked().map_or(0, |thread| root::depth(thread) as u64)
+}
+
+extern "C" fn root_ready(depth: u64, future: *const [usize; 2]) {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    // SAFETY: the executor passes a pinned reference to a trait object.
+    root::complete(thread, depth as usize, unsafe { future.read() });
+    thread.busy -= 1;
+}
+
+/// What the caller of the function that this is inlined into has on its stack
+/// and in registers.
+#[inline(always)]
+pub fn here() -> Here {
+    /// What a function pushes first, below its frame pointer.
+    const PUSHED: usize = 64;
+    let registers = Registers::new();
+    registers.save();
+    let frame: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    Here {
+        stack: frame.saturating_sub(PUSHED),
+        registers: registers.get().to_vec(),
+    }
+}

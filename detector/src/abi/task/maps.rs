@@ -1,0 +1,71 @@
+//! What memory the process has, in the kernel's words, and what the kernel
+//! itself keeps for it.
+
+use std::ops::Range;
+
+/// The mappings that the program can have written to, by address, without
+/// what the kernel itself provides.
+pub fn writable_mappings() -> Option<Vec<Range<usize>>> {
+    let text = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let mapping = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        let (start, end) = words.next()?.split_once('-')?;
+        let permissions = words.next()?;
+        let file = words.nth(3);
+        let kernels = file.is_some_and(|name| name.starts_with("[v"));
+        // Anonymous memory that is read-only now may have been written before.
+        let written =
+            permissions.starts_with("rw") || permissions.starts_with('r') && file.is_none();
+        let start = usize::from_str_radix(start, 16).ok()?;
+        let end = usize::from_str_radix(end, 16).ok()?;
+        Some((start..end, written && !kernels))
+    };
+    let mappings = text.lines().map(mapping).collect::<Option<Vec<_>>>()?;
+    let written = mappings.into_iter().filter(|(_, written)| *written);
+    Some(written.map(|(range, _)| range).collect())
+}
+
+/// What the kernel gives back with the events of epoll descriptors: as a rule
+/// addresses. None if there are other such things, an io_uring.
+pub fn event_data() -> Option<Vec<usize>> {
+    let mut data = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd").ok()? {
+        let entry = entry.ok()?;
+        let Ok(target) = std::fs::read_link(entry.path()) else {
+            continue;
+        };
+        match target.to_str() {
+            Some("anon_inode:[io_uring]") => return None,
+            Some("anon_inode:[eventpoll]") => {
+                let name = entry.file_name();
+                let info = std::path::Path::new("/proc/self/fdinfo").join(name);
+                let text = std::fs::read_to_string(info).ok()?;
+                data.extend(event_words(&text));
+            }
+            Some(_) | None => {}
+        }
+    }
+    Some(data)
+}
+
+/// The data of the lines `tfd: 5 events: 19 data: 7f00 …`.
+fn event_words(text: &str) -> impl Iterator<Item = usize> + '_ {
+    text.lines()
+        .filter(|line| line.starts_with("tfd:"))
+        .filter_map(|line| {
+            let (_, data) = line.split_once("data:")?;
+            let word = data.split_ascii_whitespace().next()?;
+            usize::from_str_radix(word, 16).ok()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_of_events_is_parsed() {
+        let text = "pos:\t0\nflags:\t02000002\ntfd:        5 events:       19 data:     7f0012345678  pos:0 ino:1 sdev:f\n";
+        assert_eq!(event_words(text).collect::<Vec<_>>(), [0x7f00_1234_5678]);
+    }
+}

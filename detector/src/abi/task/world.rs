@@ -1,0 +1,222 @@
+//! The memory of the process as a search for reachable tasks sees it, with the
+//! world stopped.
+//!
+//! Heap blocks are those that the interposed `malloc` knows. Roots are all
+//! other memory that can be written: static variables, the stacks of all
+//! threads from their stack pointers on, the registers of blocked threads, what
+//! the program has mapped itself, mappings that nobody has told of, and what
+//! the kernel gives back with an event of an epoll descriptor. The runtime's
+//! own mappings are left out, and the free blocks of the C library's heap.
+//!
+//! The world counts as stopped if every other thread is known, was asleep in a
+//! call that it had noted, and has not run until the end of the search.
+//!
+//! What it misses: memory that the program took with `sbrk` between the C
+//! library's own, and what uninstrumented code keeps in the kernel otherwise;
+//! with an io_uring, nothing is searched.
+
+use std::ops::Range;
+
+use super::{maps, root};
+use crate::abi::kernel::{self, State};
+use crate::abi::map;
+use crate::objects;
+use crate::reach::{Block, Space, Task, unreachable};
+use crate::rt::sys;
+use crate::rt::thread::{Thread, current};
+use crate::session;
+
+/// Bytes below a stack pointer that belong to the function.
+const RED_ZONE: usize = 128;
+
+/// What the searching thread's callers have in registers and on its stack.
+#[derive(Debug)]
+pub struct Here {
+    /// Lowest address of the stack that is searched.
+    pub stack: usize,
+    /// The registers.
+    pub registers: Vec<usize>,
+}
+
+/// A thread that sleeps.
+struct Sleeper {
+    record: *const Thread,
+    state: State,
+}
+
+/// How a search ended.
+#[derive(Debug)]
+pub enum Search {
+    /// For each task, whether it is unreachable.
+    Done(Vec<bool>),
+    /// The world did not stand still.
+    Moving,
+    /// It cannot be searched.
+    Impossible,
+}
+
+/// Stops the world and, if `searched`, searches it: else no task counts as
+/// unreachable.
+pub fn search(tasks: &[Task], here: &Here, searched: bool) -> Search {
+    let Some(sleepers) = stopped() else {
+        return Search::Moving;
+    };
+    let found = if searched {
+        match search_with(tasks, here, &sleepers) {
+            Some(found) => found,
+            None => return Search::Impossible,
+        }
+    } else {
+        vec![false; tasks.len()]
+    };
+    let still = sleepers.iter().all(|sleeper| {
+        // SAFETY: records stay mapped for good; an atomic.
+        let id = unsafe { &(*sleeper.record).waiting }.kernel_id();
+        kernel::state(id).is_some_and(|state| state.switches == sleeper.state.switches)
+    });
+    if still {
+        Search::Done(found)
+    } else {
+        Search::Moving
+    }
+}
+
+fn search_with(tasks: &[Task], here: &Here, sleepers: &[Sleeper]) -> Option<Vec<bool>> {
+    let own = sys::own_mappings()?;
+    let events = maps::event_data()?;
+    let mappings = maps::writable_mappings()?;
+
+    let mut stacks = Vec::new();
+    let mut roots = Vec::new();
+    // Words that are in no memory of the program.
+    let mut loose: Vec<usize> = events;
+    // SAFETY: the record belongs to this thread.
+    let thread = unsafe { current().as_ref() }?;
+    stacks.push(thread.stack.clone());
+    let done = root::completed(thread);
+    roots.extend(without(here.stack..thread.stack.end, &done));
+    roots.push(thread.locals.clone());
+    loose.extend(&here.registers);
+    for sleeper in sleepers {
+        // SAFETY: records stay mapped for good, and its thread sleeps.
+        let thread = unsafe { &*sleeper.record };
+        let pointer = usize::try_from(sleeper.state.call?.stack).ok()?;
+        if !thread.stack.contains(&pointer) {
+            return None;
+        }
+        stacks.push(thread.stack.clone());
+        roots.push(pointer.saturating_sub(RED_ZONE).max(thread.stack.start)..thread.stack.end);
+        roots.push(thread.locals.clone());
+        loose.extend(thread.waiting.registers());
+    }
+
+    let mapped = map::mapped();
+    let mut blocks = Vec::new();
+    let apart: Vec<Range<usize>> = own.into_iter().chain(stacks).collect();
+    for mapping in mappings {
+        for piece in without(mapping, &apart) {
+            roots.extend(common(&piece, &mapped));
+            for rest in without(piece, &mapped) {
+                let before = blocks.len();
+                objects::blocks(&rest, |block| {
+                    blocks.push(Block {
+                        start: block.start,
+                        size: block.size,
+                    });
+                });
+                if blocks.len() == before {
+                    roots.push(rest);
+                }
+            }
+        }
+    }
+    blocks.sort_unstable_by_key(|block| block.start);
+    let loose_words = loose.as_ptr() as usize;
+    roots.push(loose_words..loose_words + size_of_val(&*loose));
+
+    let space = Space {
+        blocks: &blocks,
+        roots: &roots,
+        // SAFETY: blocks and roots are mapped and can be read; nobody unmaps
+        // them, since all other threads sleep.
+        read: |at| unsafe { (at as *const usize).read_volatile() },
+    };
+    Some(unreachable(&space, tasks))
+}
+
+/// All other threads, if each of them sleeps in a call that it has noted.
+fn stopped() -> Option<Vec<Sleeper>> {
+    let own = current();
+    let mut known = vec![sys::thread_id()];
+    let mut sleepers = Vec::new();
+    for record in session::live() {
+        if std::ptr::eq(record, own) {
+            continue;
+        }
+        // SAFETY: records stay mapped for good; atomics.
+        let waiting = unsafe { &(*record).waiting };
+        let id = waiting.kernel_id();
+        let state = kernel::state(id)?;
+        if !state.sleeps || waiting.look().is_none() {
+            return None;
+        }
+        known.push(id);
+        sleepers.push(Sleeper { record, state });
+    }
+    let strangers = kernel::tasks()?.iter().any(|id| !known.contains(id));
+    (!strangers).then_some(sleepers)
+}
+
+/// The parts of a range that lie in none of `holes`.
+fn without(range: Range<usize>, holes: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut parts = vec![range];
+    for hole in holes.iter().filter(|hole| !hole.is_empty()) {
+        let mut left = Vec::with_capacity(parts.len() + 1);
+        for part in parts {
+            if hole.end <= part.start || part.end <= hole.start {
+                left.push(part);
+                continue;
+            }
+            if part.start < hole.start {
+                left.push(part.start..hole.start);
+            }
+            if hole.end < part.end {
+                left.push(hole.end..part.end);
+            }
+        }
+        parts = left;
+    }
+    parts
+}
+
+/// The parts of a range that lie in one of `others`.
+fn common<'a>(
+    range: &'a Range<usize>,
+    others: &'a [Range<usize>],
+) -> impl Iterator<Item = Range<usize>> + 'a {
+    others
+        .iter()
+        .map(|other| other.start.max(range.start)..other.end.min(range.end))
+        .filter(|part| part.start < part.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_cut_a_range() {
+        assert_eq!(without(0..100, &[]), [0..100]);
+        assert_eq!(without(0..100, &[20..30, 25..40]), [0..20, 40..100]);
+        assert_eq!(without(10..20, &[0..15]), [15..20]);
+        assert_eq!(without(10..20, &[0..50]), []);
+        assert_eq!(without(10..20, &[12..12, 20..30]), [10..20]);
+    }
+
+    #[test]
+    fn what_two_have_in_common() {
+        let others = [0..15, 30..40, 18..25];
+        let found: Vec<_> = common(&(10..20), &others).collect();
+        assert_eq!(found, [10..15, 18..20]);
+    }
+}

@@ -1,0 +1,399 @@
+//! Which tasks nothing can wake: a conservative mark phase over memory, as of
+//! a garbage collector (Boehm and Weiser, *Garbage Collection in an
+//! Uncooperative Environment*, 1988), with tasks in the place of goroutines
+//! (Saioc et al., *Dynamic Partial Deadlock Detection and Recovery via Garbage
+//! Collection*, ASPLOS 2025).
+//!
+//! The roots and the tasks that can run are live; a word that may be an
+//! address makes the heap block live that it points into. An executor keeps
+//! the addresses of all its tasks, so that the address of a task alone does
+//! not make it live. One of its wakers does, which is that address beside the
+//! address of the waker's functions, and so does an address *inside* of the
+//! task: a node of a list of waiters that is a part of its future.
+//!
+//! A task that was not reached counts as unreachable only if all of its wakers
+//! were found, in what only such tasks reach: a waker in memory that was not
+//! searched, or in a form that is not recognised, keeps it live.
+//!
+//! Pure: the caller stops the world and reads the memory.
+
+use std::ops::Range;
+
+const WORD: usize = size_of::<usize>();
+
+/// A heap block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Its first byte.
+    pub start: usize,
+    /// Its size in bytes.
+    pub size: usize,
+}
+
+/// A task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task {
+    /// The words of its wakers.
+    pub waker: [usize; 2],
+    /// Which of them is the address of the task: the start of its block.
+    pub data_word: usize,
+    /// How many wakers it has; none if it can run, or be ended otherwise.
+    pub wakers: Option<u64>,
+}
+
+impl Task {
+    fn address(&self) -> usize {
+        self.waker[self.data_word & 1]
+    }
+}
+
+/// What is searched.
+pub struct Space<'a, R> {
+    /// All heap blocks, by address.
+    pub blocks: &'a [Block],
+    /// What is live besides.
+    pub roots: &'a [Range<usize>],
+    /// Reads the word at an address in a block or a root.
+    pub read: R,
+}
+
+struct Search<'a, R> {
+    space: &'a Space<'a, R>,
+    tasks: &'a [Task],
+    /// For each block, its task.
+    task_of: Vec<Option<u32>>,
+    /// For each task, its block.
+    block_of: Vec<Option<usize>>,
+    marked: Vec<bool>,
+    live: Vec<bool>,
+    queue: Vec<Range<usize>>,
+}
+
+/// For each task, whether nothing that is live reaches one of its wakers. A
+/// task whose address is not the start of a block is live.
+pub fn unreachable<R: Fn(usize) -> usize>(space: &Space<'_, R>, tasks: &[Task]) -> Vec<bool> {
+    let mut search = Search::new(space, tasks);
+    for (number, task) in tasks.iter().enumerate() {
+        if task.wakers.is_none() || search.block_of[number].is_none() {
+            search.revive(number);
+        }
+    }
+    for root in space.roots {
+        search.visit(root.clone());
+    }
+    search.mark();
+    loop {
+        let found = search.wakers_of_dead();
+        let hidden: Vec<usize> = (0..tasks.len())
+            .filter(|&number| {
+                // Without wakers it is dead whatever is found.
+                !search.live[number]
+                    && tasks[number]
+                        .wakers
+                        .is_some_and(|wakers| wakers > 0 && wakers != found[number])
+            })
+            .collect();
+        if hidden.is_empty() {
+            break;
+        }
+        for number in hidden {
+            search.revive(number);
+        }
+        search.mark();
+    }
+    search.live.iter().map(|live| !live).collect()
+}
+
+/// The addresses of all words of a range.
+fn words(range: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
+    let start = range.start.next_multiple_of(WORD);
+    let end = range.end / WORD * WORD;
+    (start..end.max(start)).step_by(WORD)
+}
+
+impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
+    fn new(space: &'a Space<'a, R>, tasks: &'a [Task]) -> Self {
+        let mut search = Self {
+            space,
+            tasks,
+            task_of: vec![None; space.blocks.len()],
+            block_of: vec![None; tasks.len()],
+            marked: vec![false; space.blocks.len()],
+            live: vec![false; tasks.len()],
+            queue: Vec::new(),
+        };
+        for (number, task) in tasks.iter().enumerate() {
+            let at = search.block_at(task.address());
+            let at = at.filter(|&at| space.blocks[at].start == task.address());
+            if let Some(at) = at {
+                search.task_of[at] = Some(number as u32);
+                search.block_of[number] = Some(at);
+            }
+        }
+        search
+    }
+
+    /// The block that holds an address.
+    fn block_at(&self, addr: usize) -> Option<usize> {
+        let blocks = self.space.blocks;
+        let (first, last) = (blocks.first()?, blocks.last()?);
+        if addr < first.start || addr >= last.start + last.size.max(1) {
+            return None;
+        }
+        let at = blocks
+            .partition_point(|block| block.start <= addr)
+            .checked_sub(1)?;
+        (addr < blocks[at].start + blocks[at].size.max(1)).then_some(at)
+    }
+
+    fn range(&self, block: usize) -> Range<usize> {
+        let Block { start, size } = self.space.blocks[block];
+        start..start + size
+    }
+
+    /// The task can run: all that it holds is live.
+    fn revive(&mut self, task: usize) {
+        if !self.live[task] {
+            self.live[task] = true;
+            if let Some(block) = self.block_of[task] {
+                self.marked[block] = true;
+                self.queue.push(self.range(block));
+            }
+        }
+    }
+
+    fn mark(&mut self) {
+        while let Some(range) = self.queue.pop() {
+            self.visit(range);
+        }
+    }
+
+    /// True if the word at `at`, the address of `task`, belongs to a waker.
+    fn is_waker(&self, task: usize, at: usize, range: &Range<usize>) -> bool {
+        let Task {
+            waker, data_word, ..
+        } = self.tasks[task];
+        let beside = if data_word & 1 == 0 {
+            at.checked_add(WORD)
+        } else {
+            at.checked_sub(WORD)
+        };
+        let inside = |at: &usize| *at >= range.start && *at + WORD <= range.end;
+        beside
+            .filter(inside)
+            .is_some_and(|beside| (self.space.read)(beside) == waker[1 - (data_word & 1)])
+    }
+
+    /// Follows the words of a live range.
+    fn visit(&mut self, range: Range<usize>) {
+        for at in words(&range) {
+            let word = (self.space.read)(at);
+            let Some(block) = self.block_at(word) else {
+                continue;
+            };
+            match self.task_of[block] {
+                Some(task) => {
+                    let task = task as usize;
+                    let inside = word != self.tasks[task].address();
+                    if !self.live[task]
+                        && self.tasks[task].wakers != Some(0)
+                        && (inside || self.is_waker(task, at, &range))
+                    {
+                        self.revive(task);
+                    }
+                }
+                None => {
+                    if !self.marked[block] {
+                        self.marked[block] = true;
+                        self.queue.push(self.range(block));
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many wakers of each task lie in what only dead tasks reach.
+    fn wakers_of_dead(&self) -> Vec<u64> {
+        let mut found = vec![0; self.tasks.len()];
+        let mut seen = self.marked.clone();
+        let mut queue: Vec<Range<usize>> = Vec::new();
+        for (number, block) in self.block_of.iter().enumerate() {
+            if let (false, Some(block)) = (self.live[number], *block) {
+                seen[block] = true;
+                queue.push(self.range(block));
+            }
+        }
+        while let Some(range) = queue.pop() {
+            for at in words(&range) {
+                let word = (self.space.read)(at);
+                let Some(block) = self.block_at(word) else {
+                    continue;
+                };
+                match self.task_of[block] {
+                    Some(task) => {
+                        let task = task as usize;
+                        let address = self.tasks[task].address();
+                        found[task] +=
+                            u64::from(word == address && self.is_waker(task, at, &range));
+                    }
+                    None => {
+                        if !seen[block] {
+                            seen[block] = true;
+                            queue.push(self.range(block));
+                        }
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Functions of a waker.
+    const VTABLE: usize = 0x1000;
+    const ROOT: usize = 0x100;
+
+    /// Memory of words: blocks of four words at 0x10000, 0x20000 …, and a root
+    /// of four words.
+    struct Memory {
+        root: [usize; 4],
+        blocks: Vec<[usize; 4]>,
+    }
+
+    fn block(number: usize) -> usize {
+        0x10000 * (number + 1)
+    }
+
+    impl Memory {
+        fn read(&self, addr: usize) -> usize {
+            if addr < block(0) {
+                return self.root[(addr - ROOT) / WORD];
+            }
+            self.blocks[addr / 0x10000 - 1][addr % 0x10000 / WORD]
+        }
+
+        /// Whether each task is unreachable; tasks are in the first blocks.
+        fn unreachable(&self, tasks: &[Option<u64>]) -> Vec<bool> {
+            let blocks: Vec<Block> = (0..self.blocks.len())
+                .map(|number| Block {
+                    start: block(number),
+                    size: 4 * WORD,
+                })
+                .collect();
+            let tasks: Vec<Task> = tasks
+                .iter()
+                .enumerate()
+                .map(|(number, wakers)| Task {
+                    waker: [VTABLE, block(number)],
+                    data_word: 1,
+                    wakers: *wakers,
+                })
+                .collect();
+            let root = ROOT..ROOT + 4 * WORD;
+            let space = Space {
+                blocks: &blocks,
+                roots: std::slice::from_ref(&root),
+                read: |addr| self.read(addr),
+            };
+            unreachable(&space, &tasks)
+        }
+    }
+
+    /// A task that waits on a channel (block 1), in which its waker is.
+    fn channel(root: [usize; 4], in_task: [usize; 4]) -> Memory {
+        Memory {
+            root,
+            blocks: vec![in_task, [2, VTABLE, block(0), 0]],
+        }
+    }
+
+    #[test]
+    fn a_channel_that_only_the_task_has() {
+        let memory = channel([0; 4], [0, block(1), 0, 0]);
+        assert_eq!(memory.unreachable(&[Some(1)]), [true]);
+    }
+
+    #[test]
+    fn a_channel_that_a_root_has() {
+        let memory = channel([0, block(1), 0, 0], [0, block(1), 0, 0]);
+        assert_eq!(memory.unreachable(&[Some(1)]), [false]);
+        // By an address inside of it too.
+        let memory = channel([0, block(1) + 9, 0, 0], [0, block(1), 0, 0]);
+        assert_eq!(memory.unreachable(&[Some(1)]), [false]);
+    }
+
+    #[test]
+    fn the_address_of_a_task_alone_is_no_waker() {
+        let memory = channel([block(0), 7, block(0), 0], [0, block(1), 0, 0]);
+        assert_eq!(memory.unreachable(&[Some(1)]), [true]);
+        let memory = channel([0, VTABLE, block(0), 0], [0, block(1), 0, 0]);
+        assert_eq!(memory.unreachable(&[Some(1)]), [false]);
+    }
+
+    #[test]
+    fn a_node_inside_of_a_task_keeps_it() {
+        let memory = channel([block(0) + 8, 0, 0, 0], [0, block(1), 0, 0]);
+        assert_eq!(memory.unreachable(&[Some(1)]), [false]);
+    }
+
+    #[test]
+    fn a_waker_that_is_not_found_keeps_it() {
+        let memory = channel([0; 4], [0, block(1), 0, 0]);
+        assert_eq!(memory.unreachable(&[Some(2)]), [false]);
+        let nowhere = Memory {
+            root: [0; 4],
+            blocks: vec![[0; 4]],
+        };
+        assert_eq!(nowhere.unreachable(&[Some(1)]), [false]);
+        assert_eq!(nowhere.unreachable(&[Some(0)]), [true]);
+    }
+
+    #[test]
+    fn tasks_that_only_wait_for_each_other() {
+        // Each has the channel in which the other's waker is.
+        let memory = |root| Memory {
+            root,
+            blocks: vec![
+                [0, block(2), block(3), 0],
+                [0, block(2), block(3), 0],
+                [1, VTABLE, block(0), 0],
+                [1, VTABLE, block(1), 0],
+            ],
+        };
+        let tasks = [Some(1), Some(1)];
+        assert_eq!(memory([0; 4]).unreachable(&tasks), [true, true]);
+        let rooted = memory([block(3), 0, 0, 0]);
+        assert_eq!(rooted.unreachable(&tasks), [false, false]);
+        // One of them can run.
+        assert_eq!(memory([0; 4]).unreachable(&[Some(1), None]), [false, false]);
+    }
+
+    #[test]
+    fn what_a_revived_task_has_is_live() {
+        // The second is kept by a waker nobody finds; it has the channel of
+        // the first.
+        let memory = Memory {
+            root: [0; 4],
+            blocks: vec![
+                [0, block(2), 0, 0],
+                [0, block(2), 0, 0],
+                [1, VTABLE, block(0), 0],
+            ],
+        };
+        assert_eq!(memory.unreachable(&[Some(1), Some(1)]), [false, false]);
+        assert_eq!(memory.unreachable(&[Some(1), Some(0)]), [true, true]);
+    }
+
+    #[test]
+    fn a_task_outside_of_the_heap_is_live() {
+        let memory = Memory {
+            root: [0; 4],
+            blocks: Vec::new(),
+        };
+        assert_eq!(memory.unreachable(&[Some(1)]), [false]);
+    }
+}
