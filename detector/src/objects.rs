@@ -106,7 +106,10 @@ impl Drop for Guard {
             clock => clock.all_of().map_or(u64::MAX, |stamp| stamp.bits()),
         };
         self.0.covered_by.store(covered, Ordering::Relaxed);
-        self.0.version.fetch_add(1, Ordering::Release);
+        let version = self.0.version.load(Ordering::Relaxed);
+        self.0
+            .version
+            .store(version.wrapping_add(1), Ordering::Release);
         self.0.lock.unlock();
     }
 }
@@ -133,7 +136,11 @@ impl SyncObject {
     #[inline]
     pub fn lock(&'static self) -> Guard {
         self.lock.lock();
-        self.version.fetch_add(1, Ordering::Acquire);
+        // Only the holder of the lock changes it.
+        let version = self.version.load(Ordering::Relaxed);
+        self.version
+            .store(version.wrapping_add(1), Ordering::Relaxed);
+        std::sync::atomic::fence(Ordering::Release);
         Guard(self)
     }
 
@@ -323,7 +330,13 @@ pub fn drop_range(thread: &mut Thread, range: Range<usize>) {
 fn drop_all(thread: &mut Thread, range: Range<usize>) {
     let mut at = range.start & !(GRANULE - 1);
     while at < range.end {
+        let pair = at.is_multiple_of(2 * GRANULE) && at + 2 * GRANULE <= range.end;
         // SAFETY: the caller checked that the range is covered.
+        if pair && unsafe { map::no_objects(at) } {
+            at += 2 * GRANULE;
+            continue;
+        }
+        // SAFETY: as above.
         let head = unsafe { map::object(at) };
         if head.load(Ordering::Relaxed) != 0 {
             drop_granule(thread, head.swap(0, Ordering::AcqRel));

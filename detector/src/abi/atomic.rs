@@ -15,8 +15,7 @@ use std::sync::atomic::{Ordering, compiler_fence, fence};
 
 use super::integer::Atomic;
 use super::pause;
-use super::plain::recorded;
-use crate::check::{self, Seen};
+use crate::check::{self, Seen, recorded};
 use crate::explore::Point;
 use crate::objects;
 use crate::report::wire::AccessOp;

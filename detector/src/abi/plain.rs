@@ -5,13 +5,11 @@
 //! recorded yet.
 
 use std::arch::naked_asm;
-use std::sync::atomic::Ordering;
 
-use crate::check::{self, Seen};
+use crate::check::{self, Seen, recorded};
 use crate::report::wire::AccessOp;
 use crate::rt::thread::{Thread, current};
-use crate::shadow::map;
-use crate::shadow::word::{Access, Cell, Class, GRANULE, MORE};
+use crate::shadow::word::{Access, Cell, Class, GRANULE};
 
 const READ: u64 = Access::read(Class::Plain).bits();
 const WRITE: u64 = Access::write(Class::Plain).bits();
@@ -28,22 +26,6 @@ const fn op_of(access: Access) -> AccessOp {
     } else {
         AccessOp::Write
     }
-}
-
-/// True if one of the granule's cells says already what `new` says.
-///
-/// # Safety
-/// `addr` is covered.
-#[inline(always)]
-pub unsafe fn recorded(addr: usize, new: Cell) -> bool {
-    // SAFETY: as the caller says. If it is not, the shadow's address is not
-    // mapped, and the fault is the program's own.
-    let words = unsafe { map::front(addr) };
-    let read = if new.access().is_read() { READ } else { 0 };
-    let care = (!(0xff | MORE) | u64::from(new.mask())) & !read;
-    words
-        .iter()
-        .any(|word| (word.load(Ordering::Relaxed) ^ new.bits()) & care == 0)
 }
 
 /// An access of at most 8 bytes that does not cross a granule.

@@ -37,7 +37,7 @@ use crate::rt::thread::Thread;
 use crate::session;
 use crate::shadow::map;
 use crate::shadow::overflow::{self, Found};
-use crate::shadow::word::{Access, Cell, GRANULE, MORE, Mask, WORDS};
+use crate::shadow::word::{Access, Cell, Class, GRANULE, MORE, Mask, WORDS};
 
 /// An access that a hook reports.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,23 @@ fn mask_of(at: usize, range: &Range<usize>) -> Mask {
     (((1u16 << (end - first)) - 1) << first) as Mask
 }
 
+/// True if one of the first words says already what `new` says.
+///
+/// # Safety
+/// `addr` is covered, or the program accesses it next: if it is not covered,
+/// the shadow's address is not mapped, and the fault is the program's own.
+#[inline(always)]
+pub unsafe fn recorded(addr: usize, new: Cell) -> bool {
+    const READ: u64 = Access::read(Class::Plain).bits();
+    // SAFETY: as the caller says.
+    let words = unsafe { map::front(addr) };
+    let read = if new.access().is_read() { READ } else { 0 };
+    let care = (!(0xff | MORE) | u64::from(new.mask())) & !read;
+    words
+        .iter()
+        .any(|word| (word.load(Ordering::Relaxed) ^ new.bits()) & care == 0)
+}
+
 /// Checks and records an access of any size and alignment.
 #[inline(always)]
 pub fn access(thread: &mut Thread, seen: Seen) {
@@ -79,6 +96,11 @@ pub fn access(thread: &mut Thread, seen: Seen) {
         let mask = mask_of(at, &range);
         let new = Cell::from_bits(thread.stamp() | seen.access.bits() | u64::from(mask));
         // SAFETY: covered, as just checked.
+        if unsafe { recorded(at, new) } {
+            at += GRANULE;
+            continue;
+        }
+        // SAFETY: as above.
         match unsafe { look(thread, at, new) } {
             Look::Recorded => {}
             Look::Own(word, cell) => {
@@ -198,7 +220,9 @@ enum Look {
 }
 
 /// The common outcomes of the race check of [`crate::race::step`], without its
-/// generality. What the thread recorded earlier of the same bytes goes.
+/// generality. What the thread recorded earlier of the same bytes goes, and a
+/// write leaves nothing of what it supersedes: the word is its owner's to use
+/// again. Of threads that take turns, each has one word.
 ///
 /// # Safety
 /// `at` is covered.
@@ -244,8 +268,20 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
                         word.store(thread.reserved() | more, Ordering::Relaxed);
                     }
                 }
-            } else if cell.conflicts(new) && !thread.clocks.ordered(cell) {
-                return Look::Other;
+            } else {
+                let conflicts = cell.conflicts(new);
+                let superseded =
+                    !new.access().is_read() && !cell.says_nothing() && cell.superseded_by(new);
+                if conflicts || superseded {
+                    if !thread.clocks.ordered(cell) {
+                        if conflicts {
+                            return Look::Other;
+                        }
+                    } else if superseded {
+                        let free = Cell::reserved(cell.stamp()).bits();
+                        swap(word, cell.bits() | more, free | more);
+                    }
+                }
             }
         }};
     }

@@ -17,7 +17,7 @@
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::word::{GRANULE, WORDS};
 use crate::rt::sys;
@@ -110,6 +110,19 @@ pub unsafe fn object(addr: usize) -> &'static AtomicU32 {
     // SAFETY: the image of a covered window is mapped, aligned to 4, and
     // touched only through atomics.
     unsafe { &*(at as *const AtomicU32) }
+}
+
+/// True if neither the granule at `addr` nor the next one has an object.
+///
+/// # Safety
+/// [`covers`] holds for both, and `addr` is a multiple of their size.
+#[inline(always)]
+pub unsafe fn no_objects(addr: usize) -> bool {
+    // SAFETY: as the caller says.
+    let first: *const AtomicU32 = unsafe { object(addr) };
+    // SAFETY: aligned to 8, since the address is to 16; touched only through
+    // atomics, of which the two halves may be of different times.
+    unsafe { (*first.cast::<AtomicU64>()).load(Ordering::Acquire) == 0 }
 }
 
 /// True if all of `addr .. addr + size` has shadow.

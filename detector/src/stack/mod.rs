@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 pub use crate::ids::StackId;
 use crate::report::wire::Stack;
 use crate::rt::lock::SpinWord;
-use crate::rt::pool::Zeroed;
 use crate::rt::sys;
 
 /// Frames kept of a stack.
 const FRAMES: usize = 30;
+/// Frames that the hash of a stack is made of.
+const HASHED: usize = 8;
 const BUCKETS: usize = 1 << 16;
 const CHUNK_WORDS: usize = 1 << 16;
 const CHUNKS: usize = 1 << 14;
@@ -25,16 +26,19 @@ static WORDS: [AtomicUsize; CHUNKS] = [const { AtomicUsize::new(0) }; CHUNKS];
 static NEXT: AtomicU64 = AtomicU64::new(1);
 static GROW: SpinWord = SpinWord::new();
 
-#[repr(transparent)]
-struct Word(AtomicU64);
-// SAFETY: an atomic, for which zero is valid.
-unsafe impl Zeroed for Word {}
-
 fn word(index: u32) -> &'static AtomicU64 {
+    &words(index, 1)[0]
+}
+
+/// The words from `index` on, as far as their chunk reaches.
+#[inline]
+fn words(index: u32, len: usize) -> &'static [AtomicU64] {
     let chunk = WORDS[index as usize / CHUNK_WORDS].load(Ordering::Acquire);
+    let first = index as usize % CHUNK_WORDS;
+    let len = len.min(CHUNK_WORDS - first);
     // SAFETY: an index that was given out lies in a chunk that is mapped for
     // good and touched only through atomics.
-    unsafe { &(*(chunk as *const Word).add(index as usize % CHUNK_WORDS)).0 }
+    unsafe { std::slice::from_raw_parts((chunk as *const AtomicU64).add(first), len) }
 }
 
 /// Room for `len` words that lie in one chunk; none if the table is full.
@@ -70,7 +74,8 @@ pub fn intern(pc: u64, frames: &[u64]) -> StackId {
 /// first.
 #[inline]
 pub fn intern_frames<I: Iterator<Item = u64>>(len: usize, frames: impl Fn() -> I) -> StackId {
-    let hash = frames().fold(len as u64, |hash, pc| {
+    // The innermost tell most stacks apart; the search compares them all.
+    let hash = frames().take(HASHED).fold(len as u64, |hash, pc| {
         (hash ^ pc)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .rotate_left(29)
@@ -78,10 +83,11 @@ pub fn intern_frames<I: Iterator<Item = u64>>(len: usize, frames: impl Fn() -> I
     let key = (hash << 8) | len as u64;
     let bucket = &TABLE[(hash >> 40) as usize % BUCKETS];
     let same = |entry: u32| {
-        word(entry).load(Ordering::Relaxed) == key
+        let entry = words(entry, 2 + len);
+        entry[0].load(Ordering::Relaxed) == key
             && frames()
-                .zip(2..)
-                .all(|(pc, i)| word(entry + i).load(Ordering::Relaxed) == pc)
+                .zip(&entry[2..])
+                .all(|(pc, word)| word.load(Ordering::Relaxed) == pc)
     };
     let search = |from: u32| {
         let mut entry = from;
