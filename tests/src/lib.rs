@@ -4,12 +4,14 @@
 //! - [`messages`]: what it says to machines;
 //! - [`expectation`]: what the `//~` comments of a fixture ask for;
 //! - [`comparison`]: the one against the other, test by test;
+//! - [`lesson`]: the pages that show bugs, reports and fixes;
 //! - [`redaction`]: what a snapshot does not keep;
 //! - [`source`]: the files of the repository, for the rules about them.
 
 pub mod command;
 pub mod comparison;
 pub mod expectation;
+pub mod lesson;
 pub mod messages;
 pub mod redaction;
 pub mod source;

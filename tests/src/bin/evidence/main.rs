@@ -16,6 +16,7 @@ mod measure;
 mod render;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -43,10 +44,13 @@ struct Arguments {
     /// How the results are told
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Fail if a case that needs no rare schedule is missed in any run, or a
-    /// twin is reported in one
+    /// Fail if a case that needs no rare schedule is missed in all runs, or a
+    /// twin is reported in one; leave out what takes long
     #[arg(long)]
     check: bool,
+    /// Where the fixtures are built [default: beside this program]
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
 }
 
 /// How the results are told.
@@ -75,7 +79,7 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         Some(suite) => vec![suite],
         None => Suite::ALL.to_vec(),
     };
-    let bench = Bench::new()?;
+    let bench = Bench::new(!arguments.check, arguments.work.as_deref())?;
     let mut all: Vec<Measured> = Vec::new();
     for suite in suites {
         let mut cases = suite.cases()?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io::IsTerminal as _;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use leakcheck_tests::command::Workshop;
 use leakcheck_tests::messages::{Finding, TestLine};
@@ -17,6 +17,8 @@ const TWIN: &str = "_fixed";
 /// Runs the command.
 pub struct Bench {
     workshop: Workshop,
+    /// Those that take long too.
+    with_ignored: bool,
 }
 
 /// How often something was so.
@@ -115,11 +117,12 @@ impl Measured {
     pub fn complaints(&self) -> Vec<String> {
         let name = &self.case.name;
         let mut complaints = self.reports.clone();
-        if !self.case.rare && self.plain.hits < self.plain.runs {
-            complaints.push(format!(
-                "{name}: found in {} of {} runs",
-                self.plain.hits, self.plain.runs
-            ));
+        let (hits, runs) = (
+            self.plain.hits + self.explored.hits,
+            self.plain.runs + self.explored.runs,
+        );
+        if !self.case.rare && hits == 0 && runs > 0 {
+            complaints.push(format!("{name}: found in none of {runs} runs"));
         }
         complaints
     }
@@ -174,11 +177,12 @@ fn case_of(test: &str) -> (&str, bool) {
 }
 
 impl Bench {
-    /// With the command that is built beside this program.
+    /// With the command that is built beside this program; with the tests that
+    /// take long, or without. What is built goes below `work`.
     ///
     /// # Errors
     /// If it is not there.
-    pub fn new() -> Result<Self, Box<dyn Error>> {
+    pub fn new(with_ignored: bool, work: Option<&Path>) -> Result<Self, Box<dyn Error>> {
         let own = std::env::current_exe()?;
         let program = own.with_file_name("leakcheck-under-test");
         if !program.is_file() {
@@ -188,7 +192,7 @@ impl Bench {
             )
             .into());
         }
-        let scratch: PathBuf = own.with_file_name("evidence-work");
+        let scratch = work.map_or_else(|| own.with_file_name("evidence-work"), PathBuf::from);
         let text = |path: &PathBuf| {
             path.to_str()
                 .map(str::to_owned)
@@ -196,6 +200,7 @@ impl Bench {
         };
         Ok(Self {
             workshop: Workshop::new(&text(&program)?, &text(&scratch)?),
+            with_ignored,
         })
     }
 
@@ -242,6 +247,9 @@ impl Bench {
             words.extend(["--explore", "1", "--seed"].map(str::to_owned));
             words.push(seed.to_string());
         }
+        if self.with_ignored {
+            words.extend(["--", "--include-ignored"].map(str::to_owned));
+        }
         let ended = self.workshop.test(suite.name(), &words).run();
         if !matches!(ended.code, Some(0 | 66 | 100)) {
             return Err(format!("{} did not run:\n{}", suite.name(), ended.stderr).into());
@@ -261,9 +269,12 @@ impl Bench {
             let Some(case) = case else {
                 return Err(format!("the table has no case `{name}`").into());
             };
+            seen.insert((name.to_owned(), is_twin));
+            if test.outcome == "ignored" {
+                continue;
+            }
             let found = by_test.get(&test.test.name).map_or(&[][..], Vec::as_slice);
             case.add(&test, is_twin, found, seed);
-            seen.insert((name.to_owned(), is_twin));
         }
         for case in measured {
             for is_twin in [false, true] {
