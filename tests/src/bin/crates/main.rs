@@ -13,6 +13,7 @@
 mod list;
 mod outcome;
 mod source;
+mod track;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -37,6 +38,9 @@ struct Arguments {
     /// The command to test with [default: the one beside this program]
     #[arg(long, value_name = "PATH")]
     leakcheck: Option<PathBuf>,
+    /// Put `#[track]` on all their items and run them by plain cargo instead
+    #[arg(long)]
+    track: bool,
     /// Seconds that one test may take
     #[arg(long, default_value_t = 300)]
     timeout: u64,
@@ -60,6 +64,12 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         Some(path) => path.clone(),
         None => std::env::current_exe()?.with_file_name("leakcheck"),
     };
+    if arguments.track {
+        fs::create_dir_all(&arguments.work)?;
+        let work = arguments.work.canonicalize()?;
+        let sources = source::fetch(&suites, &work)?;
+        return track::run(&suites, &sources, &work);
+    }
     if !leakcheck.is_file() {
         return Err(format!(
             "no `{}`; run `cargo build --workspace` in the same profile, or give --leakcheck",

@@ -1,0 +1,251 @@
+//! Applies `#[track]` to every function, `impl` block and inline module of a
+//! crate's sources and runs its own tests, by plain cargo: the attribute must
+//! not change what a program is.
+//!
+//! Compared with the untouched crate: what compiled compiles, without a new
+//! warning, and what passed passes. A report of the attribute's is told apart
+//! from a failure of the test's own.
+//!
+//! What it misses: doctests, and code that other macros make.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use syn::spanned::Spanned as _;
+use syn::{Attribute, Item};
+
+use crate::list::Suite;
+
+/// How the tests of a crate ended, with and without the attribute.
+pub struct Tracked {
+    /// Items that have the attribute.
+    pub items: usize,
+    /// Tests that passed without it.
+    pub passed: usize,
+    /// What is different with it.
+    pub differences: Vec<String>,
+}
+
+/// Runs the tests of one crate, untouched and tracked.
+pub fn test(suite: &Suite, source: &Path, work: &Path) -> Result<Tracked, Box<dyn Error>> {
+    let copy = work
+        .join("tracked")
+        .join(source.file_name().ok_or("a source has no name")?);
+    if copy.exists() {
+        fs::remove_dir_all(&copy)?;
+    }
+    let items = copy_tracked(source, &copy, true)?;
+    let manifest = copy.join("Cargo.toml");
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../detector");
+    let text = fs::read_to_string(&manifest)?
+        + &format!(
+            "\n[dependencies.leakcheck]\npath = {:?}\n",
+            library.canonicalize()?
+        );
+    fs::write(&manifest, text)?;
+    let before = Run::of(suite, source, work)?;
+    let after = Run::of(suite, &copy, work)?;
+    if !before.compiled {
+        return Err(format!("{} does not compile:\n{}", suite.name, before.output).into());
+    }
+    let mut differences = Vec::new();
+    if !after.compiled {
+        differences.push("does not compile any more".to_owned());
+    }
+    let lost: Vec<&String> = before.passed.difference(&after.passed).collect();
+    if after.compiled {
+        differences.extend(lost.into_iter().map(|test| format!("fails: {test}")));
+    }
+    if after.warnings > before.warnings {
+        let new = after.warnings - before.warnings;
+        differences.push(format!("{new} new warnings"));
+    }
+    differences.extend(
+        after
+            .reports
+            .iter()
+            .map(|report| format!("reports: {report}")),
+    );
+    let log = work.join("reports").join(suite.name);
+    fs::create_dir_all(work.join("reports"))?;
+    fs::write(log.with_extension("tracked.txt"), &after.output)?;
+    fs::write(log.with_extension("untracked.txt"), &before.output)?;
+    Ok(Tracked {
+        items,
+        passed: before.passed.len(),
+        differences,
+    })
+}
+
+/// One run of cargo.
+struct Run {
+    compiled: bool,
+    passed: BTreeSet<String>,
+    warnings: usize,
+    reports: Vec<String>,
+    output: String,
+}
+
+impl Run {
+    fn of(suite: &Suite, source: &Path, work: &Path) -> Result<Self, Box<dyn Error>> {
+        eprintln!("testing {}", source.display());
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let features: Vec<&str> = suite
+            .arguments
+            .iter()
+            .copied()
+            .take_while(|argument| *argument != "--")
+            .collect();
+        let options: Vec<&str> = suite
+            .arguments
+            .iter()
+            .copied()
+            .skip_while(|argument| *argument != "--")
+            .skip(1)
+            .collect();
+        let output = Command::new(cargo)
+            .args(["test", "--no-fail-fast", "--manifest-path"])
+            .arg(source.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(work.join("target-tracked"))
+            .args(features)
+            .arg("--")
+            .args(options)
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
+        Ok(Self::read(text))
+    }
+
+    fn read(output: String) -> Self {
+        let mut run = Self {
+            compiled: output.contains("\ntest result:") && !output.contains("could not compile"),
+            passed: BTreeSet::new(),
+            warnings: 0,
+            reports: Vec::new(),
+            output: String::new(),
+        };
+        for line in output.lines() {
+            if let Some(name) = line
+                .strip_prefix("test ")
+                .and_then(|line| line.strip_suffix(" ... ok"))
+            {
+                run.passed.insert(name.to_owned());
+            } else if line.starts_with("warning: ") && !line.contains(" generated ") {
+                run.warnings += 1;
+            } else if line.starts_with("error[LC") {
+                run.reports.push(line.to_owned());
+            }
+        }
+        run.output = output;
+        run
+    }
+}
+
+/// Copies a crate; the number of attributes that its Rust files got.
+fn copy_tracked(from: &Path, to: &Path, top: bool) -> Result<usize, Box<dyn Error>> {
+    fs::create_dir_all(to)?;
+    let mut items = 0;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        let name = entry.file_name();
+        if entry.file_type()?.is_dir() {
+            if !(top && (name == "target" || name == "benches" || name == "examples")) {
+                items += copy_tracked(&path, &target, false)?;
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") && name != "build.rs"
+        {
+            let text = fs::read_to_string(&path)?;
+            let (text, count) = track(&text);
+            fs::write(&target, text)?;
+            items += count;
+        } else {
+            fs::copy(&path, &target)?;
+        }
+    }
+    Ok(items)
+}
+
+/// A file with the attribute on all its items that can have it, and how many.
+fn track(text: &str) -> (String, usize) {
+    let Ok(file) = syn::parse_file(text) else {
+        return (text.to_owned(), 0);
+    };
+    let mut places: Vec<(usize, usize)> = file.items.iter().filter_map(place).collect();
+    places.sort_unstable();
+    let mut tracked = String::with_capacity(text.len());
+    let mut rest = places.iter().peekable();
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let mut columns = Vec::new();
+        while let Some((_, column)) = rest.next_if(|(line, _)| *line == index + 1) {
+            columns.push(*column);
+        }
+        for (column, character) in line.chars().enumerate() {
+            if columns.contains(&column) {
+                tracked.push_str("#[::leakcheck::track] ");
+            }
+            tracked.push(character);
+        }
+    }
+    (tracked, places.len())
+}
+
+/// Line and column of an item that the attribute may sit on.
+fn place(item: &Item) -> Option<(usize, usize)> {
+    let attributes: &[Attribute] = match item {
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Mod(item) if item.content.is_some() => &item.attrs,
+        _ => return None,
+    };
+    // `#![…]` of a module are inside.
+    let outer = attributes
+        .iter()
+        .find(|attribute| matches!(attribute.style, syn::AttrStyle::Outer));
+    let start = match outer {
+        Some(first) => first.span().start(),
+        None => item.span().start(),
+    };
+    Some((start.line, start.column))
+}
+
+/// Runs all suites; true if nothing is different.
+pub fn run(suites: &[&Suite], sources: &[PathBuf], work: &Path) -> Result<bool, Box<dyn Error>> {
+    println!("{:<20} {:>6} {:>6}", "crate", "items", "tests");
+    let mut same = true;
+    for (suite, source) in suites.iter().zip(sources) {
+        let tracked = test(suite, source, work)?;
+        println!(
+            "{:<20} {:>6} {:>6}",
+            suite.name, tracked.items, tracked.passed
+        );
+        for difference in &tracked.differences {
+            println!("    {difference}");
+        }
+        same &= tracked.differences.is_empty();
+    }
+    Ok(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::track;
+
+    #[test]
+    fn every_item_gets_the_attribute_before_its_own() {
+        let text = "use a::b;\n/// Doc.\n#[test]\nfn f() {}\nmod m;\nmod n {\n    fn g() {}\n}\n";
+        let (tracked, count) = track(text);
+        assert_eq!(count, 2);
+        assert_eq!(
+            tracked,
+            "use a::b;\n#[::leakcheck::track] /// Doc.\n#[test]\nfn f() {}\nmod m;\n\
+             #[::leakcheck::track] mod n {\n    fn g() {}\n}\n"
+        );
+    }
+}
