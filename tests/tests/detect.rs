@@ -63,10 +63,10 @@ macro_rules! fixtures {
             for entry in std::fs::read_dir(fixture("")).unwrap() {
                 let entry = entry.unwrap();
                 let name = entry.file_name().into_string().unwrap();
-                let tests_of_driver = ["harness-false", "quickstart"];
+                let tests_elsewhere = ["harness-false", "quickstart", "track"];
                 if !entry.path().join("src").is_dir()
                     || here.contains(&&*name)
-                    || tests_of_driver.contains(&&*name)
+                    || tests_elsewhere.contains(&&*name)
                 {
                     continue;
                 }

@@ -27,6 +27,7 @@
 //! been freed in between and be another variable now.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Thread, ThreadId};
@@ -52,6 +53,37 @@ const FORGET_ABOVE: usize = 4096;
 
 /// Findings that one process keeps.
 const FINDINGS: usize = 200;
+
+/// A table whose keys are addresses and numbers of our own.
+pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
+
+/// Hashes a few words, quickly: nobody chooses them to collide.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        self.write_u64(word.cast_unsigned() as u64);
+    }
+}
 
 /// What synchronises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,8 +185,8 @@ pub struct Engine {
     spare: Vec<Clocks>,
     slots: usize,
     strands: u64,
-    objects: HashMap<Key, ReleaseClock>,
-    locks: HashMap<usize, Lock>,
+    objects: Map<Key, ReleaseClock>,
+    locks: Map<usize, Lock>,
     shadow: Shadow,
     found: Vec<Found>,
     told: HashSet<[(&'static str, u32, u32); 2]>,
@@ -254,24 +286,18 @@ impl Engine {
     }
 
     fn live(&mut self, id: StrandId) -> Option<&mut Live> {
-        let live = self.live.get_mut(&id)?;
-        let opaque = live.shared.opaque.load(Ordering::Relaxed);
-        let acquired = live.shared.acquired.load(Ordering::Relaxed);
-        let now = live.clocks.now();
-        if now[OPAQUE] < opaque || now[ACQUIRED] < acquired {
-            live.clocks.learn(&[opaque, acquired]);
-        }
-        Some(live)
+        self.live.get_mut(&id).map(Live::up_to_date)
     }
 
     /// The strand knows what the object publishes. False if nothing ever was
     /// published there.
     pub fn acquire(&mut self, id: StrandId, key: Key) -> bool {
-        let Some(object) = self.objects.remove(&key) else {
+        let Some(object) = self.objects.get(&key) else {
             return false;
         };
-        self.acquire_from(id, &object);
-        self.objects.insert(key, object);
+        if let Some(live) = self.live.get_mut(&id) {
+            live.up_to_date().clocks.load(object, true);
+        }
         true
     }
 
@@ -282,10 +308,9 @@ impl Engine {
 
     /// The object publishes what the strand knows. The strand's next stamp.
     pub fn release(&mut self, id: StrandId, key: Key) -> Option<u64> {
-        let mut object = self.objects.remove(&key).unwrap_or_default();
-        let stamp = self.release_into(id, &mut object);
-        self.objects.insert(key, object);
-        stamp
+        let live = self.live.get_mut(&id)?.up_to_date();
+        live.clocks.release(self.objects.entry(key).or_default());
+        Some(live.tick())
     }
 
     /// As [`Engine::release`], into a clock that the caller keeps.
@@ -304,29 +329,26 @@ impl Engine {
 
     /// An atomic load of what is at `addr` has happened.
     pub fn load(&mut self, id: StrandId, addr: usize, acquire: bool) {
-        let key = Key::Address(addr);
-        let object = self.objects.remove(&key);
-        if let (Some(object), Some(live)) = (&object, self.live(id)) {
-            live.clocks.load(object, acquire);
+        let object = self.objects.get(&Key::Address(addr));
+        if let (Some(object), Some(live)) = (object, self.live.get_mut(&id)) {
+            live.up_to_date().clocks.load(object, acquire);
         }
-        self.objects.extend(object.map(|object| (key, object)));
     }
 
     /// An atomic store to what is at `addr` is about to happen.
     pub fn store(&mut self, id: StrandId, addr: usize, order: Order) -> Option<u64> {
-        let key = Key::Address(addr);
-        let mut object = self.objects.remove(&key).unwrap_or_default();
-        let stamp = self.live(id).map(|live| {
-            // As a read-modify-write: what the object has published stays.
-            let released = live.clocks.read_modify_write(&mut object, order);
-            if released {
-                live.tick()
-            } else {
-                live.clocks.stamp().bits()
-            }
-        });
-        self.objects.insert(key, object);
-        stamp
+        let live = self.live.get_mut(&id)?.up_to_date();
+        if !order.release && !live.clocks.has_released() {
+            // It publishes nothing.
+            return Some(live.clocks.stamp().bits());
+        }
+        let object = self.objects.entry(Key::Address(addr)).or_default();
+        // As a read-modify-write: what the object has published stays.
+        if live.clocks.read_modify_write(object, order) {
+            Some(live.tick())
+        } else {
+            Some(live.clocks.stamp().bits())
+        }
     }
 
     /// A fence.
@@ -518,6 +540,17 @@ impl Engine {
 }
 
 impl Live {
+    /// With what it has told without the engine's lock.
+    fn up_to_date(&mut self) -> &mut Self {
+        let opaque = self.shared.opaque.load(Ordering::Relaxed);
+        let acquired = self.shared.acquired.load(Ordering::Relaxed);
+        let now = self.clocks.now();
+        if now[OPAQUE] < opaque || now[ACQUIRED] < acquired {
+            self.clocks.learn(&[opaque, acquired]);
+        }
+        self
+    }
+
     /// Ends the epoch. The next stamp.
     fn tick(&mut self) -> u64 {
         // The last epochs of a slot are never used up: after 2^38 releases of

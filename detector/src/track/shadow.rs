@@ -5,10 +5,8 @@
 //! of an access larger than `LARGEST` bytes only the first are looked at; a
 //! table of more than `GRANULES` entries forgets all but static variables.
 
-use std::collections::HashMap;
-
 use super::context::ContextId;
-use super::engine::Record;
+use super::engine::{Map, Record};
 use super::site::Site;
 use crate::race::{self, Update};
 use crate::shadow::word::{self, Cell, GRANULE, Mask, Stamp};
@@ -57,7 +55,7 @@ struct Recorded {
 /// The table.
 #[derive(Debug, Default)]
 pub struct Shadow {
-    granules: HashMap<usize, Granule>,
+    granules: Map<usize, Granule>,
 }
 
 impl Shadow {

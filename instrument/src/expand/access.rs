@@ -17,7 +17,7 @@ use syn::visit_mut::VisitMut as _;
 use syn::{Block, Expr, ExprBinary, ExprPath, ExprReference, ExprUnary, parse_quote_spanned};
 
 use super::body::{Body, is_assignment};
-use super::place::{hygienic, ident, library};
+use super::place::{bare, hygienic, ident, library};
 use super::sync::simple;
 
 /// What is done with a place.
@@ -156,8 +156,9 @@ impl Body<'_> {
             return;
         };
         self.visit_expr_mut(pointer);
+        let plain = bare(pointer);
         let passed = quote_spanned! {span=>
-            #pointer,
+            #plain,
             |#bound| {
                 if #krate::__private::Raw::new(#bound).is() { #tell; }
             }

@@ -83,6 +83,15 @@ pub fn library(
     Expr::Verbatim(path)
 }
 
+/// An expression without parentheses around it: as an argument it needs none,
+/// and a lint would say so.
+pub fn bare(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Paren(paren) if paren.attrs.is_empty() => bare(&paren.expr),
+        other => other,
+    }
+}
+
 fn respan(tokens: TokenStream, span: Span) -> TokenStream {
     let respanned = tokens.into_iter().map(|mut token| {
         token.set_span(span);

@@ -12,7 +12,7 @@ use super::guards::lock_of;
 use super::names::{
     ATOMICS, KEEPS_GUARD, LOCKS, MEETS, POINTER_FUNCTIONS, POINTER_METHODS, SHARES, SPAWNS, TRIES,
 };
-use super::place::{hygienic, ident, library};
+use super::place::{bare, hygienic, ident, library};
 
 /// True for what may be evaluated twice: names, fields, dereferences.
 pub fn simple(expression: &Expr) -> bool {
@@ -338,7 +338,7 @@ impl Body<'_> {
         let span = hygienic(original.method.span());
         let site = self.site(original);
         let pointer = ident("__leakcheck_pointer");
-        let receiver = &call.receiver;
+        let receiver = bare(&call.receiver);
         let told = quote_spanned! {span=>
             #receiver, |#pointer| #krate::__private::Pointer::new(#pointer).access(#site, #writes)
         };

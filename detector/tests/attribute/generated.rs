@@ -1,0 +1,185 @@
+//! Random functions that compile: accesses, locks, atomics, spawns and control
+//! flow in all combinations. All values are `u32`, so that types fit; what
+//! they compute does not matter, they are not run.
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+/// What the functions use.
+const PRELUDE: &str = r#"//! Generated.
+#![allow(unused_unsafe, unused_parens, unused_variables, unused_mut, unused_assignments, dead_code)]
+#![allow(unused_must_use, unreachable_code, clippy::all, static_mut_refs, unused_braces)]
+#![allow(unused_labels, unused_doc_comments)]
+
+use std::cell::UnsafeCell;
+use std::ptr::{self, addr_of, addr_of_mut};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::{Mutex, RwLock, mpsc};
+use std::thread;
+
+pub struct Pair { a: u32, b: [u32; 4], next: *mut Pair }
+pub struct Owned { text: String, cell: UnsafeCell<u32>, lock: Mutex<u32>, many: RwLock<Vec<u32>> }
+pub static mut COUNTER: u32 = 0;
+pub static mut TABLE: [u32; 4] = [0; 4];
+pub static mut PAIR: Pair = Pair { a: 0, b: [0; 4], next: ptr::null_mut() };
+pub static ATOMIC: AtomicU32 = AtomicU32::new(0);
+pub static LOCK: Mutex<u32> = Mutex::new(0);
+pub const LIMIT: u32 = 7;
+pub fn both(a: u32, b: u32) -> u32 { a ^ b }
+pub fn take(text: String) -> u32 { text.len() as u32 }
+"#;
+
+fn expression() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("1u32".to_owned()),
+        Just("x".to_owned()),
+        Just("COUNTER".to_owned()),
+        Just("LIMIT".to_owned()),
+        Just("TABLE[2]".to_owned()),
+        Just("PAIR.b[1]".to_owned()),
+        Just("(*p).a".to_owned()),
+        Just("(*(*p).next).b[x as usize % 4]".to_owned()),
+        Just("*q".to_owned()),
+        Just("*r".to_owned()),
+        Just("*o.cell.get()".to_owned()),
+        Just("*addr_of!(COUNTER)".to_owned()),
+        Just("*(&raw const TABLE).cast::<u32>()".to_owned()),
+        Just("q.read()".to_owned()),
+        Just("q.add(1).read()".to_owned()),
+        Just("ptr::read(q)".to_owned()),
+        Just("ptr::read_volatile(&raw const (*p).a)".to_owned()),
+        Just("((*p).b.len() as u32)".to_owned()),
+        Just("*(*p).b.get_unchecked(1)".to_owned()),
+        Just("ATOMIC.load(Ordering::Acquire)".to_owned()),
+        Just("ATOMIC.fetch_add(1, Ordering::Relaxed)".to_owned()),
+        Just(
+            "ATOMIC.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).unwrap_or(2)"
+                .to_owned()
+        ),
+        Just("*LOCK.lock().unwrap()".to_owned()),
+        Just("(o.many.read().unwrap().len() as u32)".to_owned()),
+        Just("o.lock.try_lock().map_or(0, |guard| *guard)".to_owned()),
+        Just("thread::spawn(move || LIMIT + 1).join().unwrap()".to_owned()),
+        Just("thread::scope(|scope| scope.spawn(|| x + 1).join().unwrap())".to_owned()),
+        Just("{ let (s, t) = mpsc::channel(); s.send(x).unwrap(); t.recv().unwrap() }".to_owned()),
+        Just("take(o.text.clone())".to_owned()),
+        Just("((&raw const o.text).read().len() as u32)".to_owned()),
+    ];
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        let two = (inner.clone(), inner.clone());
+        let three = (inner.clone(), inner.clone(), inner.clone());
+        prop_oneof![
+            two.clone().prop_map(|(a, b)| format!("({a} ^ {b})")),
+            two.clone().prop_map(|(a, b)| format!("both({a}, {b})")),
+            two.clone()
+                .prop_map(|(a, b)| format!("u32::from({a} == {b})")),
+            two.clone()
+                .prop_map(|(a, b)| format!("TABLE[({a}) as usize % 4] ^ ({b})")),
+            three
+                .clone()
+                .prop_map(|(a, b, c)| format!("(if {a} < {b} {{ {c} }} else {{ x }})")),
+            two.clone()
+                .prop_map(|(a, b)| format!("(match {a} {{ 0 => {b}, n if n > 3 => n, _ => 2 }})")),
+            inner.clone().prop_map(|a| format!("(|| {a})()")),
+            inner.clone().prop_map(|a| format!("loop {{ break {a}; }}")),
+            two.clone().prop_map(|(a, b)| format!(
+                "{{ let guard = LOCK.lock().unwrap(); *guard ^ {a} ^ {b} }}"
+            )),
+            two.prop_map(|(a, b)| format!("({a}, {b}).1")),
+            inner.clone().prop_map(|a| format!("[{a}, 2][0]")),
+            inner.clone().prop_map(|a| format!("*&{a}")),
+            inner
+                .clone()
+                .prop_map(|a| format!("Some({a}).map(|n| n ^ x).unwrap()")),
+            inner.prop_map(|a| format!("Box::new({a}).wrapping_add(1)")),
+        ]
+    })
+}
+
+fn statement() -> impl Strategy<Value = String> {
+    let e = expression;
+    let flat = prop_oneof![
+        e().prop_map(|a| format!("x = {a};")),
+        e().prop_map(|a| format!("COUNTER = {a};")),
+        e().prop_map(|a| format!("COUNTER += {a};")),
+        e().prop_map(|a| format!("TABLE[({a}) as usize % 4] |= 1;")),
+        e().prop_map(|a| format!("(*p).a = {a};")),
+        e().prop_map(|a| format!("(*p).b[1] ^= {a};")),
+        e().prop_map(|a| format!("*q = {a};")),
+        e().prop_map(|a| format!("*r ^= {a};")),
+        e().prop_map(|a| format!("*o.cell.get() = {a};")),
+        e().prop_map(|a| format!("*addr_of_mut!(COUNTER) ^= {a};")),
+        e().prop_map(|a| format!("q.write({a});")),
+        e().prop_map(|a| format!("ptr::write(&raw mut (*p).a, {a});")),
+        e().prop_map(|a| format!("ptr::swap(q, &raw mut COUNTER); x ^= {a};")),
+        e().prop_map(|a| format!("ATOMIC.store({a}, Ordering::Release);")),
+        e().prop_map(|a| format!("fence(Ordering::SeqCst); let y = {a}; x ^= y;")),
+        e().prop_map(|a| format!("*LOCK.lock().unwrap() = {a};")),
+        e().prop_map(|a| format!("let mut guard = o.many.write().unwrap(); guard.push({a}); drop(guard);")),
+        e().prop_map(|a| format!("let one = &mut (*p).b; one[0] = {a};")),
+        e().prop_map(|a| format!("let Some(y) = Some({a}) else {{ return 1; }}; x ^= y;")),
+        e().prop_map(|a| format!("let f = |y: u32| y ^ {a}; x = f(x) ^ f(1);")),
+        e().prop_map(|a| format!("assert_eq!({a}, {a});")),
+        e().prop_map(|a| format!("println!(\"{{}} {{y}}\", {a}, y = x);")),
+        e().prop_map(|a| format!("if x == 3 {{ return {a}; }}")),
+        e().prop_map(|a| format!("let handle = thread::spawn(move || {{ let y = LIMIT; y }}); x = {a} ^ handle.join().unwrap();")),
+    ];
+    flat.prop_recursive(3, 12, 3, |inner| {
+        let many = prop::collection::vec(inner, 1..3).prop_map(|all| all.join("\n        "));
+        prop_oneof![
+            (expression(), many.clone()).prop_map(|(a, s)| format!("if {a} > 1 {{ {s} }}")),
+            (expression(), many.clone())
+                .prop_map(|(a, s)| format!("while {a} > 1 {{ {s} break; }}")),
+            many.clone()
+                .prop_map(|s| format!("for i in 0..3 {{ x ^= i; {s} }}")),
+            (expression(), many.clone())
+                .prop_map(|(a, s)| format!("for y in vec![{a}] {{ x ^= y; {s} }}")),
+            many.clone().prop_map(|s| format!("loop {{ {s} break; }}")),
+            (expression(), many.clone())
+                .prop_map(|(a, s)| format!("match {a} {{ 1 => {{ {s} }} _ => {{}} }}")),
+            many.prop_map(|s| format!("{{ {s} }}")),
+        ]
+    })
+}
+
+fn function() -> impl Strategy<Value = (Vec<String>, String, u8)> {
+    (
+        prop::collection::vec(statement(), 1..5),
+        expression(),
+        0u8..5,
+    )
+}
+
+/// A library of so many functions, the same each time.
+pub fn library(count: usize) -> String {
+    let mut runner = TestRunner::deterministic();
+    let mut text = PRELUDE.to_owned();
+    for index in 0..count {
+        let tree = function().new_tree(&mut runner).expect("a function");
+        let (statements, result, shape) = tree.current();
+        let body = format!(
+            "    let mut x = 1u32;\n    {}\n    {result}\n",
+            statements.join("\n    ")
+        );
+        let arguments = "p: *mut Pair, q: *mut u32, r: &mut u32, o: &Owned";
+        text += &match shape {
+            0 => format!(
+                "#[ATTRIBUTE]\npub fn f{index}({arguments}) -> u32 {{ unsafe {{\n{body}}} }}\n"
+            ),
+            1 => format!(
+                "#[ATTRIBUTE]\npub unsafe fn f{index}({arguments}) -> u32 {{ unsafe {{\n{body}}} }}\n"
+            ),
+            2 => format!(
+                "#[ATTRIBUTE]\npub async unsafe fn f{index}({arguments}) -> u32 {{ unsafe {{\n{body}}} }}\n"
+            ),
+            3 => format!(
+                "pub struct S{index};\n#[ATTRIBUTE]\nimpl S{index} {{ pub fn f(&self, {arguments}) -> u32 {{ unsafe {{\n{body}}} }} }}\n"
+            ),
+            _ => format!(
+                "#[ATTRIBUTE]\npub mod m{index} {{ use super::*;\npub fn f<T: Copy>(t: T, {arguments}) -> u32 {{ unsafe {{\n{body}}} }} }}\n"
+            ),
+        };
+    }
+    text
+}

@@ -1,0 +1,23 @@
+//! Places where the attribute cannot sit.
+
+use leakcheck::track;
+
+#[track]
+enum Colour {
+    Red,
+}
+
+#[track]
+use std::thread;
+
+#[track]
+type Number = u32;
+
+#[track(name = "counter")]
+static COUNTER: u32 = 0;
+
+fn main() {
+    let _colour = Colour::Red;
+    let _number: Number = COUNTER;
+    thread::yield_now();
+}
