@@ -29,8 +29,45 @@ pub fn track(arguments: TokenStream, item: TokenStream, active: bool) -> TokenSt
     let context = Context::new(&args);
     match tracked(&context, &mut parsed) {
         Ok(()) => parsed.into_token_stream(),
-        Err(error) => survive(&error, item),
+        Err(error) => {
+            strip(&mut parsed);
+            survive(&error, parsed.into_token_stream())
+        }
     }
+}
+
+/// Takes the attribute off whatever is inside of an item: it would be an error
+/// of its own where the name is not imported.
+fn strip(item: &mut Item) {
+    if let Some(attrs) = attributes(item) {
+        attrs.retain(|attr| !is_track(attr));
+    }
+    match item {
+        Item::Mod(module) => {
+            let inner = module.content.iter_mut().flat_map(|(_, items)| items);
+            inner.for_each(strip);
+        }
+        Item::Impl(item) => {
+            for part in &mut item.items {
+                if let ImplItem::Fn(method) = part {
+                    method.attrs.retain(|attr| !is_track(attr));
+                }
+            }
+        }
+        Item::Trait(item) => {
+            for part in &mut item.items {
+                if let TraitItem::Fn(method) = part {
+                    method.attrs.retain(|attr| !is_track(attr));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_track(attr: &Attribute) -> bool {
+    let last = attr.path().segments.last();
+    last.is_some_and(|segment| segment.ident == "track")
 }
 
 /// What is no item by itself: a method with a receiver, in an `impl` block
@@ -83,12 +120,6 @@ fn check(args: &Args, item: &Item) -> syn::Result<()> {
 
 /// Takes the attribute of an inner item off; its arguments, if it is there.
 fn own(attrs: &mut Vec<Attribute>) -> syn::Result<Option<Args>> {
-    let is_track = |attr: &Attribute| {
-        attr.path()
-            .segments
-            .last()
-            .is_some_and(|segment| segment.ident == "track")
-    };
     let Some(at) = attrs.iter().position(is_track) else {
         return Ok(None);
     };

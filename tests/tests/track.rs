@@ -74,8 +74,8 @@ fn the_command_tells_a_defect_once() {
     let ended = workshop.test("track", &["--timeout", "120"]).run();
     ended.assert_code(66);
     let expected = expectation::of_fixture(&fixture("track"));
-    for test in ended.tests() {
-        let name = &test.name;
+    for line in ended.tests() {
+        let name = &line.test.name;
         let marks = &expected[name].marks;
         let all = ended.findings();
         let findings = all.iter().filter(|finding| finding.is_in(name)).count();
