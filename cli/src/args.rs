@@ -16,8 +16,8 @@ mod gate_options;
 
 pub use cargo_options::{BuildOptions, TestSelection};
 pub use gate_commands::{
-    BaselineAction, BaselineArgs, BaselineRunArgs, BaselineWriteArgs, CompletionsArgs, InitArgs,
-    ManArgs, ReportAction, ReportArgs, ReportMergeArgs,
+    BaselineAction, BaselineArgs, BaselineRunArgs, BaselineWriteArgs, CompletionsArgs, DoctorArgs,
+    InitArgs, ManArgs, NextestArgs, ReportAction, ReportArgs, ReportMergeArgs,
 };
 pub use gate_options::{
     Annotations, FilterOptions, GateOptions, OutputArg, OutputFormat, Partition, PartitionBy,
@@ -54,12 +54,22 @@ pub enum Command {
     /// Build a program with instrumentation and run it
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
+    /// Run the tests with an installed cargo-nextest
+    ///
+    /// Everything from the subcommand of cargo-nextest on goes to it as it
+    /// is; options of leakcheck come before: `cargo leakcheck nextest
+    /// --output sarif=a.sarif run -E 'test(x)' --retries 2`. What is found in
+    /// an attempt counts, whatever the next one does.
+    #[command(after_help = EXIT_CODES)]
+    Nextest(NextestArgs),
     /// Leave alone what was there when leakcheck was turned on
     Baseline(BaselineArgs),
     /// Join and convert reports of earlier runs
     Report(ReportArgs),
     /// Write a commented configuration
     Init(InitArgs),
+    /// Say what is supported here, and if not, why
+    Doctor(DoctorArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
     /// Print the manual page

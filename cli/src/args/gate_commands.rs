@@ -1,10 +1,13 @@
 //! The commands around the gate.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Annotations, BuildOptions, MessageFormat, OutputArg, TestArgs};
+use super::{
+    Annotations, BuildOptions, DetectionOptions, GateOptions, MessageFormat, OutputArg, TestArgs,
+};
 
 /// `leakcheck init`.
 #[derive(Debug, Args)]
@@ -92,6 +95,34 @@ pub struct ReportMergeArgs {
     /// How results are told
     #[arg(long, value_enum, value_name = "FMT", default_value_t = MessageFormat::Human)]
     pub message_format: MessageFormat,
+}
+
+/// `leakcheck nextest`.
+#[derive(Debug, Args)]
+pub struct NextestArgs {
+    /// Options of ours.
+    #[command(flatten)]
+    pub detection: DetectionOptions,
+    /// What counts.
+    #[command(flatten)]
+    pub gate: GateOptions,
+    /// Arguments of cargo-nextest, from its subcommand (`run`, `list`,
+    /// `archive`) on
+    #[arg(
+        value_name = "ARGS",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub args: Vec<OsString>,
+}
+
+/// `leakcheck doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// How to find the project.
+    #[command(flatten)]
+    pub build: BuildOptions,
 }
 
 /// `leakcheck completions`.

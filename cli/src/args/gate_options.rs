@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 
 /// Which findings count, and what is written about them.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, serde::Serialize, serde::Deserialize)]
 #[command(next_help_heading = "Gate Options")]
 pub struct GateOptions {
     /// Profile of `.config/leakcheck.toml` [default: `ci` on a CI machine if
@@ -49,7 +49,9 @@ pub struct GateOptions {
 }
 
 /// When annotations are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize,
+)]
 pub enum Annotations {
     /// On GitHub Actions.
     #[default]
@@ -61,7 +63,7 @@ pub enum Annotations {
 }
 
 /// A file to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OutputArg {
     /// As what.
     pub format: OutputFormat,

@@ -11,6 +11,7 @@
 //! | [`RECORD_DIR`] | driver, recording pass | runner and rustdoc wrapper, which then note the call instead of making it |
 //! | [`DOCTEST_DIR`], [`TIMEOUT_MS`] | driver, doctests | the runner |
 //! | [`DOCTEST_PROGRAM`] | runner, for merged doctests | the runner, for each of them |
+//! | [`NEXTEST_DIR`] | `leakcheck nextest` | the runner, which then leaves a fragment of the report there |
 //! | [`UNDO`] | driver | driver: what the user's environment was before all this |
 //! | `LEAKCHECK_WIRE_DIR`, `LEAKCHECK_GRACE_MS`, `LEAKCHECK_GUARDS_STAY`, `LEAKCHECK_SUPERVISOR`, `LEAKCHECK_EXPLORE_SEED` | runner | the runtime inside the tested process |
 
@@ -29,6 +30,8 @@ pub const RUSTDOC_ROLE: &str = "leakcheck-rustdoc";
 /// File name under which our executable is the target runner.
 pub const RUNNER_ROLE: &str = "leakcheck-runner";
 
+/// Directory in which each test of cargo-nextest leaves what it found.
+pub const NEXTEST_DIR: &str = "LEAKCHECK_NEXTEST_DIR";
 /// Tells programs that they are built for, or run by, leakcheck.
 pub const ACTIVE: &str = "LEAKCHECK";
 /// The instrumented sysroot.

@@ -13,6 +13,9 @@
 //!    [`process`]);
 //! 5. rustdoc runs the doctests with us as their runner ([`doctest`]).
 //!
+//! Another runner, cargo-nextest, calls us as its target runner for each test;
+//! each leaves a fragment of the report ([`nextest`]).
+//!
 //! What one process tells the next goes through the environment ([`mod@env`]).
 
 pub mod cargo;
@@ -23,6 +26,7 @@ pub mod execute;
 pub mod explore;
 pub mod flags;
 pub mod libtest;
+pub mod nextest;
 pub mod process;
 pub mod record;
 pub mod reporter;

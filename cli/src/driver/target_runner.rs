@@ -20,7 +20,7 @@ use std::time::Duration;
 use leakcheck::report::wire::WIRE_DIR_ENV;
 
 use super::process::{Cause, Group, Stop, supervise};
-use super::{doctest, env, execute, record, watch};
+use super::{doctest, env, execute, nextest, record, watch};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::plan::SourceDirectories;
@@ -57,6 +57,9 @@ fn dispatch(args: Vec<OsString>) -> Result<Outcome, Error> {
         std::env::var_os(env::PROJECT).ok_or(Error::WrapperOutsideRun { name: env::PROJECT })?;
     let sources = SourceDirectories::load(Path::new(&sources))?;
     let mut command = command(program, args, &runner);
+    if let Some(dir) = std::env::var_os(env::NEXTEST_DIR) {
+        return nextest::run_test(&mut command, Path::new(program), sources, Path::new(&dir));
+    }
     watch::watch(
         &mut command,
         Path::new(program),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::baseline::Baseline;
 use crate::config::Day;
 use crate::document::StaleLine;
-use crate::model::{Fingerprint, TestId};
+use crate::model::TestId;
 use crate::suppress::Rule;
 
 /// What was seen in a run.
@@ -24,8 +24,13 @@ impl Entries {
     }
 
     /// A finding was seen.
-    pub fn saw(&mut self, fingerprint: &Fingerprint) {
-        self.seen.insert(fingerprint.as_str().to_owned());
+    pub fn saw(&mut self, fingerprint: &str) {
+        self.seen.insert(fingerprint.to_owned());
+    }
+
+    /// The rules that matched.
+    pub fn all_matched(&self) -> Vec<usize> {
+        self.matched.iter().copied().collect()
     }
 
     /// A test has run to its end.

@@ -53,19 +53,32 @@ impl Gate {
         let name = profile_name(gate, user, &config.file);
         let profile = Profile::resolve(&config.file, &name, &config.path)?;
 
-        let packages = Packages::parse(metadata_json).map_err(Error::Filter)?;
-        let rules = rules(&config, &profile, gate, &packages, &metadata, &root, &here)?;
-        let overrides = overrides(&config, &profile, &packages)?;
-        let filters = options
-            .filter
-            .iter()
-            .flat_map(|filter| &filter.filterset)
-            .map(|text| packages.filter(text, "").map_err(Error::Filter))
+        // Only filtersets need to know the packages.
+        let packages = if uses_filters(options, &config.file, &profile) {
+            Some(Packages::parse(metadata_json).map_err(Error::Filter)?)
+        } else {
+            None
+        };
+        let rules = rules(
+            &config,
+            &profile,
+            gate,
+            packages.as_ref(),
+            &metadata,
+            &root,
+            &here,
+        )?;
+        let overrides = overrides(&config, &profile, packages.as_ref())?;
+        let typed_filters = options.filter.iter().flat_map(|filter| &filter.filterset);
+        let filters = typed_filters
+            .zip(packages.iter().cycle())
+            .map(|(text, packages)| packages.filter(text, "").map_err(Error::Filter))
             .collect::<Result<_, _>>()?;
         let default_filter = profile
             .default_filter
             .as_deref()
-            .map(|text| {
+            .zip(packages.as_ref())
+            .map(|(text, packages)| {
                 packages
                     .filter(text, "`default-filter`")
                     .map_err(|error| in_config(&config.path, "default-filter", &error))
@@ -105,12 +118,24 @@ impl Gate {
         };
         Ok(Self {
             settings,
-            packages: Some(packages),
+            packages,
             rules,
             baseline,
             ..Self::default()
         })
     }
+}
+
+/// Whether a filterset is written anywhere.
+fn uses_filters(options: &Options<'_>, file: &ConfigFile, profile: &Profile) -> bool {
+    let typed = options
+        .filter
+        .is_some_and(|filter| !filter.filterset.is_empty());
+    let mut ignores = profile.ignore.iter().chain(&file.ignore);
+    typed
+        || profile.default_filter.is_some()
+        || !profile.overrides.is_empty()
+        || ignores.any(|entry| entry.test.is_some())
 }
 
 /// The configuration file and how it is called.
@@ -142,7 +167,11 @@ fn config_file(
     };
     Ok(Config {
         file,
-        shown: shown(&path, root),
+        shown: if gate.no_config || !path.exists() {
+            "the built-in configuration".to_owned()
+        } else {
+            shown(&path, root)
+        },
         path,
     })
 }
@@ -185,7 +214,7 @@ fn rules(
     config: &Config,
     profile: &Profile,
     gate: &GateOptions,
-    packages: &Packages,
+    packages: Option<&Packages>,
     metadata: &Metadata,
     root: &Path,
     here: &Path,
@@ -196,7 +225,7 @@ fn rules(
             entry,
             &config.path,
             &config.shown,
-            Some(packages),
+            packages,
         )?);
     }
     let of_config = config.file.suppressions.iter().map(|path| root.join(path));
@@ -211,9 +240,12 @@ fn rules(
 fn overrides(
     config: &Config,
     profile: &Profile,
-    packages: &Packages,
+    packages: Option<&Packages>,
 ) -> Result<Vec<Override>, Error> {
     let mut overrides = Vec::new();
+    let Some(packages) = packages else {
+        return Ok(overrides);
+    };
     for entry in &profile.overrides {
         let what = format!("overrides with the filter `{}`", entry.filter);
         let filter = packages

@@ -19,6 +19,7 @@ use crate::baseline::Baseline;
 use crate::config::Day;
 use crate::config::levels::{self, Levels, Setting};
 use crate::document::StaleLine;
+use crate::driver::status::plural;
 use crate::filter::Packages;
 use crate::model::{Excuse, Finding, Standing, TestId};
 use crate::suppress::Rule;
@@ -85,7 +86,7 @@ impl Gate {
 
     /// Decides how a finding counts that was seen in `test`.
     pub fn judge(&mut self, finding: &mut Finding, test: &TestId) {
-        self.entries.saw(&finding.fingerprint);
+        self.entries.saw(finding.fingerprint.as_str());
         if let Some((setting, excuse)) = self.setting(finding.kind, test) {
             match levels::apply(setting, finding.level, finding.certainty) {
                 Some(level) => finding.level = level,
@@ -99,6 +100,40 @@ impl Gate {
             finding.standing = Standing::Suppressed(excuse);
         } else if let Some(excuse) = self.in_baseline(finding) {
             finding.standing = Standing::Baseline(excuse);
+        }
+    }
+
+    /// What is in force, in one line.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let baseline = self.baseline.as_ref().map_or_else(
+            || "no baseline".to_owned(),
+            |baseline| {
+                let entries = baseline.entries.len() as u64;
+                format!("{} in {}", plural(entries, "finding"), baseline.shown)
+            },
+        );
+        format!(
+            "profile `{}` of {}, {}, {baseline}",
+            self.settings.profile.name,
+            self.settings.shown_config,
+            plural(self.rules.len() as u64, "suppression"),
+        )
+    }
+
+    /// The rules that matched so far, for the process that collects.
+    #[must_use]
+    pub fn matched(&self) -> Vec<usize> {
+        self.entries.all_matched()
+    }
+
+    /// Remembers what another process has seen.
+    pub fn recall(&mut self, matched: &[usize], fingerprints: &[String]) {
+        for rule in matched {
+            self.entries.matched(*rule);
+        }
+        for fingerprint in fingerprints {
+            self.entries.saw(fingerprint);
         }
     }
 

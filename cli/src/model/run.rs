@@ -115,11 +115,13 @@ pub enum GapReason {
     UninstrumentedProgram,
     /// An executor that could not be patched, or not in full.
     UnseenTasks,
+    /// A test that another runner ended before it could report.
+    KilledTest,
 }
 
 impl GapReason {
     /// All reasons.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Runtime(GapKind::UninstrumentedLibrary),
         Self::Runtime(GapKind::HistoryLost),
         Self::Runtime(GapKind::ForgottenThreads),
@@ -131,6 +133,8 @@ impl GapReason {
         Self::NoSymbols,
         Self::AbruptExit,
         Self::UninstrumentedProgram,
+        Self::UnseenTasks,
+        Self::KilledTest,
     ];
 
     /// The reason with this [`name`](Self::name).
@@ -153,6 +157,7 @@ impl GapReason {
             Self::AbruptExit => "abrupt-exit",
             Self::UninstrumentedProgram => "uninstrumented-program",
             Self::UnseenTasks => "unseen-tasks",
+            Self::KilledTest => "killed-test",
         }
     }
 }
@@ -196,6 +201,9 @@ impl Gap {
                 many("record", "records") + " of the runtime could not be read"
             }
             GapReason::NoSymbols => format!("no symbols of `{detail}`: its frames have no names"),
+            GapReason::KilledTest => {
+                format!("`{detail}` was ended by its runner: what was found in it is not known")
+            }
             GapReason::UnseenTasks => format!("{detail} cannot be seen in this release of it"),
             GapReason::UninstrumentedProgram => {
                 format!("`{detail}` is not instrumented: nothing is seen in it")

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
@@ -84,6 +84,25 @@ fn marks(text: &str) -> Vec<Mark> {
     found.0
 }
 
+/// An attribute's `track(…)`, also within `cfg_attr(…)`: which configuration
+/// the program was built with, its source does not say.
+fn tracks(meta: &syn::Meta) -> Vec<syn::MetaList> {
+    let syn::Meta::List(list) = meta else {
+        return Vec::new();
+    };
+    if list.path.is_ident("cfg_attr") {
+        let parse = Punctuated::<syn::Meta, syn::Token![,]>::parse_terminated;
+        let metas = parse.parse2(list.tokens.clone()).unwrap_or_default();
+        return metas.iter().skip(1).flat_map(tracks).collect();
+    }
+    let last = list.path.segments.last();
+    if last.is_some_and(|segment| segment.ident == "track") {
+        vec![list.clone()]
+    } else {
+        Vec::new()
+    }
+}
+
 #[derive(Default)]
 struct Found(Vec<Mark>);
 
@@ -91,26 +110,17 @@ impl Found {
     fn take(&mut self, attributes: &[syn::Attribute], item: proc_macro2::Span) {
         let (start, end) = (item.start().line, item.end().line);
         for attribute in attributes {
-            let named = attribute
-                .path()
-                .segments
-                .last()
-                .is_some_and(|s| s.ident == "track");
-            let syn::Meta::List(list) = &attribute.meta else {
-                continue;
-            };
-            if !named {
-                continue;
+            for list in tracks(&attribute.meta) {
+                let Ok(Arguments(allows)) = syn::parse2(list.tokens) else {
+                    continue;
+                };
+                self.0.extend(allows.into_iter().map(|allow| Mark {
+                    lines: start..=end,
+                    kinds: allow.kinds,
+                    reason: allow.reason,
+                    at: attribute.span().start().line,
+                }));
             }
-            let Ok(Arguments(allows)) = syn::parse2(list.tokens.clone()) else {
-                continue;
-            };
-            self.0.extend(allows.into_iter().map(|allow| Mark {
-                lines: start..=end,
-                kinds: allow.kinds,
-                reason: allow.reason,
-                at: attribute.span().start().line,
-            }));
         }
     }
 }

@@ -3,9 +3,11 @@
 mod baseline;
 mod clean;
 mod completions;
+mod doctor;
 mod explain;
 mod init;
 mod man;
+mod nextest;
 mod report;
 mod run;
 mod show_env;
@@ -31,6 +33,8 @@ pub fn dispatch(cli: Cli) -> Result<Outcome, Error> {
         Command::ShowEnv(args) => show_env::show_env(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Clean(args) => clean::clean(&args),
+        Command::Nextest(args) => nextest::nextest(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Baseline(args) => baseline::baseline(&args),
         Command::Report(args) => report::report(&args),
         Command::Init(args) => init::init(&args),
