@@ -15,6 +15,10 @@
 //! were found, in what only such tasks reach: a waker in memory that was not
 //! searched, or in a form that is not recognised, keeps it live.
 //!
+//! What it misses: a pointer that is kept in another form than as an address
+//! with a tag, such as the exclusive or of two. What only such a pointer leads
+//! to counts as unreachable.
+//!
 //! Pure: the caller stops the world and reads the memory.
 
 use std::ops::Range;
@@ -111,6 +115,16 @@ fn words(range: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
     (start..end.max(start)).step_by(WORD)
 }
 
+/// What addresses a word may stand for: itself, or one that shares the word
+/// with a tag of 16 bits, above it or below.
+fn addresses(word: usize) -> impl Iterator<Item = usize> {
+    const BITS: u32 = 48;
+    let untagged = word & ((1 << BITS) - 1);
+    let shifted = word >> (usize::BITS - BITS);
+    let tagged = [untagged, shifted].into_iter();
+    std::iter::once(word).chain(tagged.filter(move |other| *other != word))
+}
+
 impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
     fn new(space: &'a Space<'a, R>, tasks: &'a [Task]) -> Self {
         let mut search = Self {
@@ -188,16 +202,22 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
     fn visit(&mut self, range: Range<usize>) {
         for at in words(&range) {
             let word = (self.space.read)(at);
-            let Some(block) = self.block_at(word) else {
-                continue;
-            };
+            for word in addresses(word) {
+                self.follow(word, at, &range);
+            }
+        }
+    }
+
+    /// Follows a word that may be an address, found at `at`.
+    fn follow(&mut self, word: usize, at: usize, range: &Range<usize>) {
+        if let Some(block) = self.block_at(word) {
             match self.task_of[block] {
                 Some(task) => {
                     let task = task as usize;
                     let inside = word != self.tasks[task].address();
                     if !self.live[task]
                         && self.tasks[task].wakers != Some(0)
-                        && (inside || self.is_waker(task, at, &range))
+                        && (inside || self.is_waker(task, at, range))
                     {
                         self.revive(task);
                     }
@@ -324,6 +344,14 @@ mod tests {
         // By an address inside of it too.
         let memory = channel([0, block(1) + 9, 0, 0], [0, block(1), 0, 0]);
         assert_eq!(memory.unreachable(&[Some(1)]), [false]);
+    }
+
+    #[test]
+    fn a_channel_that_a_tagged_pointer_leads_to() {
+        for tagged in [block(1) | 1, block(1) | 7 << 48, block(1) << 16 | 7] {
+            let memory = channel([0, tagged, 0, 0], [0, block(1), 0, 0]);
+            assert_eq!(memory.unreachable(&[Some(1)]), [false], "{tagged:x}");
+        }
     }
 
     #[test]

@@ -12,5 +12,6 @@ mod page;
 mod races;
 mod redaction;
 mod symbols;
+mod tasks;
 mod variants;
 mod world;

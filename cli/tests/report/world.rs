@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use leakcheck::report::kind::{Certainty, Kind};
 use leakcheck::report::wire::{
     Access, AccessOp, Crash, End, Finding, Leg, Lock, Memory, Module, Pc, Record, Stack, Start,
-    Thread, ThreadId, WIRE_SCHEMA, Wait, WaitOn,
+    TaskType, Thread, ThreadId, WIRE_SCHEMA, Wait, WaitOn,
 };
 use leakcheck_cli::collect::{CollectOptions, Collector};
 use leakcheck_cli::model::{RunReport, TestId, TestReport};
@@ -192,6 +192,20 @@ impl World {
         id
     }
 
+    /// A task that `parent` spawned.
+    pub fn task(&mut self, id: u32, task: TaskType, parent: ThreadId, at: Stack) -> ThreadId {
+        let id = ThreadId(id);
+        self.records.push(Record::Thread(Thread {
+            id,
+            name: None,
+            parent: Some(parent),
+            spawned_at: at,
+            finished: false,
+            task: Some(task),
+        }));
+        id
+    }
+
     /// A thread `name` that `deposit` runs in, spawned by the main thread.
     pub fn worker(&mut self, id: u32, name: &str) -> ThreadId {
         let mut at = vec![self.std("std::thread::spawn")];
@@ -298,6 +312,14 @@ pub fn access(thread: ThreadId, op: AccessOp, atomic: bool, size: u64, stack: St
         locks: Vec::new(),
         wait: None,
         task: None,
+    }
+}
+
+/// A leg that only is somewhere.
+pub fn at(thread: ThreadId, stack: Stack) -> Leg {
+    Leg {
+        wait: None,
+        ..waits(thread, wait(WaitOn::Running), stack)
     }
 }
 

@@ -1,0 +1,179 @@
+//! Leaked tasks: what they wait for, how that is known, where they come from.
+
+use leakcheck::report::kind::{Certainty, Kind};
+use leakcheck::report::wire::{
+    Executor, Leg, Moment, Proof, Stack, TaskState, TaskStatus, TaskType, ThreadId, Woken,
+};
+use leakcheck_cli::document::{Line, of_model};
+use leakcheck_cli::render::human::{HumanOptions, render};
+
+use crate::redaction::check;
+use crate::world::{MAIN, World, finding};
+
+const TOKIO: &str = "/registry/src/index/tokio-1.54.1/src";
+
+/// A task that `poll::start` spawned.
+fn task(world: &mut World, id: u32, future: &str, parent: ThreadId) -> ThreadId {
+    let mut at = vec![world.library(
+        "tokio::task::spawn::spawn",
+        &format!("{TOKIO}/task/spawn.rs"),
+        200,
+    )];
+    at.push(world.user("poll::start", "src/poll.rs", "spawn(run)"));
+    world.task(
+        id,
+        TaskType {
+            future: future.to_owned(),
+            executor: Executor::Tokio,
+        },
+        parent,
+        at,
+    )
+}
+
+/// The stack of a task that awaits `api`.
+fn awaits(world: &mut World, api: &[&str]) -> Stack {
+    let file = format!("{TOKIO}/sync/sample.rs");
+    let mut stack: Stack = api
+        .iter()
+        .map(|name| world.library(name, &file, 9))
+        .collect();
+    stack.push(world.user("poll::run::{{closure}}", "src/poll.rs", "recv()"));
+    stack
+}
+
+fn status(proof: Option<Proof>) -> TaskStatus {
+    TaskStatus {
+        state: TaskState::Waiting,
+        proof,
+        moment: Moment::Shutdown,
+        polls: 3,
+        polls_since: 0,
+        age_ms: 1500,
+        idle_ms: 1234,
+        handle: false,
+        references: 1,
+        branches: Vec::new(),
+        woken: None,
+    }
+}
+
+fn leg(thread: ThreadId, stack: Stack, task: TaskStatus) -> Leg {
+    Leg {
+        task: Some(task),
+        ..crate::world::at(thread, stack)
+    }
+}
+
+fn leaked(world: &mut World, certainty: Certainty, leg: Leg) -> String {
+    world.found(finding(Kind::LeakedTask, certainty, vec![leg]));
+    let report = world.collect();
+    render(&report.findings[0], &HumanOptions::default())
+}
+
+#[test]
+fn per_await() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "channel",
+            &["tokio::sync::mpsc::bounded::Receiver<T>::recv::{{closure}}"],
+        ),
+        (
+            "mutex",
+            &["tokio::sync::mutex::Mutex<T>::lock::{{closure}}"],
+        ),
+        (
+            "semaphore",
+            &["tokio::sync::semaphore::Semaphore::acquire::{{closure}}"],
+        ),
+        (
+            "join",
+            &["<tokio::runtime::task::join::JoinHandle<T> as core::future::future::Future>::poll"],
+        ),
+        ("unknown", &[]),
+    ];
+    for (name, api) in cases {
+        let mut world = World::new();
+        let id = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+        let stack = awaits(&mut world, api);
+        let leg = leg(id, stack, status(Some(Proof::Unreachable)));
+        let text = leaked(&mut world, Certainty::Proved, leg);
+        check(&format!("task_{name}"), &text);
+    }
+}
+
+#[test]
+fn without_a_waker_and_spawned_by_a_task() {
+    let mut world = World::new();
+    let outer = task(&mut world, 4, "poll::serve::{{closure}}", MAIN);
+    let id = task(&mut world, 5, "core::future::pending::Pending<()>", outer);
+    let text = leaked(
+        &mut world,
+        Certainty::Proved,
+        leg(id, Stack::new(), status(Some(Proof::NoWaker))),
+    );
+    check("task_without_waker", &text);
+}
+
+#[test]
+fn in_two_branches_and_woken_before() {
+    let mut world = World::new();
+    let id = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+    let api = "tokio::sync::mpsc::bounded::Receiver<T>::recv::{{closure}}";
+    let stack = awaits(&mut world, &[api]);
+    let other = awaits(
+        &mut world,
+        &["<tokio::sync::oneshot::Receiver<T> as Future>::poll"],
+    );
+    let woken_at = vec![world.user("poll::closing", "src/poll.rs", "handles.worker")];
+    let status = TaskStatus {
+        branches: vec![other],
+        polls_since: 2,
+        woken: Some(Woken {
+            by: MAIN,
+            stack: woken_at,
+            ago_ms: 70,
+        }),
+        ..status(Some(Proof::Unreachable))
+    };
+    let text = leaked(&mut world, Certainty::Proved, leg(id, stack, status));
+    check("task_branches", &text);
+}
+
+#[test]
+fn that_could_have_been_woken() {
+    let mut world = World::new();
+    let id = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+    let api = "tokio::net::tcp::listener::TcpListener::accept::{{closure}}";
+    let stack = awaits(&mut world, &[api]);
+    let status = TaskStatus {
+        moment: Moment::Exit,
+        ..status(None)
+    };
+    let text = leaked(&mut world, Certainty::Observed, leg(id, stack, status));
+    check("task_left_behind", &text);
+}
+
+#[test]
+fn as_json() {
+    let mut world = World::new();
+    let id = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+    let api = "tokio::sync::mpsc::bounded::Receiver<T>::recv::{{closure}}";
+    let stack = awaits(&mut world, &[api]);
+    let status = status(Some(Proof::Unreachable));
+    world.found(finding(
+        Kind::LeakedTask,
+        Certainty::Proved,
+        vec![leg(id, stack, status)],
+    ));
+    let report = world.collect();
+    let line = of_model::finding(&report.findings[0], &HumanOptions::default());
+    let text = Line::Finding(Box::new(line))
+        .text()
+        .expect("a line is JSON");
+    let value: serde_json::Value = serde_json::from_str(&text).expect("a line is JSON");
+    check(
+        "json_task",
+        &serde_json::to_string_pretty(&value["legs"]).expect("a value is JSON"),
+    );
+}
