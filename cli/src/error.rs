@@ -227,7 +227,7 @@ fn target_help(from_command_line: bool, host: &str) -> String {
 impl Error {
     /// How a run ends that meets this error.
     #[must_use]
-    pub const fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> Outcome {
         match self {
             Self::Build { .. } | Self::Metadata { .. } | Self::Config(_) => Outcome::BuildFailed,
             Self::ConfigArgument { .. }
@@ -236,6 +236,10 @@ impl Error {
             | Self::Filter(_)
             | Self::Option { .. } => Outcome::Usage,
             Self::Gate(_) | Self::Report(_) => Outcome::Stale,
+            // The runtime's own word that it cannot run here.
+            Self::List { status, .. } if status.code() == Some(Outcome::Internal.code().into()) => {
+                Outcome::Internal
+            }
             Self::List { .. } => Outcome::TestsFailed,
             Self::MetadataAnswer(_)
             | Self::NotRecorded { .. }

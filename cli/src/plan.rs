@@ -19,8 +19,11 @@ use crate::overlay;
 use crate::sysroot::{self, Cache, PASS_FLAGS, Toolchain};
 
 mod config_arguments;
+mod old_builds;
+mod user_runner;
 
 use config_arguments::ConfigArguments;
+use user_runner::user_runner;
 
 /// The one platform whose runtime there is.
 pub const SUPPORTED_HOST: &str = "x86_64-unknown-linux-gnu";
@@ -236,20 +239,9 @@ impl Plan {
             runtime: crate::runtime::ensure(&cache)?,
         };
         let target_dir = project.leakcheck_dir().join(key(&instrumentation));
+        old_builds::note_use(&project.leakcheck_dir(), &target_dir)?;
 
-        let runner = match arguments.runner(&toolchain.host) {
-            Some(runner) => runner,
-            None => match config
-                .runner(toolchain.host.as_str())
-                .map_err(Error::Config)?
-            {
-                None => Vec::new(),
-                Some(runner) => std::iter::once(runner.path.into_os_string())
-                    .chain(runner.args)
-                    .map(|word| word.to_string_lossy().into_owned())
-                    .collect(),
-            },
-        };
+        let runner = user_runner(&arguments, &config, &here, &user, &toolchain.host)?;
         let wrapper = arguments
             .wrapper()
             .map(PathBuf::from)

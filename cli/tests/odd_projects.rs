@@ -324,6 +324,16 @@ fn the_users_configuration_keeps_working() {
         .ends_with(0)
         .says("1 passed");
 
+    let other = "target.'cfg(all(unix, target_pointer_width = \"64\"))'.runner=['env', 'BY_CFG=1']";
+    let by_cfg = Project::package(
+        r#"#[test]
+        fn configured() { assert_eq!(std::env::var("BY_CFG").as_deref(), Ok("1")) }"#,
+    );
+    by_cfg
+        .leakcheck(&["test", "--config", other])
+        .ends_with(0)
+        .says("1 passed");
+
     // What leakcheck cannot work with is overridden, the rest is kept.
     let mut command = project.command(&["test", "--target", "x86_64-unknown-linux-gnu"]);
     command.env(

@@ -3,8 +3,7 @@
 //! cargo itself reads them for everything else; the files and environment
 //! variables of cargo's configuration are read by the crate `cargo-config2`.
 //!
-//! What it misses: `--config FILE` whose file has `include`, and a runner that
-//! is given here for a `cfg(…)` instead of a triple, which is not chained.
+//! What it misses: `--config FILE` whose file has `include`.
 
 use std::path::Path;
 
@@ -55,6 +54,26 @@ impl ConfigArguments {
             Value::String(line) => Some(line.split_whitespace().map(str::to_owned).collect()),
             other => Some(words(other)),
         }
+    }
+
+    /// The tables `target.'cfg(…)'` with a runner, the later ones in the place
+    /// of earlier ones; none if there is none.
+    pub(super) fn runners_by_cfg(&self) -> Option<Table> {
+        let targets = self
+            .0
+            .iter()
+            .filter_map(|table| table.get("target")?.as_table());
+        let runners: Table = targets
+            .flatten()
+            .filter(|(name, _)| name.starts_with("cfg("))
+            .filter_map(|(name, target)| {
+                let runner = target.get("runner")?.clone();
+                let target = Table::from_iter([("runner".to_owned(), runner)]);
+                Some((name.clone(), Value::Table(target)))
+            })
+            .collect();
+        (!runners.is_empty())
+            .then(|| Table::from_iter([("target".to_owned(), Value::Table(runners))]))
     }
 
     /// `runner` in the place of a runner that is given here, as one more
@@ -147,6 +166,22 @@ mod tests {
             parse(&["net.offline=true"]).replace_runner("t", "/ours"),
             None
         );
+    }
+
+    #[test]
+    fn runners_by_cfg_are_collected() {
+        let config = parse(&[
+            "target.'cfg(unix)'.runner='a'",
+            "target.'cfg(unix)'.runner=['b']",
+            "target.'cfg(windows)'.rustflags=['c']",
+            "target.t.runner='d'",
+        ]);
+        let table = config.runners_by_cfg().unwrap();
+        assert_eq!(
+            table.to_string(),
+            "[target.\"cfg(unix)\"]\nrunner = [\"b\"]\n"
+        );
+        assert!(parse(&["target.t.runner='d'"]).runners_by_cfg().is_none());
     }
 
     #[test]

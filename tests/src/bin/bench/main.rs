@@ -15,6 +15,7 @@
 mod compile;
 mod measure;
 mod programs;
+mod project;
 mod table;
 
 use std::error::Error;
@@ -55,6 +56,10 @@ struct Arguments {
     /// Keep the binaries in this directory, for a profiler
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Only measure how long the tests of this project take to compile, by
+    /// cargo and by the leakcheck beside this program
+    #[arg(long, value_name = "MANIFEST")]
+    project: Option<PathBuf>,
     /// Also measure setting a toolchain up, in a fresh cache
     #[arg(long)]
     setup: bool,
@@ -82,6 +87,10 @@ fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let sysroot = sysroot::ensure(&toolchain, &cache, &mut |line| eprintln!("{line}"))?;
     if arguments.setup {
         report_setup(&toolchain)?;
+    }
+    if let Some(manifest) = &arguments.project {
+        let leakcheck = std::env::current_exe()?.with_file_name("leakcheck");
+        return project::report(manifest, &leakcheck, arguments.rounds);
     }
 
     let mut variants = vec![Variant::Plain];
