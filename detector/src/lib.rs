@@ -58,6 +58,9 @@ pub use leakcheck_instrument::track;
 #[cfg(not(feature = "abi"))]
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::track::hooks::access::*;
+    pub use crate::track::hooks::order::*;
+    pub use crate::track::hooks::spawn::*;
     pub use crate::track::hooks::*;
     pub use crate::track::probe::{
         Argument, Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Whole,

@@ -45,6 +45,11 @@ impl ReleaseClock {
         self.all_of = None;
     }
 
+    /// The components of what it publishes.
+    pub fn as_slice(&self) -> &[u64] {
+        self.clock.as_slice()
+    }
+
     /// The stamp whose knowledge includes this clock, if there is one.
     pub fn all_of(&self) -> Option<Stamp> {
         self.all_of

@@ -57,6 +57,8 @@ const FINDINGS: usize = 200;
 /// A table whose keys are addresses and numbers of our own.
 pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 
+type Set = HashSet<usize, BuildHasherDefault<Mix>>;
+
 /// Hashes a few words, quickly: nobody chooses them to collide.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Mix(u64);
@@ -127,6 +129,9 @@ struct Live {
     shared: Arc<Shared>,
     /// Locks that it surely holds: their release, and where they were taken.
     held: Vec<(u64, &'static Site)>,
+    /// Locks that it has taken and that nobody else has taken since, as far
+    /// as is known; more than that at worst.
+    taken: Set,
 }
 
 /// What is known of a strand for good.
@@ -210,17 +215,22 @@ pub fn with<R>(f: impl FnOnce(&mut Engine) -> R) -> R {
 
 impl Engine {
     /// Begins the strand of `thread`. Its number and its first stamp. Unless
-    /// its spawn was `seen`, untracked code has run before.
+    /// its spawn was seen and published by `spawn`, untracked code has run
+    /// before.
     pub fn begin_strand(
         &mut self,
         thread: &Thread,
         shared: Arc<Shared>,
-        seen: bool,
+        spawn: Option<Key>,
     ) -> (StrandId, u64) {
-        let (slot, epoch) = self.take_slot();
+        let known = spawn.and_then(|key| self.objects.get(&key));
+        let known = known.map_or_else(
+            || vec![sequence(); RESERVED],
+            |object| object.as_slice().to_vec(),
+        );
+        let (slot, epoch) = self.take_slot(&known);
         let mut clocks = self.spare.pop().unwrap_or_default();
-        let before = if seen { 0 } else { sequence() };
-        clocks.start(slot, epoch, &[before, before]);
+        clocks.start(slot, epoch, &known);
         let stamp = clocks.stamp().bits();
         let id = StrandId(self.strands);
         self.strands += 1;
@@ -231,6 +241,7 @@ impl Engine {
                 clocks,
                 shared,
                 held: Vec::new(),
+                taken: Set::default(),
             },
         );
         self.who.insert(
@@ -244,11 +255,18 @@ impl Engine {
         (id, stamp)
     }
 
-    /// A slot that no live strand has. A strand knows nothing when it begins,
-    /// so only what is forgotten can be used again.
-    fn take_slot(&mut self) -> (Slot, Epoch) {
-        if self.ended.len() > FORGET_ABOVE || self.slots + RESERVED == Slot::COUNT {
-            let (slot, last) = self.ended.remove(0);
+    /// A slot for a strand that knows this clock: one whose last epoch it
+    /// knows, a new one, or, beyond a limit, the one that ended first.
+    fn take_slot(&mut self, clock: &[u64]) -> (Slot, Epoch) {
+        let known = |&(slot, last): &(Slot, Epoch)| crate::clock::covers(clock, slot, last);
+        let reused = match self.ended.iter().rposition(known) {
+            Some(at) => Some(self.ended.remove(at)),
+            None if self.ended.len() > FORGET_ABOVE || self.slots + RESERVED == Slot::COUNT => {
+                Some(self.ended.remove(0))
+            }
+            None => None,
+        };
+        if let Some((slot, last)) = reused {
             return (slot, Epoch::new(last.get() + 1));
         }
         let slot = Slot::new(RESERVED + self.slots);
@@ -261,8 +279,10 @@ impl Engine {
         let Some(mut live) = self.live.remove(&id) else {
             return;
         };
-        for lock in self.locks.values_mut() {
-            if lock.holders.iter().any(|holder| holder.strand == id) {
+        for addr in std::mem::take(&mut live.taken) {
+            if let Some(lock) = self.locks.get_mut(&addr)
+                && lock.holders.iter().any(|holder| holder.strand == id)
+            {
                 live.clocks.release(&mut lock.clock);
                 lock.holders.retain(|holder| holder.strand != id);
             }
@@ -382,6 +402,7 @@ impl Engine {
             .retain(|holder| shared && holder.shared && holder.strand != id);
         if let Some(live) = self.live(id) {
             live.clocks.acquire(&lock.clock);
+            live.taken.insert(addr);
             if release != 0 {
                 live.held.push((release, site));
             }
@@ -417,6 +438,9 @@ impl Engine {
         for live in self.live.values_mut() {
             live.held.retain(|(held, _)| *held != release);
         }
+        if let Some(live) = self.live.get_mut(&id) {
+            live.taken.remove(&addr);
+        }
         let mut lock = self.locks.remove(&addr)?;
         let held = lock.holders.iter().any(|holder| holder.release == release);
         let mut stamp = None;
@@ -430,12 +454,10 @@ impl Engine {
 
     /// The strand waited with a lock released, and has it again.
     pub fn relock(&mut self, id: StrandId) {
-        let mine: Vec<usize> = self
-            .locks
-            .iter()
-            .filter(|(_, lock)| !lock.clock.is_empty() || !lock.holders.is_empty())
-            .map(|(addr, _)| *addr)
-            .collect();
+        let mine = match self.live.get(&id) {
+            Some(live) => live.taken.clone(),
+            None => Set::default(),
+        };
         for addr in mine {
             let Some(lock) = self.locks.remove(&addr) else {
                 continue;

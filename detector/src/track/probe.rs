@@ -69,14 +69,14 @@ impl<'a, T: ?Sized> Pointer<'a, T> {
 impl<T> Pointer<'_, *const T> {
     /// An access.
     pub fn access(&self, site: &'static super::site::Site, writes: bool) {
-        super::hooks::element(site, *self.0, writes);
+        super::hooks::access::element(site, *self.0, writes);
     }
 }
 
 impl<T> Pointer<'_, *mut T> {
     /// An access.
     pub fn access(&self, site: &'static super::site::Site, writes: bool) {
-        super::hooks::element(site, *self.0, writes);
+        super::hooks::access::element(site, *self.0, writes);
     }
 }
 
@@ -111,7 +111,7 @@ impl<T: ?Sized> Plain<T> {
 impl<T: Copy> Plain<T> {
     /// A read of it.
     pub fn read(&self, site: &'static super::site::Site) {
-        super::hooks::read(site, self.0);
+        super::hooks::access::read(site, self.0);
     }
 }
 
@@ -145,7 +145,7 @@ impl<T: ?Sized> Whole<T> {
 impl<T> Whole<T> {
     /// A write of it.
     pub fn write(&self, site: &'static super::site::Site) {
-        super::hooks::write(site, self.0);
+        super::hooks::access::write(site, self.0);
     }
 }
 
@@ -175,14 +175,14 @@ impl<'a, T: ?Sized> Element<'a, T> {
 impl<T: Copy> Element<'_, &T> {
     /// A read of it.
     pub fn access(&self, site: &'static super::site::Site) {
-        super::hooks::element(site, std::ptr::from_ref(*self.0), false);
+        super::hooks::access::element(site, std::ptr::from_ref(*self.0), false);
     }
 }
 
 impl<T> Element<'_, &mut T> {
     /// A write of it.
     pub fn access(&self, site: &'static super::site::Site) {
-        super::hooks::element(site, std::ptr::from_ref(&**self.0), true);
+        super::hooks::access::element(site, std::ptr::from_ref(&**self.0), true);
     }
 }
 
@@ -433,7 +433,7 @@ impl IsFuture {
         site: &'static super::site::Site,
         future: F,
     ) -> super::task::Tracked<F> {
-        super::hooks::task(site, future)
+        super::hooks::spawn::task(site, future)
     }
 }
 

@@ -95,24 +95,25 @@ impl Local {
     pub fn id(&self) -> StrandId {
         match self.id.get() {
             Some(id) => id,
-            None => self.begin(false),
+            None => self.begin(None),
         }
     }
 
     /// This thread's strand, begun if need be by a spawn that was seen.
-    pub fn spawned(&self) -> StrandId {
-        self.id.get().unwrap_or_else(|| self.begin(true))
+    pub fn spawned(&self, spawn: engine::Key) -> StrandId {
+        self.id.get().unwrap_or_else(|| self.begin(Some(spawn)))
     }
 
     #[cold]
-    fn begin(&self, seen: bool) -> StrandId {
+    fn begin(&self, spawn: Option<engine::Key>) -> StrandId {
         let shared = Arc::new(Shared::default());
         let thread = std::thread::current();
-        let (id, stamp) = engine::with(|engine| engine.begin_strand(&thread, shared.clone(), seen));
+        let (id, stamp) =
+            engine::with(|engine| engine.begin_strand(&thread, shared.clone(), spawn));
         *self.shared.borrow_mut() = Some(shared);
         self.stamp.set(stamp);
         self.id.set(Some(id));
-        if !seen {
+        if spawn.is_none() {
             self.opaque();
         }
         id

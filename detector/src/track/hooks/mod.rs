@@ -1,0 +1,116 @@
+//! What an expansion calls. Every function takes and returns values as they
+//! are, so that the tracked program stays what it was.
+//!
+//! Where the runtime of `leakcheck test` is in the process, all of this does
+//! nothing: it sees the same accesses, locks, threads and tasks itself, and a
+//! defect is told once.
+//!
+//! - [`access`]: shared variables; [`order`]: what synchronises; [`spawn`]:
+//!   what is spawned, and where tasks wait.
+
+pub mod access;
+pub mod order;
+pub mod spawn;
+
+use super::engine::{self, Key};
+use super::object::name_hash;
+use super::strand::{self, Local};
+use crate::hooks::lookup;
+
+/// True where another front end feeds the engine of this process.
+#[inline]
+pub fn elsewhere() -> bool {
+    lookup::hooks().is_some()
+}
+
+/// Calls `f` with the cells of this thread, where this front end judges.
+#[inline]
+fn here<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
+    if elsewhere() {
+        return None;
+    }
+    strand::with(f)
+}
+
+/// The first of two values, after the second.
+#[inline]
+pub fn first<T>(value: T, (): ()) -> T {
+    value
+}
+
+/// The second of two values, after the first.
+#[inline]
+pub fn second<T>((): (), value: T) -> T {
+    value
+}
+
+/// A value as it is, once it was looked at.
+#[inline]
+pub fn pass<T>(value: T, look: impl FnOnce(&T)) -> T {
+    look(&value);
+    value
+}
+
+/// Never called: tells the compiler what an async block returns.
+pub fn returned<T>() -> T {
+    unreachable!("an expansion names this in code that is not run")
+}
+
+/// Hash of a function's name.
+#[must_use]
+pub const fn hash(name: &str) -> u64 {
+    // Zero stands for no name.
+    name_hash(name) | 1
+}
+
+/// A tracked function is entered.
+#[inline]
+pub fn entered(name: u64) {
+    here(|local| local.entered(name));
+}
+
+/// A function is about to be called that may be tracked.
+#[inline]
+pub fn calls(name: u64) {
+    here(|local| local.calls(name));
+}
+
+/// Code that is not tracked runs here.
+#[inline]
+pub fn opaque() {
+    here(|local| {
+        local.settle();
+        local.opaque();
+    });
+}
+
+/// Code that is not tracked runs until this is dropped.
+#[derive(Debug)]
+pub struct Opaque(());
+
+impl Opaque {
+    /// From now on.
+    #[must_use]
+    #[inline]
+    pub fn begin() -> Self {
+        opaque();
+        Self(())
+    }
+}
+
+impl Drop for Opaque {
+    fn drop(&mut self) {
+        opaque();
+    }
+}
+
+fn release(local: &Local, key: Key) {
+    let id = local.id();
+    let stamp = engine::with(|engine| engine.release(id, key));
+    local.stamp.set(stamp.unwrap_or_default());
+}
+
+fn acquire(local: &Local, key: Key) {
+    let id = local.id();
+    engine::with(|engine| engine.acquire(id, key));
+}

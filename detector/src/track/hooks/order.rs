@@ -1,0 +1,253 @@
+//! What synchronises: locks, atomics, channels, joins.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ThreadId;
+
+use super::{acquire, here, release};
+use crate::sync::Order;
+use crate::track::engine::{self, Key};
+use crate::track::object::{Class, Object};
+use crate::track::site::Site;
+use crate::track::strand::Local;
+use crate::track::units;
+
+fn waits(local: &Local, object: Object, site: Option<&'static Site>) {
+    let blocks = matches!(
+        object.class,
+        Class::Meeting | Class::Channel | Class::Handle
+    );
+    if blocks
+        && local.task.borrow().is_none()
+        && let Some(number) = local.unit.get()
+    {
+        units::thread_waits(number, site);
+    }
+}
+
+/// Before a method that may synchronise.
+pub fn meets(site: &'static Site, object: Object) -> Object {
+    here(|local| {
+        local.id();
+        local.settle();
+        waits(local, object, Some(site));
+        match object.class {
+            Class::Atomic | Class::Lock | Class::Meeting | Class::Channel => {
+                release(local, object.key());
+            }
+            Class::Handle => release(local, Key::Address(object.addr)),
+            Class::Inert => {}
+            Class::Unknown => local.opaque(),
+        }
+    });
+    object
+}
+
+/// After it.
+pub fn met<T>(object: Object, value: T) -> T {
+    here(|local| {
+        waits(local, object, None);
+        match object.class {
+            Class::Inert => return,
+            Class::Atomic | Class::Lock | Class::Channel => acquire(local, object.key()),
+            Class::Meeting => {
+                acquire(local, object.key());
+                let id = local.id();
+                engine::with(|engine| engine.relock(id));
+            }
+            Class::Handle => {
+                acquire(local, Key::Address(object.addr));
+                acquire(local, Key::Ended);
+            }
+            Class::Unknown => {}
+        }
+        // The drop of a permit or of a channel's other end is not seen.
+        local.opaque();
+    });
+    value
+}
+
+/// Sees the end of a lock's guard that a scope drops.
+#[derive(Debug, Default)]
+pub struct Release {
+    lock: AtomicU64,
+    number: AtomicU64,
+}
+
+static RELEASES: AtomicU64 = AtomicU64::new(1);
+
+impl Release {
+    /// Of a guard that is to come.
+    #[must_use]
+    #[inline]
+    pub const fn new() -> Self {
+        Self {
+            lock: AtomicU64::new(0),
+            number: AtomicU64::new(0),
+        }
+    }
+
+    /// The guard is dropped.
+    pub fn now(&self) {
+        let number = self.number.swap(0, Ordering::Relaxed);
+        if number == 0 {
+            return;
+        }
+        here(|local| {
+            let id = local.id();
+            let lock = self.lock.load(Ordering::Relaxed);
+            let addr = usize::try_from(lock).unwrap_or_default();
+            let stamp = engine::with(|engine| engine.unlock(id, addr, number));
+            if let Some(stamp) = stamp {
+                local.stamp.set(stamp);
+            }
+        });
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        self.now();
+    }
+}
+
+/// After a method that takes a lock, whose release is seen if `seen` is there.
+pub fn locked<T>(
+    site: &'static Site,
+    object: Object,
+    shared: bool,
+    value: T,
+    seen: Option<&Release>,
+) -> T {
+    took(site, object, shared, true, seen);
+    value
+}
+
+/// After a method that took a lock if it succeeded.
+pub fn took(
+    site: &'static Site,
+    object: Object,
+    shared: bool,
+    succeeded: bool,
+    seen: Option<&Release>,
+) {
+    here(|local| {
+        let id = local.id();
+        local.settle();
+        match object.class {
+            Class::Lock if succeeded => {
+                let wanders = local.task.borrow().is_some();
+                let number = match seen {
+                    Some(seen) => {
+                        let number = RELEASES.fetch_add(1, Ordering::Relaxed);
+                        seen.lock.store(object.addr as u64, Ordering::Relaxed);
+                        seen.number.store(number, Ordering::Relaxed);
+                        number
+                    }
+                    None => 0,
+                };
+                engine::with(|engine| {
+                    engine.lock(id, object.addr, shared, site, number, wanders);
+                });
+                local.acquired();
+            }
+            Class::Lock | Class::Inert => {}
+            Class::Atomic | Class::Meeting | Class::Channel | Class::Handle => {
+                acquire(local, object.key());
+                local.opaque();
+            }
+            Class::Unknown => local.opaque(),
+        }
+    });
+}
+
+/// What an atomic operation does, by its name and its orderings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Atomic {
+    /// It stores.
+    pub stores: bool,
+    /// It acquires.
+    pub acquire: bool,
+    /// It releases.
+    pub release: bool,
+}
+
+/// Before an atomic operation.
+pub fn atomic(object: Object, operation: Atomic) -> Object {
+    here(|local| {
+        let id = local.id();
+        local.settle();
+        match object.class {
+            Class::Atomic if operation.stores => {
+                let order = Order {
+                    acquire: false,
+                    release: operation.release,
+                };
+                let stamp = engine::with(|engine| engine.store(id, object.addr, order));
+                local.stamp.set(stamp.unwrap_or_default());
+            }
+            Class::Atomic | Class::Inert => {}
+            Class::Lock | Class::Meeting | Class::Channel | Class::Handle => {
+                release(local, object.key());
+            }
+            Class::Unknown => local.opaque(),
+        }
+    });
+    object
+}
+
+/// After an atomic operation.
+pub fn atomically<T>(object: Object, operation: Atomic, value: T) -> T {
+    here(|local| {
+        let id = local.id();
+        match object.class {
+            Class::Atomic => {
+                engine::with(|engine| engine.load(id, object.addr, operation.acquire));
+                // A relaxed load counts: a fence may follow.
+                local.acquired();
+            }
+            Class::Inert => {}
+            Class::Lock | Class::Meeting | Class::Channel | Class::Handle => {
+                acquire(local, object.key());
+                local.opaque();
+            }
+            Class::Unknown => local.opaque(),
+        }
+    });
+    value
+}
+
+/// A fence.
+pub fn fence(operation: Atomic) {
+    here(|local| {
+        let id = local.id();
+        local.settle();
+        let order = Order {
+            acquire: operation.acquire,
+            release: operation.release,
+        };
+        let stamp = engine::with(|engine| engine.fence(id, order));
+        local.stamp.set(stamp.unwrap_or_default());
+    });
+}
+
+/// After the join of a thread.
+pub fn joined<T>(thread: Option<ThreadId>, value: T) -> T {
+    here(|local| {
+        local.id();
+        local.settle();
+        match thread {
+            Some(thread) => acquire(local, Key::Thread(thread)),
+            None => {
+                acquire(local, Key::Ended);
+                local.opaque();
+            }
+        }
+    });
+    value
+}
+
+/// After a scope that joins all its threads.
+pub fn all_joined<T>(value: T) -> T {
+    here(|local| acquire(local, Key::Ended));
+    value
+}

@@ -1,0 +1,218 @@
+//! What is spawned, and where it waits.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{acquire, calls, elsewhere, here, release};
+use crate::track::context::ContextId;
+use crate::track::engine::{self, Key};
+use crate::track::site::Site;
+use crate::track::task::{Task, Tracked};
+use crate::track::units::{self, Unit};
+
+/// A future that is spawned here.
+pub fn task<F: Future>(site: &'static Site, future: F) -> Tracked<F> {
+    let task = if elsewhere() { None } else { Task::spawn(site) };
+    Tracked::new(future, task)
+}
+
+/// A function that is spawned here: from the spawner to the thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Spawn {
+    site: &'static Site,
+    number: u64,
+    parent: Option<u64>,
+    context: ContextId,
+}
+
+impl Spawn {
+    /// Spawns at `site`.
+    #[must_use]
+    pub fn new(site: &'static Site) -> Self {
+        let mut spawn = Self {
+            site,
+            number: 0,
+            parent: None,
+            context: ContextId::ROOT,
+        };
+        here(|local| {
+            local.id();
+            local.settle();
+            spawn.number = units::next();
+            spawn.parent = local.unit.get();
+            spawn.context = local.context.get();
+            release(local, Key::Spawn(spawn.number));
+            units::add_thread(spawn.unit(false));
+        });
+        spawn
+    }
+
+    fn unit(&self, begun: bool) -> Unit {
+        let own = || std::thread::current().name().map(str::to_owned);
+        let name = match self.site.item.name {
+            Some(name) => Some(name.to_owned()),
+            None if begun => own(),
+            None => None,
+        };
+        Unit {
+            number: self.number,
+            site: self.site,
+            context: self.context,
+            parent: self.parent,
+            name,
+            begun,
+            waits: None,
+        }
+    }
+
+    /// The function begins.
+    #[must_use]
+    pub fn enter(&self) -> Running {
+        Running::new(*self, Key::Spawn(self.number), true)
+    }
+}
+
+/// The spawns of one place whose functions cannot carry theirs.
+#[derive(Debug)]
+pub struct Handoff {
+    site: &'static Site,
+    key: AtomicU64,
+    waiting: Mutex<Vec<Spawn>>,
+}
+
+impl Handoff {
+    /// Of `site`.
+    #[must_use]
+    pub const fn new(site: &'static Site) -> Self {
+        Self {
+            site,
+            key: AtomicU64::new(0),
+            waiting: Mutex::new(Vec::new()),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Spawn>> {
+        let waiting = self.waiting.lock();
+        waiting.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Spawns here.
+    pub fn spawn(&self) {
+        if elsewhere() {
+            return;
+        }
+        let mut waiting = self.waiting();
+        if self.key.load(Ordering::Relaxed) == 0 {
+            self.key.store(units::next(), Ordering::Relaxed);
+        }
+        let spawn = Spawn::new(self.site);
+        // Who comes out first is not known: each knows what all before it do.
+        here(|local| {
+            release(local, Key::Spawn(self.key.load(Ordering::Relaxed)));
+        });
+        waiting.push(spawn);
+    }
+
+    /// A function begins that was spawned here.
+    #[must_use]
+    pub fn enter(&self) -> Running {
+        let mut waiting = self.waiting();
+        let spawn = if waiting.is_empty() {
+            None
+        } else {
+            Some(waiting.remove(0))
+        };
+        drop(waiting);
+        let seen = spawn.is_some();
+        let spawn = spawn.unwrap_or_else(|| Spawn::new(self.site));
+        Running::new(spawn, Key::Spawn(self.key.load(Ordering::Relaxed)), seen)
+    }
+}
+
+/// A spawned function runs; dropped when it ends.
+#[derive(Debug)]
+pub struct Running {
+    spawn: Spawn,
+    around: Option<(ContextId, Option<u64>)>,
+}
+
+impl Running {
+    fn new(spawn: Spawn, key: Key, seen: bool) -> Self {
+        let around = here(|local| {
+            let id = local.spawned(key);
+            let known = engine::with(|engine| {
+                engine.belongs(id, Some(spawn.site), spawn.context);
+                let known = engine.acquire(id, key);
+                if key == Key::Spawn(spawn.number) {
+                    engine.forget(key);
+                }
+                known
+            });
+            if !(known && seen) {
+                local.opaque();
+            }
+            units::add_thread(spawn.unit(true));
+            (
+                local.context.replace(spawn.context),
+                local.unit.replace(Some(spawn.number)),
+            )
+        });
+        Self { spawn, around }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some((context, unit)) = self.around.take() else {
+            return;
+        };
+        here(|local| {
+            local.settle();
+            local.opaque();
+            release(local, Key::Thread(std::thread::current().id()));
+            release(local, Key::Ended);
+            local.context.set(context);
+            local.unit.set(unit);
+        });
+        units::remove_thread(self.spawn.number);
+    }
+}
+
+/// A function that is spawned here and has this name, or none (zero).
+pub fn function<T, F: FnOnce() -> T>(
+    site: &'static Site,
+    name: u64,
+    function: F,
+) -> impl FnOnce() -> T + use<T, F> {
+    let spawn = Spawn::new(site);
+    move || {
+        let _running = spawn.enter();
+        calls(name);
+        function()
+    }
+}
+
+/// Before an `.await`.
+pub fn awaits(site: &'static Site) -> usize {
+    here(|local| {
+        local.settle();
+        local.opaque();
+        local.task.borrow().as_ref().map(|task| task.awaits(site))
+    })
+    .flatten()
+    .unwrap_or(usize::MAX)
+}
+
+/// After it.
+pub fn awaited<T>(depth: usize, value: T) -> T {
+    here(|local| {
+        acquire(local, Key::Ended);
+        local.opaque();
+        let task: Option<Arc<Task>> = local.task.borrow().clone();
+        if let Some(task) = task {
+            task.awaited(depth);
+        }
+    });
+    value
+}
