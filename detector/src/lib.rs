@@ -1,9 +1,33 @@
-//! leakcheck: the engine that finds data races, leaked threads and deadlocks.
+//! leakcheck finds data races, leaked threads and tasks, and deadlocks.
 //!
-//! This crate is two things. As a library it is the vocabulary of a finding
-//! ([`report`]), which the `leakcheck` command reads and renders, and the pure
-//! engine. Built with the feature `abi` as a static object it is the runtime
-//! that the command links into an instrumented program.
+//! As a dev-dependency it gives [`macro@track`], an attribute that finds them
+//! in the items it sits on, in plain `cargo test`:
+//!
+//! ```
+//! use leakcheck::track;
+//!
+//! static mut TOTAL: u32 = 0;
+//!
+//! #[track]
+//! fn add(n: u32) {
+//!     unsafe { TOTAL += n }
+//! }
+//!
+//! leakcheck::scope(|| {
+//!     let adder = std::thread::spawn(|| add(2));
+//!     adder.join().unwrap();
+//!     add(3);
+//! });
+//! ```
+//!
+//! [`scope`], [`check`], [`verify_none`] and [`snapshot`] are for programs
+//! that ask themselves. Under the command `leakcheck test`, which sees the
+//! whole program, all of this stands back.
+//!
+//! The crate is three things besides: the vocabulary of a finding
+//! ([`report`]), which the command reads and renders; the pure engine; and,
+//! built with the feature `abi` as a static object, the runtime that the
+//! command links into an instrumented program.
 //!
 //! Data flows one way: hooks (`abi`) → the check (`check`, `objects`)
 //! → findings (`findings`) → the wire file (`wire`). The pure parts,

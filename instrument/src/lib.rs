@@ -12,6 +12,8 @@
 mod args;
 mod expand;
 mod item;
+#[cfg(test)]
+mod snapshots;
 
 use proc_macro::TokenStream;
 

@@ -133,14 +133,13 @@ fn judge(findings: &[Finding]) {
 /// that it spawned is left at its end.
 ///
 /// ```
-/// let sum = leakcheck::scope("sum", || 1 + 1);
+/// let sum = leakcheck::scope(|| 1 + 1);
 /// assert_eq!(sum, 2);
 /// ```
 ///
 /// # Panics
 /// As [`verify_none`], and if `f` panics.
-pub fn scope<T>(name: &'static str, f: impl FnOnce() -> T) -> T {
-    let _ = name;
+pub fn scope<T>(f: impl FnOnce() -> T) -> T {
     let inner = Test::begin();
     let value = f();
     drop(inner);

@@ -17,6 +17,7 @@ use syn::visit_mut::VisitMut as _;
 use syn::{Block, Expr, ExprBinary, ExprPath, ExprReference, ExprUnary, parse_quote_spanned};
 
 use super::body::{Body, is_assignment};
+use super::guards::lock_of;
 use super::place::{bare, hygienic, ident, library};
 use super::sync::simple;
 
@@ -198,18 +199,30 @@ impl Body<'_> {
     pub fn inside_place(&mut self, place: &mut Expr) {
         match place {
             Expr::Paren(paren) => self.inside_place(&mut paren.expr),
-            Expr::Field(field) => self.inside_place(&mut field.base),
+            Expr::Field(field) => self.behind_guard(&mut field.base),
             Expr::Index(index) => {
-                self.inside_place(&mut index.expr);
+                self.behind_guard(&mut index.expr);
                 if !simple(&index.index) {
                     self.visit_expr_mut(&mut index.index);
                 }
             }
             Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Deref(_)) => {
-                self.inside_place(&mut unary.expr);
+                self.behind_guard(&mut unary.expr);
             }
             Expr::Path(_) => {}
             other => self.visit_expr_mut(other),
+        }
+    }
+
+    /// What is used by reference: if it is a lock's guard, a temporary of this
+    /// statement.
+    pub fn behind_guard(&mut self, used: &mut Expr) {
+        if self.release.is_none() && lock_of(used).is_some() {
+            self.release = self.new_release();
+            self.inside_place(used);
+            self.release = None;
+        } else {
+            self.inside_place(used);
         }
     }
 

@@ -12,10 +12,10 @@ use syn::visit::{self, Visit};
 use syn::{Block, Expr, ExprCall, ExprMethodCall, Macro, Pat, Stmt};
 
 use super::names::{
-    ATOMICS, INERT_FUNCTIONS, INERT_MACROS, INERT_METHODS, INERT_TYPES, LOCKS, MACROS, MEETS,
-    SHARES, SPAWNS, TRIES,
+    ATOMICS, INERT_FUNCTIONS, INERT_MACROS, INERT_METHODS, INERT_TYPES, LOCKS, MACROS, SHARES,
+    SPAWNS, TRIES,
 };
-use super::sync::{is_joined, simple};
+use super::sync::{is_joined, meets, simple};
 
 /// What a statement calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Heads {
                     && [LOCKS, SHARES, TRIES]
                         .iter()
                         .any(|names| names.contains(&name))
-                    || MEETS.contains(&name)
+                    || meets(call)
                     || ATOMICS.iter().any(|(atomic, ..)| *atomic == name));
         let told = (told || SPAWNS.contains(&name)) && !self.untold;
         if !(told || INERT_METHODS.contains(&name)) {

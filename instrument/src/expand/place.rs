@@ -143,7 +143,7 @@ fn write(tokens: TokenStream, text: &mut String) {
                 let (open, close) = match group.delimiter() {
                     Delimiter::Parenthesis => ("(", ")"),
                     Delimiter::Bracket => ("[", "]"),
-                    Delimiter::Brace => (" { ", " } "),
+                    Delimiter::Brace => (" { ", " }"),
                     Delimiter::None => ("", ""),
                 };
                 if last == Last::Operator {
@@ -159,12 +159,23 @@ fn write(tokens: TokenStream, text: &mut String) {
                 if last != Last::Open {
                     text.push(' ');
                 }
-                text.push_str(&token.to_string());
-                last = Last::Word;
+                let word = token.to_string();
+                text.push_str(&word);
+                last = match word.as_str() {
+                    "mut" | "in" | "return" | "if" | "match" => Last::Operator,
+                    _ => Last::Word,
+                };
                 joint = false;
             }
             TokenTree::Punct(punct) => {
                 let sign = punct.as_char();
+                if sign == '!' && last == Last::Word && punct.spacing() == Spacing::Alone {
+                    // A macro's.
+                    text.push(sign);
+                    last = Last::Open;
+                    joint = false;
+                    continue;
+                }
                 let tight = matches!(sign, '.' | ':' | '?' | ',' | ';' | '\'');
                 if joint || tight || last == Last::Open {
                     text.push(sign);
@@ -199,6 +210,8 @@ mod tests {
             "tokio::spawn(async move { rx.recv().await })",
             "a[i] * b",
             "&mut *p",
+            "&mut (*p).field",
+            "*addr_of_mut!(X) != 1",
             "ptr::write(p, v)",
         ] {
             assert_eq!(text_of(&text.parse().unwrap()), text);

@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, ExprCall, ExprClosure, ExprMethodCall, parse_quote_spanned};
+use syn::{Expr, ExprCall, ExprClosure, ExprMethodCall, Ident, parse_quote_spanned};
 
 use super::body::Body;
 use super::place::{hygienic, ident, library, text_of};
@@ -116,9 +116,13 @@ impl Body<'_> {
             if closure.asyncness.is_some() {
                 return;
             }
-            self.spawned_closure(closure, site);
+            let spawn = ident(if closure.capture.is_some() {
+                "__leakcheck_spawn"
+            } else {
+                "__LEAKCHECK_SPAWN"
+            });
+            self.spawned_closure(closure, &spawn);
             let entry = closure.clone();
-            let spawn = ident("__leakcheck_spawn");
             *argument = if closure.capture.is_some() {
                 parse_quote_spanned! {span=> {
                     let #spawn = #krate::__private::Spawn::new(#site);
@@ -175,12 +179,12 @@ impl Body<'_> {
     /// ```text
     /// |ARGUMENTS| { let running = spawn.enter(); BODY }
     /// ```
-    fn spawned_closure(&mut self, closure: &mut ExprClosure, _site: &TokenStream) {
+    fn spawned_closure(&mut self, closure: &mut ExprClosure, spawn: &Ident) {
         let span = hygienic(closure.span());
         let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(TokenStream::new()));
         let body_span = body.span();
         let mut block = self.as_block(body);
-        let (spawn, running) = (ident("__leakcheck_spawn"), ident("__leakcheck_running"));
+        let running = ident("__leakcheck_running");
         block.stmts.insert(
             0,
             parse_quote_spanned!(span=> let #running = #spawn.enter();),

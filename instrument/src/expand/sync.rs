@@ -33,6 +33,12 @@ pub fn is_joined(call: &ExprMethodCall) -> bool {
     call.method == "join" && call.args.is_empty() && call.turbofish.is_none()
 }
 
+/// A method that may order, by the type that it is called on.
+pub fn meets(call: &ExprMethodCall) -> bool {
+    let name = call.method.to_string();
+    MEETS.contains(&name.as_str()) || name == "get" && call.args.is_empty()
+}
+
 /// What an ordering that is written out means.
 fn ordering(expression: &Expr) -> Option<(bool, bool)> {
     let Expr::Path(path) = expression else {
@@ -120,11 +126,8 @@ impl Body<'_> {
     /// The receiver is a place that the call borrows, or an expression.
     fn receiver(&mut self, call: &mut ExprMethodCall) {
         let consumer = !KEEPS_GUARD.contains(&call.method.to_string().as_str());
-        if consumer && self.release.is_none() && lock_of(&call.receiver).is_some() {
-            // The guard is a temporary of this statement.
-            self.release = self.new_release();
-            self.place(&mut call.receiver);
-            self.release = None;
+        if consumer && lock_of(&call.receiver).is_some() {
+            self.behind_guard(&mut call.receiver);
         } else {
             self.place(&mut call.receiver);
         }
@@ -177,7 +180,7 @@ impl Body<'_> {
                 #krate::__private::atomic(#object, #operation), #operation, #expression
             };
             *expression = library(&krate, "atomically", told, expression);
-        } else if MEETS.contains(&name) {
+        } else if meets(original) {
             let site = self.site(original);
             let told = quote_spanned! {span=>
                 #krate::__private::meets(#site, #object), #expression

@@ -1,0 +1,115 @@
+//! What items become, pretty-printed; and that they stay what they are where
+//! tracking is off.
+
+use proc_macro2::TokenStream;
+
+use crate::item::track;
+
+/// The expansion. Sites are cut down to their texts.
+fn expanded(arguments: &str, item: &str) -> String {
+    let tokens = |text: &str| -> TokenStream { text.parse().expect("tokens") };
+    let expansion = track(tokens(arguments), tokens(item), true);
+    let file = syn::parse2(expansion).expect("an expansion is a file");
+    let text = prettyplease::unparse(&file);
+    let mut short = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find("const {\n") {
+        let (before, after) = rest.split_at(at);
+        short.push_str(before);
+        let mut depth = 0;
+        let end = after.find(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            c == '}' && depth == 0
+        });
+        let end = end.map_or(after.len(), |end| end + 1);
+        let site = &after[..end];
+        let is_site = site.contains("Site::new");
+        let text = site
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix('"'));
+        match text.last() {
+            Some(text) if is_site => {
+                short.push_str(&format!("SITE(\"{})", text.trim_end_matches(',')));
+            }
+            _ => short.push_str(site),
+        }
+        rest = &after[end..];
+    }
+    short + rest
+}
+
+macro_rules! snapshot {
+    ($name:ident, $arguments:literal, $item:literal) => {
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(expanded($arguments, $item));
+        }
+    };
+}
+
+snapshot!(
+    static_variables,
+    "",
+    "fn f() -> u32 { unsafe { COUNTER += 1; TABLE[2] = COUNTER; *addr_of_mut!(FLAG) = true; COUNTER } }"
+);
+snapshot!(
+    raw_pointers,
+    "",
+    "unsafe fn f(p: *mut Pair) { unsafe { (*p).a = 1; let b = (*p).b[0]; let c = &mut (*p).c; *self.cell.get() += b; p.read(); ptr::write(p, c) } }"
+);
+snapshot!(
+    closures,
+    "name = \"worker\"",
+    "fn f() { let a = thread::spawn(move || work()); thread::scope(|s| { s.spawn(|| work()); }); a.join().unwrap(); }"
+);
+snapshot!(
+    futures,
+    "daemon",
+    "async fn f() { tokio::spawn(async move { receiver.recv().await; }); set.spawn(async { 1 }); }"
+);
+snapshot!(
+    locks,
+    "",
+    "fn f() { let guard = self.lock.lock().unwrap(); *guard; drop(guard); *other.lock().unwrap() = 1; let moved = third.lock().unwrap(); keep(moved); }"
+);
+snapshot!(
+    atomics,
+    "",
+    "fn f() { while !flag.load(Ordering::Acquire) {} count.fetch_add(1, order); fence(Ordering::Release); }"
+);
+snapshot!(
+    calls_that_may_be_tracked,
+    "",
+    "fn f() { one(); both(one(), two()); let n = vec.len(); println!(\"{n}\"); }"
+);
+snapshot!(sync_test, "", "#[test] fn f() { work(); }");
+snapshot!(
+    async_test,
+    "",
+    "#[tokio::test] async fn f() -> Result<(), Error> { work().await?; Ok(()) }"
+);
+snapshot!(
+    modules,
+    "",
+    "mod m { static mut HITS: u32 = 0; #[track(skip)] fn left() { unsafe { HITS = 1 } } impl S { fn read(&self) -> u32 { unsafe { HITS } } } const fn c() {} }"
+);
+
+#[test]
+fn without_tracking_the_item_is_itself() {
+    let item = "#[test] /* kept */ fn f() { unsafe { COUNTER += 1 } }";
+    let tokens: TokenStream = item.parse().expect("tokens");
+    let same = track(
+        "name = \"x\"".parse().expect("tokens"),
+        tokens.clone(),
+        false,
+    );
+    assert_eq!(same.to_string(), tokens.to_string());
+}
+
+#[test]
+fn a_wrong_argument_leaves_the_item() {
+    let item: TokenStream = "fn f() {}".parse().expect("tokens");
+    let expansion = track("nam = 1".parse().expect("tokens"), item, true).to_string();
+    assert!(expansion.starts_with("fn f () { }"), "{expansion}");
+    assert!(expansion.contains("compile_error"), "{expansion}");
+}
