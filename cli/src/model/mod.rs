@@ -2,7 +2,8 @@
 //! to look up any more.
 //!
 //! - [`frame`]: a frame of a stack, and what is folded;
-//! - [`finding`]: legs, memory, locks, waits;
+//! - [`finding`]: legs, memory, locks;
+//! - [`wait`]: what a thread waits for;
 //! - [`task`]: tasks of executors;
 //! - [`run`]: tests, crashes, what was not seen.
 
@@ -10,11 +11,13 @@ pub mod finding;
 pub mod frame;
 pub mod run;
 pub mod task;
+pub mod wait;
 
 pub use finding::{
     Access, Excuse, Finding, Fingerprint, HeldLock, Lane, LaneId, LaneKind, Leg, LockName, Memory,
-    Role, Seen, Shape, SpawnStep, Standing, Thread, ThreadLabel, Wait, WaitFor,
+    Role, Seen, Shape, SpawnStep, Standing, Thread, ThreadLabel,
 };
 pub use frame::{Frame, FrameClass, Place, Stack};
 pub use run::{Crash, Explored, Gap, GapReason, RunReport, TestId, TestReport};
 pub use task::{Task, Woken, executor_name};
+pub use wait::{Wait, WaitFor};
