@@ -9,7 +9,7 @@ use std::arch::naked_asm;
 use crate::check::{self, Seen, recorded};
 use crate::report::wire::AccessOp;
 use crate::rt::thread::{Thread, current};
-use crate::shadow::word::{Access, Cell, Class, GRANULE};
+use crate::shadow::word::{Access, Cell, Class, GRANULE, Mask};
 
 const READ: u64 = Access::read(Class::Plain).bits();
 const WRITE: u64 = Access::write(Class::Plain).bits();
@@ -28,13 +28,24 @@ const fn op_of(access: Access) -> AccessOp {
     }
 }
 
+/// The mask of an aligned access.
+#[inline(always)]
+pub fn mask_of<const SIZE: usize>(addr: usize) -> Mask {
+    let bytes = const { (1u32 << (SIZE % 16)) - 1 };
+    if SIZE < GRANULE {
+        (bytes << (addr % GRANULE)) as Mask
+    } else {
+        Mask::MAX
+    }
+}
+
 /// An access of at most 8 bytes that does not cross a granule.
 unsafe extern "C" fn aligned<const SIZE: usize, const ACCESS: u64>(addr: usize, pc: u64) {
     // SAFETY: the record belongs to this thread.
     let Some(thread) = (unsafe { current().as_mut() }) else {
         return;
     };
-    let mask = (((1u32 << SIZE) - 1) << (addr % GRANULE)) as u8;
+    let mask = mask_of::<SIZE>(addr);
     let new = Cell::from_bits(thread.stamp() | ACCESS | u64::from(mask));
     // SAFETY: the program accesses the address next.
     if !unsafe { recorded(addr, new) } {
@@ -46,7 +57,7 @@ unsafe extern "C" fn aligned<const SIZE: usize, const ACCESS: u64>(addr: usize, 
 #[inline(never)]
 fn record<const SIZE: usize, const ACCESS: u64>(thread: &mut Thread, addr: usize, pc: u64) {
     let access = const { access_of::<ACCESS>() };
-    let mask = (((1u32 << SIZE) - 1) << (addr % GRANULE)) as u8;
+    let mask = mask_of::<SIZE>(addr);
     let seen = move || Seen {
         addr,
         size: SIZE,
