@@ -132,7 +132,7 @@ fn is_object<T>() -> bool {
 
 /// Which of the two words of a waker is its data pointer: by looking at one
 /// that is known.
-fn data_word() -> u32 {
+pub(super) fn data_word() -> u32 {
     static MARK: u8 = 0;
     static TABLE: RawWakerVTable = RawWakerVTable::new(
         |data| RawWaker::new(data, &TABLE),

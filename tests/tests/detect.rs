@@ -79,6 +79,7 @@ macro_rules! fixtures {
 
 fixtures! {
     arc_swap = "arc-swap",
+    async_task = "async-task",
     cdeps = "cdeps",
     correct = "correct",
     crossbeam = "crossbeam",

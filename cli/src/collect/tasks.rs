@@ -15,6 +15,7 @@ const WRAPPERS: &[&str] = &[
     "tokio::runtime::blocking::task::BlockingTask<",
     "tracing::instrument::Instrumented<",
     "core::pin::Pin<alloc::boxed::Box<",
+    "async_executor::AsyncCallOnDrop<",
 ];
 
 /// The name of a task, from the type of its future.
@@ -24,10 +25,24 @@ pub fn name(future: &str) -> String {
         .iter()
         .find_map(|wrapper| future.strip_prefix(wrapper))
     {
-        future = inner.trim_end_matches('>');
+        future = first_argument(inner);
     }
     let future = future.strip_suffix("::{{closure}}").unwrap_or(future);
     FunctionName::from_demangled(future).path().to_owned()
+}
+
+/// The first of the type arguments that begin here.
+fn first_argument(arguments: &str) -> &str {
+    let mut depth = 0usize;
+    for (at, c) in arguments.char_indices() {
+        match c {
+            '<' => depth += 1,
+            '>' | ',' if depth == 0 => return &arguments[..at],
+            '>' => depth -= 1,
+            _ => {}
+        }
+    }
+    arguments
 }
 
 /// A function that waits: module or crate, last segments of its path, for
@@ -254,6 +269,12 @@ mod tests {
         assert_eq!(
             name("tokio::runtime::blocking::task::BlockingTask<ledger::write::{{closure}}>"),
             "ledger::write"
+        );
+        assert_eq!(
+            name(
+                "async_executor::AsyncCallOnDrop<ledger::Map<u8, u8>, async_executor::{{closure}}>"
+            ),
+            "ledger::Map"
         );
     }
 

@@ -59,7 +59,7 @@ pub fn overlay_of(krate: &str) -> Option<&'static Overlay> {
 }
 
 /// All of them.
-pub static OVERLAYS: &[Overlay] = &[TOKIO, ASYNC_TASK];
+pub static OVERLAYS: &[Overlay] = &[TOKIO, ASYNC_TASK, ASYNC_EXECUTOR];
 
 const TOKIO: Overlay = Overlay {
     krate: "tokio",
@@ -135,6 +135,35 @@ const TOKIO: Overlay = Overlay {
             at: At::After,
             text: "\n        let _leakcheck = crate::runtime::task::leakcheck::Shutdown::begin();",
             otherwise: Some("tasks left in a `LocalSet` that is dropped"),
+        },
+    ],
+};
+
+const ASYNC_EXECUTOR: Overlay = Overlay {
+    krate: "async-executor",
+    module: "leakcheck.rs",
+    source: include_str!("../../overlay/async_executor.rs"),
+    edits: &[
+        Edit {
+            files: &["lib.rs"],
+            anchors: &["\nuse slab::Slab;"],
+            at: At::Before,
+            text: module!(""),
+            otherwise: None,
+        },
+        Edit {
+            files: &["lib.rs"],
+            anchors: &["entry.insert(runnable.waker());"],
+            at: At::Instead,
+            text: "entry.insert(crate::leakcheck::track(runnable.waker()));",
+            otherwise: None,
+        },
+        Edit {
+            files: &["lib.rs"],
+            anchors: &["impl Drop for Executor<'_> {\n    fn drop(&mut self) {"],
+            at: At::After,
+            text: "\n        let _leakcheck = crate::leakcheck::Shutdown::begin();",
+            otherwise: Some("tasks left in an executor that is dropped"),
         },
     ],
 };

@@ -48,6 +48,10 @@ pub struct Hooks {
     /// The future is complete. It is given as it was by the program: where
     /// that is a pinned reference to a trait object, its two words.
     pub root_ready: extern "C" fn(root: u64, future: *const [usize; 2]),
+    /// An executor keeps a waker for itself, or drops one, only to drop the
+    /// task by it: `count` more of them. It keeps it so that the two words
+    /// are nowhere in memory.
+    pub waker_kept: extern "C" fn(data: *const (), count: i64),
 }
 
 /// The poll returned, and the task is to be polled again.

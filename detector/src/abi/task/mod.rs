@@ -47,6 +47,7 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     shutdown_end,
     root_begin,
     root_ready,
+    waker_kept,
 };
 
 /// What a thread is polling.
@@ -238,6 +239,13 @@ extern "C" fn waker_wake(data: *const ()) {
         };
         record.polls.lock().woken = Some(wake);
     }
+    thread.busy -= 1;
+}
+
+extern "C" fn waker_kept(data: *const (), count: i64) {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    registry::keep(data as usize, count);
     thread.busy -= 1;
 }
 

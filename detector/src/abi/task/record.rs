@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::registry;
 use crate::hooks::table;
 use crate::report::wire::{self, Executor, TaskType, ThreadId};
 use crate::rt::lock::Spin;
@@ -177,7 +178,8 @@ impl Record {
             complete: is(table::IS_COMPLETE),
             cancelled: is(table::IS_CANCELLED),
             handle: is(table::HAS_HANDLE),
-            references: state >> table::REFERENCES_SHIFT,
+            references: (state >> table::REFERENCES_SHIFT)
+                .saturating_sub(registry::kept(polls.waker[self.data_word])),
             unreachable: false,
         };
         Some((facts, polls.clone()))

@@ -11,6 +11,9 @@ use crate::rt::lock::Spin;
 use crate::rt::replaceable::Replaceable;
 
 static LIVE: Replaceable<DashMap<ThreadId, Arc<Record>>> = Replaceable::new();
+/// Wakers that executors keep for themselves, by data pointer: they are made
+/// before the task is first polled.
+static KEPT: Replaceable<DashMap<usize, i64>> = Replaceable::new();
 static BY_DATA: Replaceable<DashMap<usize, Arc<Record>>> = Replaceable::new();
 /// Tasks that ended, with the nanoseconds at which they were spawned and
 /// ended: the first of them, for a timeline.
@@ -73,6 +76,22 @@ pub fn by_data(data: usize) -> Option<Arc<Record>> {
     BY_DATA.get().get(&data).map(|found| Arc::clone(&found))
 }
 
+/// The executor keeps `count` more wakers with this data pointer for itself.
+pub fn keep(data: usize, count: i64) {
+    let mut kept = KEPT.get().entry(data).or_default();
+    *kept += count;
+    if *kept <= 0 {
+        drop(kept);
+        KEPT.get().remove_if(&data, |_, kept| *kept <= 0);
+    }
+}
+
+/// How many wakers with this data pointer the executor keeps for itself.
+pub fn kept(data: usize) -> u64 {
+    let kept = KEPT.get().get(&data).map_or(0, |kept| *kept);
+    u64::try_from(kept).unwrap_or(0)
+}
+
 /// All live tasks, in the order in which they were spawned.
 pub fn live() -> Vec<Arc<Record>> {
     let mut live: Vec<Arc<Record>> = LIVE
@@ -103,6 +122,7 @@ pub fn describe(id: ThreadId) -> Vec<wire::Thread> {
 pub fn reset() {
     LIVE.replace(DashMap::new());
     BY_DATA.replace(DashMap::new());
+    KEPT.replace(DashMap::new());
     ENDED.reset();
     ENDED.lock().clear();
 }
