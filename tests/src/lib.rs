@@ -1,5 +1,6 @@
 //! What the end-to-end tests are made of.
 //!
+//! - [`cases`]: tables of known bugs, and what must be found of them;
 //! - [`command`]: the real command, on a fixture, in an environment of its own;
 //! - [`messages`]: what it says to machines;
 //! - [`expectation`]: what the `//~` comments of a fixture ask for;
@@ -8,6 +9,7 @@
 //! - [`redaction`]: what a snapshot does not keep;
 //! - [`source`]: the files of the repository, for the rules about them.
 
+pub mod cases;
 pub mod command;
 pub mod comparison;
 pub mod expectation;

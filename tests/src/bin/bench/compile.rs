@@ -10,6 +10,7 @@ use leakcheck_cli::runtime::LINK_ARGS;
 use leakcheck_cli::sysroot::{PASS_FLAGS, Toolchain};
 use wait4::Wait4 as _;
 
+use crate::peers::Valgrind;
 use crate::programs::Program;
 
 /// The `main` around each program: prints the checksum, then the peak of its
@@ -35,6 +36,20 @@ pub enum Variant {
     Ours(PathBuf),
     /// The runtime that comes with the toolchain.
     Llvm,
+    /// Nothing, not instrumented, under a tool of valgrind's.
+    Valgrind(Valgrind),
+}
+
+impl Variant {
+    /// For a table.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Ours(_) => "leakcheck",
+            Self::Llvm => "llvm",
+            Self::Valgrind(tool) => tool.name(),
+        }
+    }
 }
 
 /// What programs are compiled with, and where to.
@@ -82,6 +97,9 @@ impl Kit<'_> {
             let binary = self.directory.join(format!("{name}-{index}"));
             match variant {
                 Variant::Plain => plain += self.link(&[], &plain_library, &main, &binary)?,
+                Variant::Valgrind(_) => {
+                    self.link(&[], &plain_library, &main, &binary)?;
+                }
                 Variant::Ours(object) => {
                     let mut flags = flags.clone();
                     flags.push(format!("-Clink-arg={}", object.display()));
@@ -92,13 +110,7 @@ impl Kit<'_> {
                     }
                 }
                 Variant::Llvm => {
-                    let mut flags = flags.clone();
-                    flags.extend([
-                        "-Clink-arg=-Wl,--whole-archive".to_owned(),
-                        format!("-Clink-arg={}", self.llvm_runtime()?.display()),
-                        "-Clink-arg=-Wl,--no-whole-archive".to_owned(),
-                    ]);
-                    self.link(&flags, &instrumented_library, &main, &binary)?;
+                    self.link(&self.llvm_flags()?, &instrumented_library, &main, &binary)?;
                 }
             }
             binaries.push((variant.clone(), binary));
@@ -114,6 +126,17 @@ impl Kit<'_> {
         let mut flags = vec![format!("--sysroot={}", self.sysroot.display())];
         flags.extend(PASS_FLAGS.iter().copied().map(str::to_owned));
         flags
+    }
+
+    /// Instrumented, and linked with LLVM's runtime.
+    pub fn llvm_flags(&self) -> Result<Vec<String>, String> {
+        let mut flags = self.instrumentation();
+        flags.extend([
+            "-Clink-arg=-Wl,--whole-archive".to_owned(),
+            format!("-Clink-arg={}", self.llvm_runtime()?.display()),
+            "-Clink-arg=-Wl,--no-whole-archive".to_owned(),
+        ]);
+        Ok(flags)
     }
 
     fn llvm_runtime(&self) -> Result<PathBuf, String> {

@@ -7,6 +7,9 @@
 //! C, so that a slow moment of the machine hits all of them, and the table
 //! shows medians of user and system time, peak memory, and their ratios.
 //!
+//! `--peers` adds the tools of valgrind, `--verdicts` what each tool finds of the
+//! known bugs of the lessons, and `--page` writes it all down.
+//!
 //! `cargo run --release -p leakcheck-tests --bin bench -- --help`
 //!
 //! What it misses: time that threads spend waiting, and contention of more
@@ -14,6 +17,8 @@
 
 mod compile;
 mod measure;
+mod page;
+mod peers;
 mod programs;
 mod project;
 mod table;
@@ -60,6 +65,16 @@ struct Arguments {
     /// cargo and by the leakcheck beside this program
     #[arg(long, value_name = "MANIFEST")]
     project: Option<PathBuf>,
+    /// Also run under the tools of valgrind, where it is installed; they are
+    /// slow, so take a small --scale
+    #[arg(long)]
+    peers: bool,
+    /// Also count what each tool finds of the known bugs, and where it is wrong
+    #[arg(long)]
+    verdicts: bool,
+    /// Write a page with all of it, and on which machine it was
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
     /// Also measure setting a toolchain up, in a fresh cache
     #[arg(long)]
     setup: bool,
@@ -101,6 +116,13 @@ fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
     if !arguments.no_llvm {
         variants.push(Variant::Llvm);
     }
+    if arguments.peers {
+        let tools = peers::Valgrind::installed();
+        if tools.is_empty() {
+            eprintln!("valgrind is not installed: helgrind and drd are left out");
+        }
+        variants.extend(tools.iter().copied().map(Variant::Valgrind));
+    }
 
     let scratch = tempfile::TempDir::new()?;
     let directory = arguments.keep.as_deref().unwrap_or(scratch.path());
@@ -111,12 +133,25 @@ fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
         directory,
     };
     let mut table = table::Table::new(&variants);
+    println!("{}", table.head());
     for &program in &chosen {
         let built = kit.compile(program, &variants)?;
         let measured = measure::in_turn(program, &built.binaries, &arguments.load())?;
-        table.add(program.0, &built, &measured);
+        print!("{}", table.add(program.0, &built, &measured));
     }
-    table.finish();
+    let (means, costs) = table.finish();
+    print!("{means}");
+    let verdicts = if arguments.verdicts {
+        let verdicts = peers::verdicts(&kit, &variants)?;
+        print!("\n{verdicts}");
+        Some(verdicts)
+    } else {
+        None
+    };
+    if let Some(path) = &arguments.page {
+        let machine = page::Machine::this(&toolchain.release);
+        std::fs::write(path, page::page(&machine, &costs, verdicts.as_deref()))?;
+    }
     Ok(())
 }
 

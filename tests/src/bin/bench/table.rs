@@ -7,6 +7,7 @@ use crate::measure::Cost;
 #[derive(Clone, Copy)]
 enum Kind {
     Cpu,
+    Wall,
     Peak,
 }
 
@@ -14,13 +15,14 @@ impl Kind {
     fn of(self, cost: &Cost) -> f64 {
         match self {
             Self::Cpu => cost.cpu,
+            Self::Wall => cost.wall,
             Self::Peak => cost.peak / 1024.0,
         }
     }
 
     fn unit(self) -> &'static str {
         match self {
-            Self::Cpu => "s",
+            Self::Cpu | Self::Wall => "s",
             Self::Peak => "M",
         }
     }
@@ -30,6 +32,7 @@ impl Kind {
 #[derive(Clone, Default)]
 struct Ratios {
     cpu: Vec<f64>,
+    wall: Vec<f64>,
     peak: Vec<f64>,
 }
 
@@ -37,6 +40,7 @@ impl Ratios {
     fn of(&mut self, kind: Kind) -> &mut Vec<f64> {
         match kind {
             Kind::Cpu => &mut self.cpu,
+            Kind::Wall => &mut self.wall,
             Kind::Peak => &mut self.peak,
         }
     }
@@ -44,6 +48,8 @@ impl Ratios {
 
 /// Collects the rows and the means.
 pub struct Table {
+    /// What there is so far.
+    text: String,
     /// For each variant, its ratios to plain.
     to_plain: Vec<Ratios>,
     /// For each of our runtimes, its ratios to LLVM's.
@@ -55,15 +61,16 @@ pub struct Table {
 }
 
 impl Table {
-    /// Prints the head.
+    /// With the head.
     pub fn new(variants: &[Variant]) -> Self {
+        let ours = |variant: &&Variant| matches!(variant, Variant::Ours(_));
+        let several = variants.iter().filter(ours).count() > 1;
         let name = |variant: &Variant| match variant {
-            Variant::Plain => "plain".to_owned(),
-            Variant::Ours(path) if variants.len() > 3 => path
+            Variant::Ours(path) if several => path
                 .file_stem()
                 .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
             Variant::Ours(_) => "ours".to_owned(),
-            Variant::Llvm => "llvm".to_owned(),
+            Variant::Plain | Variant::Llvm | Variant::Valgrind(_) => variant.name().to_owned(),
         };
         let names: Vec<String> = variants.iter().map(name).collect();
         let ours: Vec<usize> = (0..variants.len())
@@ -72,7 +79,7 @@ impl Table {
         let llvm = variants
             .iter()
             .position(|variant| matches!(variant, Variant::Llvm));
-        let mut head = format!("{:12} {:>8}", "cpu, peak", "plain");
+        let mut head = format!("{:16} {:>8}", "cpu, wall, peak", "plain");
         for name in &names[1..] {
             head += &format!(" {name:>8}");
         }
@@ -81,8 +88,8 @@ impl Table {
                 head += &format!(" {:>12}", format!("{}/llvm", names[index]));
             }
         }
-        println!("{head}");
         Self {
+            text: head + "\n",
             to_plain: vec![Ratios::default(); variants.len()],
             to_llvm: vec![Ratios::default(); variants.len()],
             names,
@@ -92,17 +99,20 @@ impl Table {
         }
     }
 
-    /// Prints one program's rows: CPU time, then peak memory.
-    pub fn add(&mut self, program: &str, built: &Built, costs: &[Result<Cost, String>]) {
+    /// Adds one program's rows: CPU time, wall time, peak memory. Returns them.
+    pub fn add(&mut self, program: &str, built: &Built, costs: &[Result<Cost, String>]) -> &str {
+        let before = self.text.len();
         self.compile
             .push(built.instrumented.as_secs_f64() / built.plain.as_secs_f64());
         self.row(program, costs, Kind::Cpu);
+        self.row("", costs, Kind::Wall);
         self.row("", costs, Kind::Peak);
         for (name, cost) in self.names.iter().zip(costs) {
             if let Err(reason) = cost {
-                println!("  {name} failed: {reason}");
+                self.text += &format!("  {name} failed: {reason}\n");
             }
         }
+        &self.text[before..]
     }
 
     fn row(&mut self, title: &str, costs: &[Result<Cost, String>], kind: Kind) {
@@ -111,7 +121,7 @@ impl Table {
             .iter()
             .map(|cost| cost.as_ref().ok().map(|cost| kind.of(cost)))
             .collect();
-        let mut line = format!("{title:12}");
+        let mut line = format!("{title:16}");
         line += &match values[0] {
             Some(plain) => format!(" {plain:>7.2}{unit}"),
             None => format!(" {:>8}", "-"),
@@ -136,13 +146,24 @@ impl Table {
                 };
             }
         }
-        println!("{line}");
+        self.text += &(line + "\n");
     }
 
-    /// Prints the geometric means.
-    pub fn finish(mut self) {
-        for (title, kind) in [("mean cpu", Kind::Cpu), ("mean peak", Kind::Peak)] {
-            let mut line = format!("{title:12} {:>8}", "");
+    /// The head.
+    pub fn head(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    /// Adds the geometric means. Returns them, and all there is.
+    pub fn finish(mut self) -> (String, String) {
+        let before = self.text.len();
+        let means = [
+            ("mean cpu", Kind::Cpu),
+            ("mean wall", Kind::Wall),
+            ("mean peak", Kind::Peak),
+        ];
+        for (title, kind) in means {
+            let mut line = format!("{title:16} {:>8}", "");
             for ratios in &mut self.to_plain[1..] {
                 line += &format!(" {:>7.2}x", geometric_mean(ratios.of(kind)));
             }
@@ -152,12 +173,13 @@ impl Table {
                     line += &format!(" {mean:>11.2}x");
                 }
             }
-            println!("{line}");
+            self.text += &(line + "\n");
         }
-        println!(
-            "\ncompile and link, cpu, instrumented to plain: {:.2}x",
+        self.text += &format!(
+            "\ncompile and link, cpu, instrumented to plain: {:.2}x\n",
             geometric_mean(&self.compile)
         );
+        (self.text[before..].to_owned(), self.text)
     }
 }
 

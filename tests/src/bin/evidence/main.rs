@@ -11,7 +11,6 @@
 //! What it misses: that a finding is about the bug is shown by the silence of
 //! the twin, which is the same program but for the fix, and not by its place.
 
-mod cases;
 mod measure;
 mod render;
 
@@ -21,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use cases::Suite;
+use leakcheck_tests::cases::Suite;
 use measure::{Bench, Measured};
 
 /// Runs known bugs and their fixed twins, and tells which are found.

@@ -6,13 +6,9 @@ use std::io::IsTerminal as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use leakcheck_tests::cases::{Case, Suite, TWIN, case_of};
 use leakcheck_tests::command::Workshop;
 use leakcheck_tests::messages::{Finding, TestLine};
-
-use crate::cases::{Case, Suite};
-
-/// What a test of a fixed twin is called.
-const TWIN: &str = "_fixed";
 
 /// Runs the command.
 pub struct Bench {
@@ -167,15 +163,6 @@ impl Measured {
     }
 }
 
-/// The case that a test belongs to, and whether it is the twin.
-fn case_of(test: &str) -> (&str, bool) {
-    let name = test.rsplit("::").next().unwrap_or(test);
-    match name.strip_suffix(TWIN) {
-        Some(name) => (name, true),
-        None => (name, false),
-    }
-}
-
 impl Bench {
     /// With the command that is built beside this program; with the tests that
     /// take long, or without. What is built goes below `work`.
@@ -285,17 +272,5 @@ impl Bench {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::case_of;
-
-    #[test]
-    fn a_twin_belongs_to_its_case() {
-        assert_eq!(case_of("etcd::etcd_1"), ("etcd_1", false));
-        assert_eq!(case_of("etcd::etcd_1_fixed"), ("etcd_1", true));
-        assert_eq!(case_of("alone"), ("alone", false));
     }
 }

@@ -4,8 +4,21 @@
 use std::error::Error;
 use std::fs;
 
+use crate::command::fixture;
 use clap::ValueEnum;
-use leakcheck_tests::command::fixture;
+
+/// What the test of a fixed twin is called, after its case.
+pub const TWIN: &str = "_fixed";
+
+/// The case that a test belongs to, and whether it is the twin.
+#[must_use]
+pub fn case_of(test: &str) -> (&str, bool) {
+    let name = test.rsplit("::").next().unwrap_or(test);
+    match name.strip_suffix(TWIN) {
+        Some(name) => (name, true),
+        None => (name, false),
+    }
+}
 
 /// A fixture with a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,6 +52,7 @@ impl Suite {
     pub const ALL: [Self; 2] = [Self::Goker, Self::Lessons];
 
     /// The fixture.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Goker => "goker",
@@ -99,7 +113,7 @@ fn parse(text: &str) -> Result<Vec<Case>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Suite, parse};
+    use super::{Suite, case_of, parse};
 
     #[test]
     fn columns_are_found_by_name() {
@@ -118,6 +132,13 @@ mod tests {
         assert_eq!(error, "line 2: 2 fields, not 6");
         let error = parse(&format!("{head}\none,C,S,leak,often,\n")).unwrap_err();
         assert_eq!(error, "line 2: no schedule `often`");
+    }
+
+    #[test]
+    fn a_twin_belongs_to_its_case() {
+        assert_eq!(case_of("etcd::etcd_1"), ("etcd_1", false));
+        assert_eq!(case_of("etcd::etcd_1_fixed"), ("etcd_1", true));
+        assert_eq!(case_of("alone"), ("alone", false));
     }
 
     #[test]
