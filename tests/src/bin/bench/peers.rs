@@ -211,11 +211,11 @@ fn build(kit: &Kit<'_>, variant: &Variant) -> Result<PathBuf, Box<dyn Error>> {
         .arg(kit.directory.join(name))
         .current_dir(fixture(Suite::Lessons.name()))
         .env("CARGO_ENCODED_RUSTFLAGS", encoded(&flags))
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
+        .stdin(Stdio::null());
     let output = command.output()?;
     if !output.status.success() {
-        return Err(format!("the lessons do not build for {}", variant.name()).into());
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("the lessons do not build for {}:\n{said}", variant.name()).into());
     }
     for line in String::from_utf8(output.stdout)?.lines() {
         let message: Value = serde_json::from_str(line)?;
