@@ -6,12 +6,14 @@
 //! end reads. An epoll instance is a channel as well; whoever writes to a
 //! channel that it watches, or changes what it watches, happens before it
 //! returns. Channels belong to descriptions, not to descriptors: a duplicate
-//! has the channel of its original.
+//! has the channel of its original. A socket for datagrams receives on one
+//! channel, and sends on that of the socket that it is connected to.
 //!
 //! What it misses: descriptors that come over Unix sockets or are made by bare
 //! system calls are given a channel when first used, which an eventfd then
-//! does not share. All connections to one Unix socket share a channel, and so
-//! do all datagrams to one port: more order than there is, never less.
+//! does not share. All connections to one Unix socket share a channel, if their
+//! clients have no name, and so do all datagrams to one port: more order than
+//! there is, never less.
 
 use std::sync::{Arc, Weak};
 
@@ -42,8 +44,8 @@ pub enum Key {
         /// Inode.
         inode: u64,
     },
-    /// A TCP connection: its two addresses, the lower first.
-    Connection(Vec<u8>, Vec<u8>),
+    /// A connection: its two ends, the lower first.
+    Connection(Place, Place),
     /// What listens on a port, or receives datagrams there.
     Port {
         /// Datagrams.
@@ -55,6 +57,15 @@ pub enum Key {
     Path(Vec<u8>),
 }
 
+/// What is the same in the address of a socket whoever names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The name of a Unix socket.
+    Unix(Vec<u8>),
+    /// Port and IP address, an IPv4 address in the guise of IPv6 as what it is.
+    Internet(u16, Vec<u8>),
+}
+
 /// What a descriptor refers to.
 #[derive(Debug, Clone)]
 enum Entry {
@@ -64,6 +75,12 @@ enum Entry {
     Socket,
     /// A channel.
     Open(Arc<Channel>),
+    /// A socket for datagrams: where it receives, and where it sends to if it
+    /// is connected.
+    Datagram {
+        incoming: Option<Arc<Channel>>,
+        outgoing: Option<Arc<Channel>>,
+    },
 }
 
 /// The maps of this process; made anew in the child of a fork.
@@ -117,20 +134,43 @@ impl Channel {
     }
 }
 
-/// The channel of a descriptor, if it has one.
+/// The channel that is read from a descriptor, if there is one.
 pub fn channel(fd: i32) -> Option<Arc<Channel>> {
+    match entry(fd)? {
+        Entry::Open(channel) => Some(channel),
+        Entry::Datagram { incoming, .. } => incoming,
+        Entry::Plain | Entry::Socket => None,
+    }
+}
+
+/// The channel that is written to through a descriptor, if there is one.
+pub fn outgoing(fd: i32) -> Option<Arc<Channel>> {
+    match entry(fd)? {
+        Entry::Open(channel) => Some(channel),
+        Entry::Datagram { outgoing, .. } => outgoing,
+        Entry::Plain | Entry::Socket => None,
+    }
+}
+
+fn entry(fd: i32) -> Option<Entry> {
     let known = maps().descriptors.get(&fd).map(|entry| entry.clone());
     let entry = match known {
-        Some(Entry::Open(channel)) => return Some(channel),
-        Some(Entry::Plain) => return None,
+        Some(entry @ (Entry::Open(_) | Entry::Plain | Entry::Datagram { .. })) => {
+            return Some(entry);
+        }
         Some(Entry::Socket) => socket_entry(fd),
         None => classify(fd)?,
     };
     maps().descriptors.insert(fd, entry.clone());
-    match entry {
-        Entry::Open(channel) => Some(channel),
-        Entry::Plain | Entry::Socket => None,
-    }
+    Some(entry)
+}
+
+/// The socket may have another end from now on.
+pub fn connected(fd: i32) {
+    maps().descriptors.alter(&fd, |_, entry| match entry {
+        Entry::Datagram { .. } => Entry::Socket,
+        Entry::Plain | Entry::Socket | Entry::Open(_) => entry,
+    });
 }
 
 /// The channel with this key.
@@ -207,56 +247,99 @@ fn classify(fd: i32) -> Option<Entry> {
 fn socket_entry(fd: i32) -> Entry {
     let own = address(fd, libc::SYS_getsockname);
     let peer = address(fd, libc::SYS_getpeername);
-    match key_of(fd, own, peer) {
-        Some(key) => Entry::Open(shared(key)),
-        None => Entry::Socket,
-    }
-}
-
-/// The key of a socket with these addresses.
-fn key_of(fd: i32, own: Option<Vec<u8>>, peer: Option<Vec<u8>>) -> Option<Key> {
-    let own = own?;
-    match family(&own) {
-        libc::AF_UNIX => {
-            // The side that connected has no name of its own.
-            let name = [Some(own), peer]
-                .into_iter()
-                .flatten()
-                .find(|name| name.len() > 2)?;
-            Some(Key::Path(name))
-        }
-        libc::AF_INET | libc::AF_INET6 => match (is_datagram(fd), peer) {
-            (false, Some(peer)) => {
-                let (low, high) = if own <= peer {
-                    (own, peer)
-                } else {
-                    (peer, own)
-                };
-                Some(Key::Connection(low, high))
-            }
-            (datagram, _) => {
-                let port = port(&own)?;
-                (port != 0).then_some(Key::Port { datagram, port })
-            }
+    match Kind::of(fd) {
+        Kind::Datagram => Entry::Datagram {
+            incoming: own.as_deref().and_then(|own| key_at(true, own)).map(shared),
+            outgoing: peer
+                .as_deref()
+                .and_then(|peer| key_at(true, peer))
+                .map(shared),
         },
-        _ => None,
+        kind @ (Kind::Listener | Kind::Stream) => match key_of(kind, own, peer) {
+            Some(key) => Entry::Open(shared(key)),
+            None => Entry::Socket,
+        },
     }
 }
 
-fn is_datagram(fd: i32) -> bool {
-    let mut kind = 0i32;
+/// What a socket is, for its channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Stream,
+    Listener,
+    Datagram,
+}
+
+impl Kind {
+    fn of(fd: i32) -> Self {
+        if option(fd, libc::SO_TYPE) == libc::SOCK_DGRAM {
+            Self::Datagram
+        } else if option(fd, libc::SO_ACCEPTCONN) != 0 {
+            Self::Listener
+        } else {
+            Self::Stream
+        }
+    }
+}
+
+/// The key of a listener, or of a stream, with these addresses.
+fn key_of(kind: Kind, own: Option<Vec<u8>>, peer: Option<Vec<u8>>) -> Option<Key> {
+    let own = own?;
+    if kind == Kind::Listener {
+        return key_at(false, &own);
+    }
+    let peer = peer?;
+    match (place(&own), place(&peer)) {
+        (Some(own), Some(peer)) => Some(if own <= peer {
+            Key::Connection(own, peer)
+        } else {
+            Key::Connection(peer, own)
+        }),
+        // One side of a Unix connection has no name, as a rule.
+        (Some(Place::Unix(name)), None) | (None, Some(Place::Unix(name))) => Some(Key::Path(name)),
+        (Some(Place::Internet(..)), None) | (None, Some(Place::Internet(..)) | None) => None,
+    }
+}
+
+/// The key of what listens at an address, or receives datagrams there.
+fn key_at(datagram: bool, address: &[u8]) -> Option<Key> {
+    Some(match place(address)? {
+        Place::Unix(name) => Key::Path(name),
+        Place::Internet(port, _) => Key::Port { datagram, port },
+    })
+}
+
+/// Where an address is, if it names something.
+fn place(address: &[u8]) -> Option<Place> {
+    const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+    let ip = match family(address) {
+        libc::AF_UNIX => return (address.len() > 2).then(|| Place::Unix(address.to_vec())),
+        libc::AF_INET => address.get(4..8)?,
+        libc::AF_INET6 => {
+            let ip = address.get(8..24)?;
+            ip.strip_prefix(&MAPPED).unwrap_or(ip)
+        }
+        _ => return None,
+    };
+    let port = u16::from_be_bytes([*address.get(2)?, *address.get(3)?]);
+    (port != 0).then(|| Place::Internet(port, ip.to_vec()))
+}
+
+/// An option of a socket.
+fn option(fd: i32, name: i32) -> i32 {
+    let mut value = 0i32;
     let mut len = size_of::<i32>() as u32;
     let arguments = [
         fd as usize,
         libc::SOL_SOCKET as usize,
-        libc::SO_TYPE as usize,
-        &raw mut kind as usize,
+        name as usize,
+        &raw mut value as usize,
         &raw mut len as usize,
         0,
     ];
     // SAFETY: the kernel fills the two numbers.
     unsafe { sys::call(libc::SYS_getsockopt, arguments) };
-    kind == libc::SOCK_DGRAM
+    value
 }
 
 /// An address of a socket, as bytes.
@@ -283,24 +366,10 @@ fn family(address: &[u8]) -> i32 {
     }
 }
 
-fn port(address: &[u8]) -> Option<u16> {
-    match address {
-        [_, _, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
-        _ => None,
-    }
-}
-
 /// The channel on which `address` is listened to, for a socket that connects
 /// or sends there.
 pub fn at_address(fd: i32, address: &[u8]) -> Option<Arc<Channel>> {
-    match family(address) {
-        libc::AF_UNIX => Some(shared(Key::Path(address.to_vec()))),
-        libc::AF_INET | libc::AF_INET6 => Some(shared(Key::Port {
-            datagram: is_datagram(fd),
-            port: port(address)?,
-        })),
-        _ => None,
-    }
+    key_at(Kind::of(fd) == Kind::Datagram, address).map(shared)
 }
 
 #[cfg(test)]
@@ -317,15 +386,15 @@ mod tests {
     #[test]
     fn both_ends_of_a_connection_have_one_key() {
         let (a, b) = (inet(80, 1), inet(4000, 1));
-        let server = key_of(-1, Some(a.clone()), Some(b.clone()));
-        let client = key_of(-1, Some(b), Some(a));
+        let server = key_of(Kind::Stream, Some(a.clone()), Some(b.clone()));
+        let client = key_of(Kind::Stream, Some(b), Some(a));
         assert!(server.is_some());
         assert_eq!(server, client);
     }
 
     #[test]
     fn a_listener_is_found_by_its_port() {
-        let listener = key_of(-1, Some(inet(80, 0)), None);
+        let listener = key_of(Kind::Listener, Some(inet(80, 0)), None);
         assert_eq!(
             listener,
             Some(Key::Port {
@@ -333,15 +402,34 @@ mod tests {
                 port: 80
             })
         );
-        assert_eq!(key_of(-1, Some(inet(0, 0)), None), None, "not bound");
+        let unbound = key_of(Kind::Listener, Some(inet(0, 0)), None);
+        assert_eq!(unbound, None, "not bound");
+        let connecting = key_of(Kind::Stream, Some(inet(80, 0)), None);
+        assert_eq!(connecting, None, "not connected yet");
     }
 
     #[test]
     fn a_unix_socket_is_found_by_the_name_that_one_side_has() {
         let unnamed = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();
         let named = [unnamed.as_slice(), b"/run/x"].concat();
-        let client = key_of(-1, Some(unnamed.clone()), Some(named.clone()));
+        let client = key_of(Kind::Stream, Some(unnamed.clone()), Some(named.clone()));
         assert_eq!(client, Some(Key::Path(named.clone())));
-        assert_eq!(key_of(-1, Some(named), Some(unnamed)), client);
+        let server = key_of(Kind::Stream, Some(named.clone()), Some(unnamed.clone()));
+        assert_eq!(server, client);
+        assert_eq!(key_of(Kind::Listener, Some(named.clone()), None), client);
+        let other = [unnamed.as_slice(), b"/run/y"].concat();
+        let both = key_of(Kind::Stream, Some(named.clone()), Some(other.clone()));
+        assert!(matches!(both, Some(Key::Connection(..))));
+        assert_eq!(key_of(Kind::Stream, Some(other), Some(named)), both);
+    }
+
+    #[test]
+    fn an_address_of_ipv4_is_the_same_in_ipv6() {
+        let mut mapped = (libc::AF_INET6 as u16).to_ne_bytes().to_vec();
+        mapped.extend(80u16.to_be_bytes());
+        mapped.extend([0; 14]);
+        mapped.extend([0xff, 0xff, 127, 0, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(place(&mapped), place(&inet(80, 1)));
+        assert_ne!(place(&mapped), place(&inet(80, 2)));
     }
 }

@@ -71,17 +71,16 @@ pub(super) fn transfer(
     let Some(thread) = tracked() else {
         return call();
     };
-    let channel = fd::channel(fd);
     match direction {
         Direction::Out => {
             access(buffers, usize::MAX, AccessOp::Read, pc);
-            if let Some(channel) = channel {
+            if let Some(channel) = fd::outgoing(fd) {
                 channel.release(thread);
             }
             call()
         }
         Direction::In => {
-            let Some(channel) = channel else {
+            let Some(channel) = fd::channel(fd) else {
                 let n = stuck::blocking(thread, &io(fd, pc), call);
                 access(
                     buffers,

@@ -100,7 +100,11 @@ unsafe extern "C" fn __lc_interpose_connect(
     // SAFETY: as the program says.
     let call = || unsafe { connect(fd, address, len) };
     match tracked() {
-        Some(thread) => stuck::blocking(thread, &io(fd, pc), call),
+        Some(thread) => {
+            let result = stuck::blocking(thread, &io(fd, pc), call);
+            fd::connected(fd);
+            result
+        }
         None => call(),
     }
 }
