@@ -24,10 +24,10 @@ fn expanded(arguments: &str, item: &str) -> String {
         let end = end.map_or(after.len(), |end| end + 1);
         let site = &after[..end];
         let is_site = site.contains("Site::new");
-        let text = site
+        let mut text = site
             .lines()
             .filter_map(|line| line.trim().strip_prefix('"'));
-        match text.last() {
+        match text.next_back() {
             Some(text) if is_site => {
                 short.push_str(&format!("SITE(\"{})", text.trim_end_matches(',')));
             }

@@ -182,7 +182,7 @@ fn toolchain() -> Vec<Check> {
 /// Prepares the standard library, or finds out why that cannot be.
 fn instrumented(toolchain: &Toolchain, cache: &Cache) -> Check {
     let runtime = crate::runtime::ensure(cache);
-    match sysroot::ensure(toolchain, cache, &mut |_| ()).and_then(|_| runtime) {
+    match sysroot::ensure(toolchain, cache, &mut |_| ()).and(runtime) {
         Ok(_) => Check::new(
             Health::Good,
             format!("instrumented std and runtime in {}", cache.root().display()),
