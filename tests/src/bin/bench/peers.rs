@@ -204,7 +204,12 @@ fn build(kit: &Kit<'_>, variant: &Variant) -> Result<PathBuf, Box<dyn Error>> {
     };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args(["test", "--lib", "--no-run", "--message-format=json"])
+        .args([
+            "test",
+            "--lib",
+            "--no-run",
+            "--message-format=json-render-diagnostics",
+        ])
         // So that build scripts and macros are not instrumented.
         .args(["--target", &kit.toolchain.host])
         .arg("--target-dir")
