@@ -148,7 +148,8 @@ impl<'a> Resolver<'a> {
         }
         let thread = self.process.threads.get(&id);
         if let Some(task) = self.task(id) {
-            let name = tasks::name(&task.future);
+            let own = thread.and_then(|thread| thread.name.clone());
+            let name = own.unwrap_or_else(|| tasks::name(&task.future));
             return if self.namesakes.contains(&name) {
                 ThreadLabel::TaskNamesake(name, id)
             } else {

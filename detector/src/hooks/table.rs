@@ -52,6 +52,9 @@ pub struct Hooks {
     /// task by it: `count` more of them. It keeps it so that the two words
     /// are nowhere in memory.
     pub waker_kept: extern "C" fn(data: *const (), count: i64),
+    /// What runs on the thread, the task that is being polled or else the
+    /// thread itself, is called by this name: UTF-8, so many bytes.
+    pub named: extern "C" fn(name: *const u8, len: usize),
 }
 
 /// The poll returned, and the task is to be polled again.

@@ -16,6 +16,7 @@ use pin_project_lite::pin_project;
 
 use super::context::ContextId;
 use super::engine;
+use super::hooks;
 use super::site::Site;
 use super::strand;
 use super::units::{self, Leaked, Unit};
@@ -169,6 +170,8 @@ pin_project! {
         #[pin]
         future: F,
         task: Option<Arc<Task>>,
+        // Told to the runtime at the first poll.
+        name: Option<&'static Site>,
     }
 
     impl<F> PinnedDrop for Tracked<F> {
@@ -181,9 +184,11 @@ pin_project! {
 }
 
 impl<F> Tracked<F> {
-    /// The future of `task`; without one, a future like any other.
-    pub fn new(future: F, task: Option<Arc<Task>>) -> Self {
-        Self { future, task }
+    /// The future of `task`; without one, a future like any other, spawned at
+    /// `site`.
+    pub fn new(future: F, task: Option<Arc<Task>>, site: &'static Site) -> Self {
+        let name = task.is_none().then_some(site);
+        Self { future, task, name }
     }
 }
 
@@ -193,6 +198,9 @@ impl<F: Future> Future for Tracked<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Some(task) = this.task else {
+            if let Some(site) = this.name.take() {
+                hooks::tell_name(site);
+            }
             return this.future.poll(cx);
         };
         let polling = Polling::begin(task, cx.waker());

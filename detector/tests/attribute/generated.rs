@@ -8,9 +8,6 @@ use proptest::test_runner::TestRunner;
 
 /// What the functions use.
 const PRELUDE: &str = r#"//! Generated.
-#![allow(unused_unsafe, unused_parens, unused_variables, unused_mut, unused_assignments, dead_code)]
-#![allow(unused_must_use, unreachable_code, clippy::all, static_mut_refs, unused_braces)]
-#![allow(unused_labels, unused_doc_comments)]
 
 use std::cell::UnsafeCell;
 use std::ptr::{self, addr_of, addr_of_mut};

@@ -37,7 +37,9 @@ fn project(name: &str, library: &str) -> PathBuf {
     fs::create_dir_all(directory.join("src")).expect("a directory can be made");
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-         [dependencies]\nleakcheck = {{ path = {:?} }}\n\n[workspace]\n",
+         [dependencies]\nleakcheck = {{ path = {:?} }}\n\n[workspace]\n\n\
+         [lints.rust]\nunused = {{ level = \"allow\", priority = -1 }}\n\
+         static_mut_refs = \"allow\"\n",
         env!("CARGO_MANIFEST_DIR")
     );
     fs::write(directory.join("Cargo.toml"), manifest).expect("a file can be written");

@@ -48,6 +48,7 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     root_begin,
     root_ready,
     waker_kept,
+    named,
 };
 
 /// What a thread is polling.
@@ -96,6 +97,23 @@ fn stack_here(thread: &Thread, pc: u64) -> StackId {
 /// Who runs on the thread: the task that it polls, or itself.
 fn actor(thread: &Thread) -> ThreadId {
     polled().map_or(thread.id, |task| task.origin.id)
+}
+
+extern "C" fn named(name: *const u8, len: usize) {
+    let Some(thread) = tracked() else {
+        return;
+    };
+    thread.busy += 1;
+    // SAFETY: the caller passes a name of this length.
+    let name = unsafe { std::slice::from_raw_parts(name, len) };
+    let name = String::from_utf8_lossy(name).into_owned();
+    match polled() {
+        Some(task) => task.origin.call(name),
+        None => {
+            threads::with(thread.id, |entry| entry.name = Some(name));
+        }
+    }
+    thread.busy -= 1;
 }
 
 /// The record behind a number that [`task_new`] returned.

@@ -1,6 +1,6 @@
 //! What the runtime keeps of a task.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::registry;
 use crate::hooks::table;
@@ -30,6 +30,7 @@ pub struct Origin {
     /// By which task, if the thread was polling one.
     pub parent: Option<Arc<Self>>,
     generation: u32,
+    name: OnceLock<String>,
 }
 
 impl Origin {
@@ -52,14 +53,20 @@ impl Origin {
             // A task that spawns its successor must not keep all before it.
             parent: parent.filter(|_| !generation.is_multiple_of(SPAWNERS)),
             generation,
+            name: OnceLock::new(),
         }
+    }
+
+    /// Its name from now on; a second one is left out.
+    pub fn call(&self, name: String) {
+        drop(self.name.set(name));
     }
 
     /// For the wire.
     pub fn describe(&self, finished: bool) -> wire::Thread {
         wire::Thread {
             id: self.id,
-            name: None,
+            name: self.name.get().cloned(),
             parent: Some(self.parent.as_ref().map_or(self.thread, |task| task.id)),
             spawned_at: stack::get(self.spawned_at),
             finished,

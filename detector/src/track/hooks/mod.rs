@@ -14,6 +14,7 @@ pub mod spawn;
 
 use super::engine::{self, Key};
 use super::object::name_hash;
+use super::site::Site;
 use super::strand::{self, Local};
 use crate::hooks::lookup;
 
@@ -21,6 +22,13 @@ use crate::hooks::lookup;
 #[inline]
 pub fn elsewhere() -> bool {
     lookup::hooks().is_some()
+}
+
+/// Tells the runtime, where there is one, how what runs here is called.
+pub fn tell_name(site: &Site) {
+    if let (Some(hooks), Some(name)) = (lookup::hooks(), site.item.name) {
+        (hooks.named)(name.as_ptr(), name.len());
+    }
 }
 
 /// Calls `f` with the cells of this thread, where this front end judges.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{acquire, calls, elsewhere, here, release};
+use super::{acquire, calls, elsewhere, here, release, tell_name};
 use crate::track::context::ContextId;
 use crate::track::engine::{self, Key};
 use crate::track::site::Site;
@@ -14,7 +14,7 @@ use crate::track::units::{self, Unit};
 /// A future that is spawned here.
 pub fn task<F: Future>(site: &'static Site, future: F) -> Tracked<F> {
     let task = if elsewhere() { None } else { Task::spawn(site) };
-    Tracked::new(future, task)
+    Tracked::new(future, task, site)
 }
 
 /// A function that is spawned here: from the spawner to the thread.
@@ -139,6 +139,7 @@ pub struct Running {
 
 impl Running {
     fn new(spawn: Spawn, key: Key, seen: bool) -> Self {
+        tell_name(spawn.site);
         let around = here(|local| {
             let id = local.spawned(key);
             let known = engine::with(|engine| {

@@ -6,7 +6,9 @@
 //! warning, and what passed passes. A report of the attribute's is told apart
 //! from a failure of the test's own.
 //!
-//! What it misses: doctests, and code that other macros make.
+//! What it misses: doctests, and code that other macros make. A crate of the
+//! edition 2015, which finds no other crate by an absolute path, does not
+//! compile; tests that measure time may fail where they are slowed down.
 
 use std::collections::BTreeSet;
 use std::error::Error;
