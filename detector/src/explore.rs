@@ -3,7 +3,7 @@
 //! Most bugs of schedules need few threads to be late at few places (Burckhardt
 //! et al., *A Randomized Scheduler with Probabilistic Guarantees of Finding
 //! Bugs*, ASPLOS 2010), and most deadlocks a thread that is late for its second
-//! lock. So a seed has a [`Manner`], the next seed the next one: where threads
+//! lock. So a seed has a *manner*, the next seed the next one: where threads
 //! pause. How often and how long follows from the seed, the thread's place in
 //! the tree of spawns, the place in the program, and how often the thread has
 //! been there: the same seed pauses the same threads at the same places.

@@ -1,7 +1,7 @@
 //! The baseline: findings that were there when the gate was turned on, and do
 //! not count until somebody looks at them.
 //!
-//! - [`file`]: the file; [`edit`]: how `baseline write` and `prune` change it.
+//! - [`mod@file`]: the file; [`edit`]: how `baseline write` and `prune` change it.
 
 pub mod edit;
 pub mod file;

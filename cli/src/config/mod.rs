@@ -4,7 +4,7 @@
 //! from an override for the test, else from the profile, else from the
 //! profile that this one inherits, else from what is built in.
 //!
-//! - [`file`]: the file as it is written; [`read`]: from disk, with errors
+//! - [`mod@file`]: the file as it is written; [`read`]: from disk, with errors
 //!   that name the line and what was meant;
 //! - [`profile`]: profiles with what they inherit;
 //! - [`levels`]: how each code counts; [`time`]: durations; [`date`]: days;

@@ -5,7 +5,7 @@
 //! `schema`; `docs/json.md` describes them. A field is only ever added within
 //! a schema, so what is new since has a default here.
 //!
-//! - [`finding`]: something found; [`test`]: a test; [`summary`]: the end;
+//! - [`finding`]: something found; [`mod@test`]: a test; [`summary`]: the end;
 //! - [`of_model`]: from the model of this process; [`snippet`]: the source;
 //! - [`read`]: from a file; [`merge`]: several runs as one.
 
