@@ -15,5 +15,6 @@ pub mod comparison;
 pub mod expectation;
 pub mod lesson;
 pub mod messages;
+pub mod project;
 pub mod redaction;
 pub mod source;

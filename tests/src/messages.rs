@@ -55,6 +55,10 @@ pub struct Finding {
     pub tests: Vec<Test>,
     /// Its stable name.
     pub fingerprint: String,
+    /// `new`, `baseline`, `suppressed`.
+    pub state: String,
+    /// Why it does not count.
+    pub excuse: Option<Excuse>,
     /// Its sides.
     pub legs: Vec<Leg>,
     /// As a person reads it.
@@ -67,6 +71,15 @@ impl Finding {
     pub fn is_in(&self, name: &str) -> bool {
         self.tests.iter().any(|test| test.name == name)
     }
+}
+
+/// Why a finding does not count.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Excuse {
+    /// Where that is said.
+    pub source: String,
+    /// The reason given there.
+    pub reason: String,
 }
 
 /// One side of a finding.
@@ -104,4 +117,16 @@ pub struct TestLine {
 pub struct Summary {
     /// The exit code that follows.
     pub exit_code: i32,
+    /// Entries that match nothing any more.
+    #[serde(default)]
+    pub stale: Vec<Stale>,
+}
+
+/// An entry that matches nothing any more.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Stale {
+    /// What it says.
+    pub entry: String,
+    /// `unmatched`, `expired`.
+    pub why: String,
 }

@@ -28,6 +28,7 @@ pub mod flags;
 pub mod libtest;
 pub mod nextest;
 pub mod process;
+pub mod progress;
 pub mod record;
 pub mod reporter;
 pub mod runner;

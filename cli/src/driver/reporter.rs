@@ -7,6 +7,7 @@ use super::doctest::{DoctestResult, Doctests};
 use super::execute::Conditions;
 use super::explore::{Exploration, Next, Progress, Step};
 use super::process::StopReason;
+use super::progress;
 use super::runner::Finished;
 use super::status::{self, Tally};
 use super::suite::Suite;
@@ -153,6 +154,7 @@ impl Reporter {
             }
         }
         self.tally.count(word);
+        progress::step(&id.to_string(), word != Word::Pass);
         if word != Word::Stopped && !report.missing_end {
             self.gate.ran(&id);
         }

@@ -4,10 +4,14 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use super::env::Environment;
+use super::progress;
+use super::status;
 use super::verdict::Word;
-use crate::args::{Backtrace, DetectionOptions, MessageFormat};
+use crate::args::{Backtrace, DetectionOptions, MessageFormat, Verbosity};
 use crate::document::{Document, FindingLine, Line, TestCounts, TestLine, merge, of_model};
 use crate::error::Error;
+use crate::gate::load::flag;
 use crate::model::{Crash, Finding, RunReport, TestId, TestReport};
 use crate::outcome::Outcome;
 use crate::render::human::{self, HumanOptions};
@@ -21,6 +25,8 @@ pub struct Telling {
     pub backtrace: Backtrace,
     /// Leave out lines of tests that passed.
     pub quiet: bool,
+    /// Show what does not count as well.
+    pub verbose: bool,
 }
 
 impl Telling {
@@ -31,6 +37,19 @@ impl Telling {
             format: detection.message_format,
             backtrace: detection.backtrace,
             quiet,
+            verbose: false,
+        }
+    }
+
+    /// As `-q` and `-v` have it, else as cargo's variables.
+    #[must_use]
+    pub fn with(detection: &DetectionOptions, typed: Verbosity, user: &Environment) -> Self {
+        let of_cargo = |name: &str| flag(user, name).unwrap_or(false);
+        let silent = !typed.quiet && typed.verbose == 0;
+        let quiet = typed.quiet || (silent && of_cargo("CARGO_TERM_QUIET"));
+        Self {
+            verbose: typed.verbose > 0 || (silent && of_cargo("CARGO_TERM_VERBOSE")),
+            ..Self::new(detection, quiet)
         }
     }
 }
@@ -41,6 +60,7 @@ pub struct Teller {
     format: MessageFormat,
     /// Leave out lines of tests that passed.
     pub quiet: bool,
+    verbose: bool,
     human: HumanOptions,
     start: Instant,
 }
@@ -52,6 +72,7 @@ impl Teller {
         Self {
             format: telling.format,
             quiet: telling.quiet,
+            verbose: telling.verbose,
             human: human_options(telling.backtrace),
             start: Instant::now(),
         }
@@ -95,7 +116,16 @@ impl Teller {
     /// # Errors
     /// If the output is closed.
     pub fn findings(&self, findings: &[Finding]) -> Result<(), Error> {
-        for finding in findings.iter().filter(|finding| finding.standing.counts()) {
+        for finding in findings {
+            match finding.standing.excuse() {
+                None => {}
+                Some(_) if !self.verbose => continue,
+                Some(excuse) => {
+                    let label = status::label("Left out", status::warning());
+                    let (reason, source) = (&excuse.reason, &excuse.source);
+                    say(&format!("\n{label} {reason} ({source}):"))?;
+                }
+            }
             say(&format!("\n{}", human::render(finding, &self.human)))?;
         }
         Ok(())
@@ -149,7 +179,7 @@ impl Teller {
 /// # Errors
 /// If standard error is closed.
 pub fn say(text: &str) -> Result<(), Error> {
-    writeln!(anstream::stderr(), "{text}").map_err(Error::Output)
+    progress::above(|| writeln!(anstream::stderr(), "{text}")).map_err(Error::Output)
 }
 
 /// A line for machines.
@@ -168,7 +198,8 @@ fn human_options(backtrace: Backtrace) -> HumanOptions {
     let default = HumanOptions::default();
     HumanOptions {
         color,
-        width: terminal.map_or(default.width, |(width, _)| usize::from(width.0)),
+        // Below that a report cannot be read, and is left to the terminal.
+        width: terminal.map_or(default.width, |(width, _)| usize::from(width.0).max(40)),
         backtrace_full: backtrace == Backtrace::Full,
     }
 }

@@ -41,6 +41,7 @@ impl Default for Settings {
             format: MessageFormat::Human,
             backtrace: Backtrace::Short,
             quiet: true,
+            verbose: false,
         };
         Self {
             telling,

@@ -18,7 +18,7 @@ use crate::driver::reporter::Reporter;
 use crate::driver::signals::Handler;
 use crate::driver::suite::Suite;
 use crate::driver::teller::Telling;
-use crate::driver::{cargo, doctest, runner, scratch};
+use crate::driver::{cargo, doctest, progress, runner, scratch};
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::gate::load::Options;
@@ -90,7 +90,7 @@ pub(super) fn run(args: &TestArgs) -> Result<(Outcome, Option<Document>), Error>
     )?;
     suite.select(&gate, args.filters.partition);
     let threads_in_force = gate.settings.test_threads();
-    let telling = Telling::new(&args.detection, args.build.verbosity.quiet);
+    let telling = Telling::with(&args.detection, args.build.verbosity, &user);
     let mut reporter = Reporter::new(telling, built.sources, gate);
     reporter.complete = is_complete(args, &binary_args);
     reporter.partition = args.filters.partition;
@@ -131,6 +131,9 @@ pub(super) fn run(args: &TestArgs) -> Result<(Outcome, Option<Document>), Error>
         Some(threads) => usize::try_from(threads).unwrap_or(usize::MAX),
         None => std::thread::available_parallelism().map_or(1, NonZero::get),
     };
+    // Output that is let through would be torn by it.
+    let cases = if no_capture { 0 } else { suite.cases.len() };
+    let progress = progress::begin(&user, cases);
     runner::run(
         &suite,
         &binary_args,
@@ -143,6 +146,8 @@ pub(super) fn run(args: &TestArgs) -> Result<(Outcome, Option<Document>), Error>
             Ok(next)
         },
     )?;
+
+    drop(progress);
 
     for (number, call) in suite.doctests.iter().enumerate() {
         if stop.reason().is_some() {

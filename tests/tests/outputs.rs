@@ -1,0 +1,461 @@
+//! What a run leaves behind for other tools: files, annotations, shards,
+//! other runners, and an interrupt in the middle.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
+use leakcheck_tests::command::{Ended, Workshop, repository};
+use leakcheck_tests::messages::Message;
+use leakcheck_tests::project::Project;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn workshop() -> Workshop {
+    Workshop::new(
+        env!("CARGO_BIN_EXE_leakcheck-under-test"),
+        env!("CARGO_TARGET_TMPDIR"),
+    )
+}
+
+fn project() -> Project {
+    Project::new(workshop())
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect()
+}
+
+fn fingerprints(lines: &[Value]) -> Vec<String> {
+    let of = |line: &Value| line["fingerprint"].as_str().map(str::to_owned);
+    let mut all: Vec<String> = lines.iter().filter_map(of).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn all_formats_in_one_run() {
+    let project = project();
+    let ended = project
+        .call(&[
+            "test",
+            "--message-format",
+            "json",
+            "--output",
+            "json=out/a.json",
+            "--output",
+            "sarif=out/a.sarif",
+            "--output",
+            "junit=out/a.xml",
+            "--output",
+            "html=out/a.html",
+        ])
+        .run();
+    ended.assert_code(66);
+    // The same lines, but those of the tests come as the tests end.
+    assert_eq!(project.read("out/a.json"), ended.stdout);
+    let json = lines(&ended.stdout);
+    let prints = fingerprints(&json);
+    assert_eq!(prints.len(), 3);
+    let sarif: Value = serde_json::from_str(&project.read("out/a.sarif")).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 3);
+    let place = &results[0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "src/lib.rs");
+    let (junit, html) = (project.read("out/a.xml"), project.read("out/a.html"));
+    assert!(
+        junit.contains("tests=\"4\"") && junit.contains("failures=\"3\""),
+        "{junit}"
+    );
+    for print in prints {
+        for text in [&junit, &html, &sarif.to_string()] {
+            assert!(text.contains(&print), "{print}");
+        }
+    }
+    let left = fs::read_dir(project.path("out")).unwrap().count();
+    assert_eq!(left, 4, "nothing else is there");
+
+    // The threads of a test with a finding are there with their lives.
+    let race = json
+        .iter()
+        .find(|line| line["outcome"] == "race")
+        .expect("a test that raced");
+    let lanes = race["lanes"].as_array().expect("lanes");
+    let door = lanes
+        .iter()
+        .find(|lane| lane["name"] == "back door")
+        .unwrap();
+    assert!(door["ended_us"].as_u64() > door["started_us"].as_u64());
+    let finding = json
+        .iter()
+        .find(|line| line["code"] == "LC0001")
+        .expect("a race");
+    let at = finding["at_us"].as_u64();
+    assert!(at >= door["started_us"].as_u64() && at.is_some());
+    let legs = finding["legs"].as_array().unwrap();
+    assert!(
+        legs.iter().any(|leg| leg["lane"] == door["id"]),
+        "{legs:#?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_written_is_told_before_the_tests() {
+    let project = project();
+    let ended = project
+        .test(&["--output", "html=src/lib.rs/report.html"])
+        .run();
+    ended.assert_code(70);
+    assert!(
+        ended.stderr.contains("src/lib.rs/report.html"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("Compiling"), "{}", ended.stderr);
+    project
+        .test(&["--output", "pdf=a.pdf"])
+        .run()
+        .assert_code(2);
+}
+
+/// The lines of a recipe that call leakcheck.
+fn commands(recipe: &str) -> Vec<String> {
+    let text = fs::read_to_string(repository().join("docs/ci").join(recipe)).unwrap();
+    text.lines()
+        .filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("run: "))
+        .filter(|command| command.starts_with("leakcheck "))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The recipe for GitHub Actions, in its environment.
+#[test]
+fn the_recipe_for_github_runs() {
+    let project = project();
+    let tools = TempDir::new().unwrap();
+    symlink(workshop().program(), tools.path().join("leakcheck")).unwrap();
+    let path = format!(
+        "{}:{}",
+        tools.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let summary = tools.path().join("summary.md");
+    let run = |command: &str| {
+        workshop()
+            .call_program("sh", project.dir(), &["-ec", command])
+            .env("CARGO_TARGET_DIR", project.path("target"))
+            .env("PATH", &path)
+            .env("CI", "true")
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_STEP_SUMMARY", &summary)
+            .run()
+    };
+    let [test, merge] = &commands("github.yml")[..] else {
+        panic!("the recipe calls leakcheck twice");
+    };
+    let mut codes = Vec::new();
+    let mut annotations = Vec::new();
+    for part in 1..=4 {
+        let ended = run(&test.replace("${{ matrix.part }}", &part.to_string()));
+        codes.push(ended.code.unwrap());
+        annotations.extend(
+            ended
+                .stderr
+                .lines()
+                .filter(|line| line.starts_with("::"))
+                .map(str::to_owned),
+        );
+    }
+    assert!(codes.contains(&66), "{codes:?}");
+    assert!(
+        codes.iter().all(|code| [0, 4, 66].contains(code)),
+        "{codes:?}"
+    );
+    assert!(
+        annotations[0].starts_with("::error title=leakcheck::"),
+        "{annotations:#?}"
+    );
+    let of = |code: &str| {
+        annotations
+            .iter()
+            .filter(|line| line.contains(&format!("title={code}::")))
+            .count()
+    };
+    assert_eq!(
+        [of("LC0001"), of("LC0002"), of("LC0003")],
+        [1, 1, 1],
+        "{annotations:#?}"
+    );
+    assert!(
+        annotations
+            .iter()
+            .any(|line| line.starts_with("::error file=src/lib.rs,line="))
+    );
+    let step = fs::read_to_string(&summary).unwrap();
+    assert_eq!(step.matches("## leakcheck: ").count(), 4, "{step}");
+
+    let ended = run(merge);
+    ended.assert_code(66);
+    assert!(!ended.stderr.contains("::error"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("4 tests run"), "{}", ended.stderr);
+    for file in ["leakcheck.sarif", "leakcheck.xml", "leakcheck.html"] {
+        assert!(project.read(file).contains("LC0003"), "{file}");
+    }
+    let whole = project.test(&[]).run();
+    let sarif: Value = serde_json::from_str(&project.read("leakcheck.sarif")).unwrap();
+    let mut merged: Vec<String> = sarif["runs"][0]["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| {
+            result["partialFingerprints"]["leakcheck/v1"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    merged.sort();
+    assert_eq!(
+        merged,
+        fingerprints(&lines(&whole.stdout)),
+        "the parts are the whole"
+    );
+}
+
+#[test]
+fn cut_reports_are_not_merged() {
+    let project = project();
+    project
+        .test(&["transfers_queue", "--output", "json=a.json"])
+        .run()
+        .assert_code(0);
+    let text = project.read("a.json");
+    let merge = |args: &[&str]| {
+        let mut words = vec!["report", "merge"];
+        words.extend(args);
+        project.call(&words).run()
+    };
+    merge(&["a.json", "--output", "html=a.html"]).assert_code(0);
+    for (cut, told) in [
+        (text.len() / 2, "line 1"),
+        (text.find('\n').unwrap() + 1, "no summary"),
+    ] {
+        project.write("b.json", &text[..cut]);
+        let ended = merge(&["a.json", "b.json", "--output", "html=b.html"]);
+        ended.assert_code(67);
+        assert!(
+            ended.stderr.contains("b.json") && ended.stderr.contains(told),
+            "{}",
+            ended.stderr
+        );
+        assert!(!project.path("b.html").exists());
+    }
+    merge(&["no-such.json"]).assert_code(67);
+}
+
+#[test]
+fn filtersets_select_tests() {
+    let names = |ended: &Ended| {
+        let mut names: Vec<String> = ended
+            .tests()
+            .into_iter()
+            .map(|test| test.test.name)
+            .collect();
+        names.sort();
+        names
+    };
+    let project = project();
+    let ended = project
+        .test(&["-E", "test(/^transfers/) and not test(=transfers_cross)"])
+        .run();
+    ended.assert_code(0);
+    assert_eq!(names(&ended), ["transfers_queue"]);
+    let ended = project
+        .test(&["-E", "test(transfers_queue)", "-E", "test(journal)"])
+        .run();
+    assert_eq!(names(&ended), ["journal_is_kept", "transfers_queue"]);
+    project
+        .test(&["-E", "package(no_such) + kind(bench)"])
+        .run()
+        .assert_code(2);
+    project.test(&["-E", "kind(bench)"]).run().assert_code(4);
+    let wrong = project.test(&["-E", "test(transfers"]).run();
+    wrong.assert_code(2);
+    assert!(wrong.stderr.contains('^'), "{}", wrong.stderr);
+}
+
+/// nextest's own filters and retries, our findings: one of the first attempt
+/// counts, though the second is silent.
+#[test]
+fn nextest_runs_the_tests() {
+    let project = project();
+    let tests = project.read("tests/bank.rs");
+    project.write(
+        "tests/bank.rs",
+        &format!(
+            "{tests}\n#[test]\nfn leaks_at_first() {{\n    if std::env::var(\"NEXTEST_ATTEMPT\").unwrap() == \"1\" {{\n        \
+             journal_is_kept();\n    }}\n}}\n\n#[test]\nfn fails() {{\n    panic!();\n}}\n"
+        ),
+    );
+    let run = |args: &[&str]| {
+        let mut words = vec![
+            "nextest",
+            "--message-format",
+            "json",
+            "--output",
+            "junit=n.xml",
+            "run",
+        ];
+        words.extend(args);
+        project.call(&words).run()
+    };
+    let found = run(&[
+        "--retries",
+        "1",
+        "-E",
+        "test(leaks_at_first) + test(transfers_queue)",
+    ]);
+    found.assert_code(66);
+    let outcome = |ended: &Ended, name: &str| {
+        let mut tests = ended.tests().into_iter();
+        let test = tests.find(|test| test.test.name == name);
+        test.unwrap_or_else(|| panic!("no {name}: {}", ended.stderr))
+            .outcome
+    };
+    assert!(
+        found.stderr.contains("FLAKY"),
+        "nextest tried again: {}",
+        found.stderr
+    );
+    assert_eq!(outcome(&found, "leaks_at_first"), "leak");
+    assert_eq!(outcome(&found, "transfers_queue"), "pass");
+    let findings = found.findings();
+    assert_eq!(findings.len(), 1);
+    assert_eq!(
+        (findings[0].code.as_str(), findings[0].test.binary.as_str()),
+        ("LC0002", "bank")
+    );
+    assert!(project.read("n.xml").contains("failures=\"1\""));
+
+    run(&["-E", "test(transfers_queue)"]).assert_code(0);
+    run(&["-E", "test(fails)"]).assert_code(100);
+    run(&["-E", "test(no_such_test)"]).assert_code(4);
+    // A deadlock is no failure of the test's own.
+    let stuck = run(&["--no-fail-fast", "-E", "test(transfers)"]);
+    stuck.assert_code(66);
+    assert_eq!(outcome(&stuck, "transfers_cross"), "deadlock");
+    // What the baseline lists passes in nextest too.
+    project
+        .call(&["baseline", "write", "journal_is_kept"])
+        .run()
+        .assert_code(0);
+    let known = run(&["-E", "test(journal_is_kept)"]);
+    known.assert_code(0);
+    assert_eq!(known.findings()[0].state, "baseline");
+
+    let list = project.call(&["nextest", "list"]).run();
+    list.assert_code(0);
+    assert!(list.stdout.contains("transfers_cross"), "{}", list.stdout);
+}
+
+/// An interrupt ends the tests, and what ran is reported.
+#[test]
+fn an_interrupt_leaves_reports() {
+    let dir = TempDir::new().unwrap();
+    let report = dir.path().join("report.json");
+    let junit = dir.path().join("report.xml");
+    let mut child = workshop()
+        .call(
+            "hangs",
+            &[
+                "test".to_owned(),
+                "--test-threads=1".to_owned(),
+                "--output".to_owned(),
+                format!("json={}", report.display()),
+                "--output".to_owned(),
+                format!("junit={}", junit.display()),
+            ],
+        )
+        .into_command()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    // The first test has passed; the second never ends.
+    while !(line.contains("PASS") && line.contains("ends")) {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended early");
+    }
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    let rest = std::io::read_to_string(stderr).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    let text = fs::read_to_string(&report).unwrap();
+    let mut outcomes = Vec::new();
+    for line in text.lines() {
+        if let Message::Test(test) = Message::parse(line).unwrap() {
+            outcomes.push(format!("{} {}", test.test.name, test.outcome));
+        }
+    }
+    assert_eq!(outcomes, ["tests::ends pass", "tests::sleeps stopped"]);
+    let summary = lines(&text).pop().unwrap();
+    assert_eq!(summary["exit_code"], 130);
+    assert_eq!(summary["stopped"], true);
+    assert_eq!(summary["tests"]["not_run"], 1);
+    assert!(fs::read_to_string(&junit).unwrap().contains("tests::ends"));
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        2,
+        "nothing half-written"
+    );
+}
+
+#[test]
+fn the_doctor_looks_at_everything() {
+    let ended = workshop().call("tokio", &["doctor"]).run();
+    ended.assert_code(0);
+    for said in [
+        "leakcheck 0.",
+        "rustc 1.",
+        "instrumented std",
+        "project ",
+        "tasks of tokio",
+        "profile `default`",
+    ] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+    let ended = workshop()
+        .call("tokio", &["doctor"])
+        .env("RUSTC", "no-such-rustc")
+        .run();
+    ended.assert_code(70);
+    assert!(ended.stdout.contains("no-such-rustc"), "{}", ended.stdout);
+}
+
+#[test]
+fn completions_and_manual() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ended = workshop().call("empty", &["completions", shell]).run();
+        ended.assert_code(0);
+        assert!(ended.stdout.contains("deny-stale"), "{shell}");
+    }
+    let ended = workshop().call("empty", &["man"]).run();
+    ended.assert_code(0);
+    assert!(ended.stdout.contains(".TH leakcheck 1"), "{}", ended.stdout);
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("man").display().to_string();
+    workshop()
+        .call("empty", &["man", &path])
+        .run()
+        .assert_code(0);
+    let page = fs::read_to_string(dir.path().join("man/leakcheck-test.1")).unwrap();
+    assert!(page.contains("partition"), "{page}");
+}
