@@ -56,6 +56,19 @@ const fn leak(binary: &'static str, test: &'static str, reason: &'static str) ->
     }
 }
 
+const fn stuck(binary: &'static str, test: &'static str, reason: &'static str) -> Known {
+    Known {
+        kind: "leaked-task",
+        binary,
+        test,
+        reason,
+    }
+}
+
+/// Why tests of tokio's leave tasks.
+const DROPPED_RUNTIME: &str =
+    "a task awaits `pending()`, others wait for it, and the test is how the runtime drops them";
+
 /// Why the tests that crossbeam-channel took over from Go leave threads.
 const ENDLESS_GOROUTINE: &str =
     "the Go program it was translated from leaves goroutines blocked on a channel";
@@ -112,9 +125,18 @@ pub const ALL: &[Suite] = &[
             "--test=sync_rwlock",
             "--test=sync_semaphore",
             "--test=sync_watch",
+            "--test=rt_basic",
             "--test=rt_threaded",
+            "--test=task_abort",
+            "--test=task_join_set",
+            "--test=task_local_set",
             "--test=tcp_echo",
             "--test=time_sleep",
         ],
-    ),
+    )
+    .knowing(&[
+        stuck("rt_basic", "acquire_mutex_in_drop", DROPPED_RUNTIME),
+        stuck("task_local_set", "acquire_mutex_in_drop", DROPPED_RUNTIME),
+        stuck("task_local_set", "drop_cancels_tasks", DROPPED_RUNTIME),
+    ]),
 ];
