@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use leakcheck_tests::command::{Call, Ended, Workshop, fixture};
 use tempfile::TempDir;
@@ -12,10 +13,26 @@ use tempfile::TempDir;
 const HOST: &str = "x86_64-unknown-linux-gnu";
 
 fn workshop() -> Workshop {
+    static FETCHED: OnceLock<()> = OnceLock::new();
+    FETCHED.get_or_init(fetch);
     Workshop::new(
         env!("CARGO_BIN_EXE_leakcheck-under-test"),
         env!("CARGO_TARGET_TMPDIR"),
     )
+}
+
+/// Has the sources of the fixtures' dependencies at hand: a limit that a test
+/// sets is for leakcheck, not for cargo's downloads.
+fn fetch() {
+    let fetched = Command::new("cargo")
+        .args(["fetch", "--locked", "--manifest-path"])
+        .arg(fixture("gate").join("Cargo.toml"))
+        .status()
+        .expect("cargo runs");
+    assert!(
+        fetched.success(),
+        "failed to fetch the fixtures' dependencies"
+    );
 }
 
 /// `leakcheck test` on a fixture of one test, by a shell that has run `before`.
