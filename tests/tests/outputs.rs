@@ -459,3 +459,50 @@ fn completions_and_manual() {
     let page = fs::read_to_string(dir.path().join("man/leakcheck-test.1")).unwrap();
     assert!(page.contains("partition"), "{page}");
 }
+
+/// cargo's own settings decide about the line at the bottom and the colours.
+#[test]
+fn the_terminal_is_as_cargo_has_it() {
+    let run = |variables: &[(&str, &str)], args: &[&str]| {
+        let mut words = vec!["test"];
+        words.extend(args);
+        let mut call = workshop().call("cdylib", &words);
+        for (name, value) in variables {
+            call = call.env(name, value);
+        }
+        let ended = call.run();
+        ended.assert_code(0);
+        ended.stderr
+    };
+    let bar = run(
+        &[
+            ("CARGO_TERM_PROGRESS_WHEN", "always"),
+            ("CARGO_TERM_PROGRESS_WIDTH", "60"),
+        ],
+        &[],
+    );
+    assert!(bar.contains("] 2/2"), "{bar}");
+    assert!(bar.contains("\r\x1b[K"), "it is taken back: {bar}");
+    let plain = run(&[("CARGO_TERM_PROGRESS_WHEN", "never")], &[]);
+    assert!(!plain.contains('\r') && plain.contains("PASS"), "{plain}");
+    for quiet in [
+        run(&[("CARGO_TERM_QUIET", "true")], &[]),
+        run(&[], &["--quiet"]),
+    ] {
+        assert!(
+            !quiet.contains("PASS") && quiet.contains("Summary"),
+            "{quiet}"
+        );
+    }
+    let color = |variables: &[(&str, &str)], args: &[&str]| run(variables, args).contains("\x1b[");
+    assert!(color(&[("CARGO_TERM_COLOR", "always")], &[]));
+    assert!(!color(&[("CARGO_TERM_COLOR", "never")], &[]));
+    assert!(color(
+        &[("CARGO_TERM_COLOR", "never")],
+        &["--color", "always"]
+    ));
+    let auto = ("CARGO_TERM_COLOR", "auto");
+    assert!(!color(&[auto], &[]), "standard error is no terminal");
+    assert!(color(&[auto, ("CLICOLOR_FORCE", "1")], &[]));
+    assert!(!color(&[auto, ("NO_COLOR", "1")], &[]));
+}
