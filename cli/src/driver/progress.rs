@@ -158,11 +158,11 @@ mod tests {
         };
         assert_eq!(
             bottom(80, 6),
-            "     Running [============>           ] 6/12, 2 failing: package::binary a_test_"
+            "     Running [============>           ] 6/12, 2 failing: package::binary a_test"
         );
         assert_eq!(
             bottom(44, 12),
-            "     Running [========================] 12/1"
+            "     Running [========================] 12/"
         );
         for width in 40..200 {
             assert!(bottom(width, 3).chars().count() < width);
