@@ -28,7 +28,7 @@ const frames = (stack, full) => {
 const legView = (finding, leg, index) => {
   const number = finding.kind === "data-race" ? finding.legs.length - index : index + 1;
   const tone = toneName(finding, index).replace("leg", "l");
-  const rows = leg.stack.length ? frames(leg.stack, detail.full) : [make("li", { class: "fold" }, "The history no longer had this stack.")];
+  const rows = leg.stack.length ? frames(leg.stack, detail.full) : [make("li", { class: "fold" }, leg.task ? "It left its waker nowhere, so it is not known where it waits." : "The history no longer had this stack.")];
   for (const lock of leg.locks) rows.push(make("li", { class: "sep" }, `holds ${lock.lock}${lock.shared ? " for reading" : ""}, acquired at ${place(lock.acquired)}`));
   for (const step of leg.spawned) {
     rows.push(make("li", { class: "sep" }, `spawned by ${step.by}`));
