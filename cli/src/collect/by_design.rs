@@ -74,25 +74,10 @@ fn seqlock(frame: &Frame) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbolize::function::FunctionName;
-
-    fn stack(frames: &[(&str, FrameClass)]) -> Stack {
-        Stack(
-            frames
-                .iter()
-                .map(|&(name, class)| Frame {
-                    function: FunctionName::from_demangled(name),
-                    place: None,
-                    class,
-                    inlined: false,
-                })
-                .collect(),
-        )
-    }
 
     #[test]
     fn either_leg_can_be_by_design() {
-        let push = stack(&[
+        let push = Stack::of_test(&[
             ("core::ptr::write_volatile", FrameClass::Std),
             (
                 "crossbeam_deque::deque::Buffer<T>::write",
@@ -103,14 +88,14 @@ mod tests {
                 FrameClass::Dependency,
             ),
         ]);
-        let other = stack(&[("bank::run", FrameClass::User)]);
+        let other = Stack::of_test(&[("bank::run", FrameClass::User)]);
         assert!(by_design(Kind::DataRace, [&other, &push]).is_some());
         assert!(by_design(Kind::DataRace, [&other]).is_none());
     }
 
     #[test]
     fn a_free_is_never_by_design() {
-        let read = stack(&[(
+        let read = Stack::of_test(&[(
             "crossbeam_deque::deque::Buffer<T>::read",
             FrameClass::Dependency,
         )]);
@@ -119,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_callback_of_the_user_is_not_by_design() {
-        let called = stack(&[
+        let called = Stack::of_test(&[
             ("bank::init", FrameClass::User),
             (
                 "crossbeam_utils::atomic::atomic_cell::AtomicCell<T>::fetch_update",

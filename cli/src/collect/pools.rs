@@ -186,27 +186,11 @@ fn log_writer(stack: &Stack) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Frame;
-    use crate::symbolize::function::FunctionName;
-
-    fn stack(frames: &[(&str, FrameClass)]) -> Stack {
-        Stack(
-            frames
-                .iter()
-                .map(|&(name, class)| Frame {
-                    function: FunctionName::from_demangled(name),
-                    place: None,
-                    class,
-                    inlined: false,
-                })
-                .collect(),
-        )
-    }
 
     #[test]
     fn an_idle_worker_is_named_by_either_stack() {
         use FrameClass::{Dependency, Std, User};
-        let idle = stack(&[
+        let idle = Stack::of_test(&[
             ("std::sync::Condvar::wait", Std),
             ("rayon_core::sleep::Sleep::sleep", Dependency),
             (
@@ -217,7 +201,7 @@ mod tests {
         assert!(
             idle_pool(&idle, &Stack::default()).is_some_and(|rule| rule.name.contains("rayon"))
         );
-        let spawned = stack(&[
+        let spawned = Stack::of_test(&[
             ("std::thread::Builder::spawn", Std),
             ("rayon_core::registry::Registry::new", Dependency),
             ("bank::sum", User),
@@ -228,7 +212,7 @@ mod tests {
     #[test]
     fn a_worker_in_user_code_is_not_idle() {
         use FrameClass::{Dependency, User};
-        let busy = stack(&[
+        let busy = Stack::of_test(&[
             ("bank::job", User),
             ("rayon_core::registry::WorkerThread::execute", Dependency),
         ]);
@@ -238,12 +222,12 @@ mod tests {
     #[test]
     fn a_thread_that_the_users_job_spawned_is_no_worker() {
         use FrameClass::{Dependency, Std, User};
-        let spawned = stack(&[
+        let spawned = Stack::of_test(&[
             ("std::thread::spawn", Std),
             ("bank::job", User),
             ("rayon_core::registry::WorkerThread::execute", Dependency),
         ]);
-        let current = stack(&[("std::sync::mpsc::Receiver::recv", Std)]);
+        let current = Stack::of_test(&[("std::sync::mpsc::Receiver::recv", Std)]);
         assert!(idle_pool(&current, &spawned).is_none());
     }
 

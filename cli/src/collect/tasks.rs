@@ -253,7 +253,6 @@ pub fn task(status: &wire::TaskStatus, of: &wire::TaskType, resolver: &mut Resol
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Frame;
 
     #[test]
     fn a_task_is_called_by_its_function() {
@@ -278,24 +277,10 @@ mod tests {
         );
     }
 
-    fn stack(frames: &[(&str, FrameClass)]) -> Stack {
-        Stack(
-            frames
-                .iter()
-                .map(|&(name, class)| Frame {
-                    function: FunctionName::from_demangled(name),
-                    place: None,
-                    class,
-                    inlined: false,
-                })
-                .collect(),
-        )
-    }
-
     #[test]
     fn what_the_tasks_own_code_called_decides() {
         use FrameClass::{Dependency, User};
-        let channel = stack(&[
+        let channel = Stack::of_test(&[
             ("tokio::sync::batch_semaphore::Acquire::poll", Dependency),
             (
                 "tokio::sync::mpsc::bounded::Sender<T>::reserve_inner::{closure}",
@@ -308,7 +293,7 @@ mod tests {
             ("ledger::serve::{closure}", User),
         ]);
         assert_eq!(awaited(&channel), Some(WaitFor::ChannelSend));
-        let own = stack(&[("ledger::Gate::poll", User)]);
+        let own = Stack::of_test(&[("ledger::Gate::poll", User)]);
         assert_eq!(awaited(&own), None);
     }
 }

@@ -198,27 +198,11 @@ pub fn wait_for(on: WaitOn, stack: &Stack) -> WaitFor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Frame;
-    use crate::symbolize::function::FunctionName;
-
-    fn stack(frames: &[(&str, FrameClass)]) -> Stack {
-        Stack(
-            frames
-                .iter()
-                .map(|&(name, class)| Frame {
-                    function: FunctionName::from_demangled(name),
-                    place: None,
-                    class,
-                    inlined: false,
-                })
-                .collect(),
-        )
-    }
 
     #[test]
     fn what_the_user_called_decides() {
         use FrameClass::{Std, User};
-        let stack = stack(&[
+        let stack = Stack::of_test(&[
             ("std::sys::sync::condvar::futex::Condvar::wait", Std),
             ("std::sync::poison::condvar::Condvar::wait", Std),
             ("std::sync::barrier::Barrier::wait", Std),
@@ -232,14 +216,14 @@ mod tests {
     #[test]
     fn a_channel_that_parks_is_a_channel() {
         use FrameClass::{Dependency, Std, User};
-        let std_channel = stack(&[
+        let std_channel = Stack::of_test(&[
             ("std::thread::functions::park", Std),
             ("std::sync::mpmc::list::Channel<T>::recv", Std),
             ("std::sync::mpsc::Receiver<T>::recv", Std),
             ("bank::run", User),
         ]);
         assert_eq!(wait_for(WaitOn::Park, &std_channel), WaitFor::ChannelRecv);
-        let crossbeam = stack(&[
+        let crossbeam = Stack::of_test(&[
             ("std::thread::functions::park", Std),
             ("crossbeam_channel::channel::Sender<T>::send", Dependency),
             ("bank::run", User),
@@ -249,7 +233,7 @@ mod tests {
 
     #[test]
     fn without_a_known_function_the_runtime_is_believed() {
-        let unknown = stack(&[("epoll_wait", FrameClass::Runtime)]);
+        let unknown = Stack::of_test(&[("epoll_wait", FrameClass::Runtime)]);
         assert_eq!(wait_for(WaitOn::Io, &unknown), WaitFor::Io);
         assert_eq!(wait_for(WaitOn::Futex, &unknown), WaitFor::Futex);
         assert_eq!(wait_for(WaitOn::Running, &unknown), WaitFor::Running);
@@ -257,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_users_own_functions_are_not_taken_for_an_api() {
-        let own = stack(&[
+        let own = Stack::of_test(&[
             ("futex", FrameClass::Runtime),
             ("std::Mutex::lock", FrameClass::User),
         ]);

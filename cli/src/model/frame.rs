@@ -69,6 +69,18 @@ pub enum Line<'a> {
 }
 
 impl Stack {
+    /// A stack of these demangled names, for tests.
+    #[cfg(test)]
+    pub fn of_test(frames: &[(&str, FrameClass)]) -> Self {
+        let frame = |&(name, class): &(&str, FrameClass)| Frame {
+            function: FunctionName::from_demangled(name),
+            place: None,
+            class,
+            inlined: false,
+        };
+        Self(frames.iter().map(frame).collect())
+    }
+
     /// True if nothing is known of it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
