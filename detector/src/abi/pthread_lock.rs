@@ -8,7 +8,8 @@ use super::caller::return_address;
 use super::edge::{acquire, release, tracked};
 use super::pause;
 use super::real;
-use super::stuck;
+use super::snapshot::Snapshot;
+use super::stuck::{self, Asked};
 use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
 
@@ -77,7 +78,12 @@ fn take(taking: &Taking, attempt: impl Fn() -> i32, wait: impl Fn() -> i32) -> i
             target: None,
             pc,
         };
-        failed = stuck::blocking(thread, &blocked, wait);
+        let ask = |_: &Snapshot| match attempt() {
+            0 => Asked::Done(0),
+            libc::EOWNERDEAD => Asked::Done(libc::EOWNERDEAD),
+            _ => Asked::Blocks,
+        };
+        failed = stuck::blocking_unless(thread, &blocked, ask, wait);
     }
     if failed == 0 || failed == libc::EOWNERDEAD {
         taken(thread, lock, call == Call::ReadLock, pc);

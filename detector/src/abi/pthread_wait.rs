@@ -9,7 +9,8 @@ use super::caller::return_address;
 use super::edge::{acquire, release, tracked};
 use super::pthread_lock::{given_back, taken};
 use super::real;
-use super::stuck;
+use super::snapshot::Snapshot;
+use super::stuck::{self, Asked};
 use crate::rt::waiting::{Blocked, Call};
 
 type Object = *mut c_void;
@@ -126,9 +127,18 @@ fn on_condvar(
     };
     given_back(thread, mutex);
     let private = word(cond, SHARED) & 1 == 0;
-    let failed = stuck::blocking(
+    // The mutex is given back by the wait itself, and not by then.
+    let ask = |snapshot: &Snapshot| {
+        if snapshot.waits_for_mutex(mutex as usize) {
+            Asked::FreesOthers
+        } else {
+            Asked::Blocks
+        }
+    };
+    let failed = stuck::blocking_unless(
         thread,
         &blocked(cond, Call::Condvar, timed, private, pc),
+        ask,
         wait,
     );
     taken(thread, mutex, false, pc);
@@ -231,7 +241,14 @@ fn on_semaphore(semaphore: Object, timed: bool, pc: u64, wait: impl FnOnce() -> 
     // SAFETY: a semaphore, as the program says.
     let mut failed = unsafe { sem_trywait(semaphore) };
     if failed != 0 {
-        failed = stuck::blocking(thread, &wait_for, wait);
+        let ask = |_: &Snapshot| {
+            // SAFETY: as above.
+            match unsafe { sem_trywait(semaphore) } {
+                0 => Asked::Done(0),
+                _ => Asked::Blocks,
+            }
+        };
+        failed = stuck::blocking_unless(thread, &wait_for, ask, wait);
     }
     if failed == 0 {
         acquire(thread, semaphore as usize);

@@ -337,6 +337,15 @@ impl Snapshot {
             .all(|(member, switches)| asleep(member) == Some(switches))
     }
 
+    /// True if a thread waits for this mutex of C code.
+    pub fn waits_for_mutex(&self, mutex: usize) -> bool {
+        self.members.iter().any(|member| {
+            member.untimed().is_some_and(|seen| {
+                seen.blocked.call == Call::Mutex && seen.blocked.addr == mutex
+            })
+        })
+    }
+
     /// Who owns what the member waits for.
     fn owners(&self, member: &Member) -> Vec<ThreadId> {
         let &[lock] = &member.locks[..] else {

@@ -22,6 +22,7 @@
 //! libraries started behind our back; condition variables that nobody notifies
 //! while other threads go on. These show as leaked threads or as a timeout.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::end;
@@ -135,22 +136,58 @@ fn all_blocked() -> bool {
     BLOCKED.load(Ordering::SeqCst) >= session::live_count()
 }
 
-/// Makes a call that blocks.
+/// What a thread finds that asks once more for what it is about to wait for.
+pub enum Asked<R> {
+    /// It would have to wait.
+    Blocks,
+    /// Its call goes through after all, with this result.
+    Done(R),
+    /// Its call, once made, lets another thread go on.
+    FreesOthers,
+}
+
+/// Makes a call that blocks, and that no look finds stuck by itself.
 pub fn blocking<R>(thread: &mut Thread, blocked: &Blocked, call: impl FnOnce() -> R) -> R {
+    blocking_unless(thread, blocked, |_| Asked::Blocks, call)
+}
+
+/// Makes a call that blocks, and cannot be cut into slices.
+///
+/// While all others are blocked, the calling thread looks *before* it makes
+/// the call. What it waits for can have happened since it last asked for it:
+/// `ask` asks again, once all others have been seen in their waits.
+pub fn blocking_unless<R>(
+    thread: &mut Thread,
+    blocked: &Blocked,
+    ask: impl Fn(&Snapshot) -> Asked<R>,
+    call: impl FnOnce() -> R,
+) -> R {
     begin_wait(thread, blocked);
+    let done = Cell::new(None);
     if blocked.call.is_wait() && !blocked.timed {
+        let blocks = |snapshot: &Snapshot| match ask(snapshot) {
+            Asked::Blocks => true,
+            Asked::Done(result) => {
+                done.set(Some(result));
+                false
+            }
+            Asked::FreesOthers => false,
+        };
+        let mut again = true;
         for ms in SLICES_MS {
-            if !all_blocked() || !possible() {
+            if !again || !all_blocked() || !possible() {
                 break;
             }
             nap(ms);
-            if !look_from(thread) {
-                break;
-            }
+            again = look_from(thread, &blocks);
         }
-        look_for_cycle(thread);
     }
-    let result = call();
+    let result = done.into_inner().unwrap_or_else(|| {
+        if blocked.call.is_wait() && !blocked.timed {
+            look_for_cycle(thread);
+        }
+        call()
+    });
     end_wait(thread, blocked);
     result
 }
@@ -170,7 +207,7 @@ pub fn sliced<R>(
                 break;
             }
             result = wait(Some(kernel::now() + ms * 1_000_000));
-            if result.is_some() || !look_from(thread) {
+            if result.is_some() || !look_from(thread, &|_| true) {
                 break;
             }
         }
@@ -184,10 +221,10 @@ pub fn sliced<R>(
 }
 
 /// Looks at the whole process from a thread that has noted its wait, and ends
-/// it if all are stuck. True if another look may tell more.
-fn look_from(thread: &mut Thread) -> bool {
+/// it if all are stuck and it still `blocks`. True if another look may tell more.
+fn look_from(thread: &mut Thread, blocks: &dyn Fn(&Snapshot) -> bool) -> bool {
     thread.busy += 1;
-    let again = match look(thread.waiting.kernel_id()) {
+    let again = match look(thread.waiting.kernel_id(), blocks) {
         Look::Stuck(snapshot) => report_stuck(&snapshot),
         Look::Moving => false,
         Look::Unsure => true,
@@ -203,7 +240,7 @@ pub fn thread_ended(kernel_id: i32) {
         if session::live_count() == 0 || !all_blocked() {
             return;
         }
-        match look(kernel_id) {
+        match look(kernel_id, &|_| true) {
             Look::Stuck(snapshot) => report_stuck(&snapshot),
             Look::Moving => return,
             Look::Unsure => nap(ms),
@@ -255,17 +292,18 @@ fn only_private_waits(snapshot: &Snapshot) -> bool {
 }
 
 /// Looks at the whole process, from a thread that has noted its own wait, or
-/// that ends: `own` is the kernel's number of it.
-fn look(own: i32) -> Look {
+/// that ends: `own` is the kernel's number of it. `blocks` asks whether its
+/// wait is still one.
+fn look(own: i32, blocks: &dyn Fn(&Snapshot) -> bool) -> Look {
     if LOOKING.swap(true, Ordering::Acquire) {
         return Look::Unsure;
     }
-    let outcome = look_alone(own);
+    let outcome = look_alone(own, blocks);
     LOOKING.store(false, Ordering::Release);
     outcome
 }
 
-fn look_alone(own: i32) -> Look {
+fn look_alone(own: i32, blocks: &dyn Fn(&Snapshot) -> bool) -> Look {
     let rough = Snapshot::take(std::ptr::null(), false);
     if !all_blocked() || !only_private_waits(&rough) {
         return Look::Moving;
@@ -287,7 +325,8 @@ fn look_alone(own: i32) -> Look {
         .members()
         .iter()
         .filter(|member| member.kernel_id == own)
-        .all(would_block);
+        .all(would_block)
+        && blocks(&snapshot);
     let known = |id: &i32| *id == own || snapshot.members().iter().any(|m| m.kernel_id == *id);
     let all_known = || kernel::tasks().is_some_and(|tasks| tasks.iter().all(known));
     if !own_is_stuck {
