@@ -340,9 +340,9 @@ impl Snapshot {
     /// True if a thread waits for this mutex of C code.
     pub fn waits_for_mutex(&self, mutex: usize) -> bool {
         self.members.iter().any(|member| {
-            member.untimed().is_some_and(|seen| {
-                seen.blocked.call == Call::Mutex && seen.blocked.addr == mutex
-            })
+            member
+                .untimed()
+                .is_some_and(|seen| seen.blocked.call == Call::Mutex && seen.blocked.addr == mutex)
         })
     }
 
