@@ -82,9 +82,11 @@ fn hits(fixture: &str, finding: &Finding, mark: &Mark) -> bool {
     mark.codes.contains(&finding.code) && finding.legs.iter().any(here)
 }
 
-/// Files are told relative to the workspace, or in full.
+/// Files are told relative to the workspace, which a fixture may be itself, or
+/// in full.
 fn same_file(fixture: &str, told: &str, marked: &Path) -> bool {
-    Path::new(told).ends_with(Path::new(fixture).join(marked))
+    let told = Path::new(told);
+    told == marked || told.ends_with(Path::new(fixture).join(marked))
 }
 
 fn indented(text: &str) -> String {

@@ -55,6 +55,8 @@ pub struct Hooks {
     /// What runs on the thread, the task that is being polled or else the
     /// thread itself, is called by this name: UTF-8, so many bytes.
     pub named: extern "C" fn(name: *const u8, len: usize),
+    /// How many tasks are being polled, or wait in a queue to be polled.
+    pub tasks_on_their_way: extern "C" fn() -> usize,
 }
 
 /// The poll returned, and the task is to be polled again.

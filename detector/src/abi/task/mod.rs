@@ -49,6 +49,7 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     root_ready,
     waker_kept,
     named,
+    tasks_on_their_way,
 };
 
 /// What a thread is polling.
@@ -114,6 +115,20 @@ extern "C" fn named(name: *const u8, len: usize) {
         }
     }
     thread.busy -= 1;
+}
+
+extern "C" fn tasks_on_their_way() -> usize {
+    let Some(thread) = tracked() else {
+        return 0;
+    };
+    thread.busy += 1;
+    let count = registry::live()
+        .iter()
+        .filter_map(|record| record.look())
+        .filter(|(facts, _)| facts.running || facts.scheduled)
+        .count();
+    thread.busy -= 1;
+    count
 }
 
 /// The record behind a number that [`task_new`] returned.
