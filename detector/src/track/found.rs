@@ -1,8 +1,12 @@
 //! From what was seen to a finding in words.
 
-use super::engine::{Engine, Record};
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use super::context::ContextId;
+use super::shadow::Record;
+use super::sharded::lock;
 use super::site::Site;
-use super::strand::StrandId;
 use super::units::{Leaked, Unit};
 use crate::report::kind::{Certainty, Kind};
 use crate::report::source::{Finding, Leg, Place};
@@ -18,27 +22,75 @@ pub fn place(site: &Site) -> Place {
     }
 }
 
-fn thread(engine: &Engine, id: StrandId) -> String {
-    let who = engine.who(id);
-    let named = who.and_then(|who| who.spawned.and_then(|site| site.item.name));
-    let own = who.and_then(|who| who.name.as_deref());
-    match named.or(own) {
+/// Findings that one process keeps.
+const FINDINGS: usize = 200;
+
+/// A race that was found, and the contexts of its legs.
+struct Found {
+    finding: Finding,
+    contexts: [ContextId; 2],
+}
+
+/// The places of its legs, by which a race is told once.
+type Places = [(&'static str, u32, u32); 2];
+
+#[derive(Default)]
+struct Races {
+    found: Vec<Found>,
+    told: HashSet<Places>,
+}
+
+static RACES: Mutex<Option<Races>> = Mutex::new(None);
+
+/// Keeps a race, unless it is known or allowed.
+pub fn tell_race(earlier: &Record, now: &Record, certain: bool) {
+    let allowed = [earlier, now]
+        .iter()
+        .any(|record| record.site.item.allows("data_race").is_some());
+    if allowed {
+        return;
+    }
+    let mut places = [earlier.site, now.site].map(|site| (site.file, site.line, site.column));
+    places.sort_unstable();
+    let mut races = lock(&RACES);
+    let races = races.get_or_insert_default();
+    if races.found.len() < FINDINGS && races.told.insert(places) {
+        races.found.push(Found {
+            finding: race(earlier, now, certain),
+            contexts: [earlier.context, now.context],
+        });
+    }
+}
+
+/// Takes the races of some contexts out.
+pub fn take_races(belongs: impl Fn(ContextId) -> bool) -> Vec<Finding> {
+    let mut races = lock(&RACES);
+    let races = races.get_or_insert_default();
+    let (taken, kept): (Vec<Found>, _) = std::mem::take(&mut races.found)
+        .into_iter()
+        .partition(|found| found.contexts.iter().any(|&context| belongs(context)));
+    races.found = kept;
+    taken.into_iter().map(|found| found.finding).collect()
+}
+
+fn thread(record: &Record) -> String {
+    let named = record.who.spawned.and_then(|site| site.item.name);
+    match named.or(record.who.name.as_deref()) {
         Some(name) => format!("thread `{name}`"),
-        None => format!("thread {} (unnamed)", id.0),
+        None => format!("thread {} (unnamed)", record.strand.id.0),
     }
 }
 
 /// Two accesses, of which nothing that was seen orders one before the other.
-pub fn race(engine: &Engine, earlier: &Record, now: &Record, certain: bool) -> Finding {
-    let who = [earlier, now].map(|record| thread(engine, record.strand));
+fn race(earlier: &Record, now: &Record, certain: bool) -> Finding {
+    let who = [earlier, now].map(thread);
     let verb = |record: &Record| if record.writes { "write" } else { "read" };
     let variable = variable(earlier, now);
     let mut notes = Vec::new();
     for (index, record) in [earlier, now].into_iter().enumerate() {
         let number = index + 1;
         notes.push(format!("({number}) is in `{}`", record.site.function));
-        let spawned = engine.who(record.strand).and_then(|who| who.spawned);
-        if let Some(site) = spawned {
+        if let Some(site) = record.who.spawned {
             notes.push(format!(
                 "{} of ({number}) was spawned at {}",
                 who[index],

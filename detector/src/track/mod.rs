@@ -2,11 +2,12 @@
 //!
 //! - [`hooks`]: what an expansion calls; [`probe`]: dispatch by type;
 //!   [`site`]: places of the source.
-//! - [`strand`]: threads; [`task`]: futures that are spawned; [`units`]: both,
-//!   as long as they are there; [`context`]: the tests and scopes that they
-//!   belong to.
-//! - [`engine`]: clocks and verdicts; [`shadow`]: accesses; [`object`]: what
-//!   synchronises, by its type; [`found`]: findings in words.
+//! - [`local`]: a thread's own cells; [`strand`]: threads and their clocks;
+//!   [`task`]: futures that are spawned; [`units`]: both, as long as they are
+//!   there; [`context`]: the tests and scopes that they belong to.
+//! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
+//!   synchronises, by its type; [`sharded`]: the tables of all these;
+//!   [`found`]: findings in words.
 //! - [`scope`]: what a program calls itself.
 //!
 //! No unsafe code, no system call: it runs wherever std does.
@@ -15,10 +16,12 @@ pub mod context;
 pub mod engine;
 pub mod found;
 pub mod hooks;
+pub mod local;
 pub mod object;
 pub mod probe;
 pub mod scope;
 pub mod shadow;
+pub mod sharded;
 pub mod site;
 pub mod strand;
 pub mod task;

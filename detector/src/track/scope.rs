@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 
 use super::context::{self, ContextId};
-use super::engine;
 use super::found;
 use super::hooks::elsewhere;
-use super::strand;
+use super::local;
 use super::units::{self, Leaked};
 use crate::hooks::lookup;
 use crate::leak::{self, Alive, Next};
@@ -22,11 +21,11 @@ use crate::report::source::{Finding, Place};
 use crate::report::wire::GRACE_ENV;
 
 fn current() -> ContextId {
-    strand::with(|local| local.context.get()).unwrap_or(ContextId::ROOT)
+    local::with(|local| local.context.get()).unwrap_or(ContextId::ROOT)
 }
 
 fn enter(context: ContextId) -> ContextId {
-    strand::with(|local| local.context.replace(context)).unwrap_or(ContextId::ROOT)
+    local::with(|local| local.context.replace(context)).unwrap_or(ContextId::ROOT)
 }
 
 fn grace() -> Duration {
@@ -51,12 +50,7 @@ fn settle(within: ContextId) {
 
 /// The findings of a context as it is now; races are told once.
 fn find(within: ContextId) -> Vec<Finding> {
-    let mut findings = engine::with(|engine| {
-        engine.take(|found| {
-            let mut of = found.contexts.iter();
-            of.any(|&inner| context::within(inner, within))
-        })
-    });
+    let mut findings = found::take_races(|inner| context::within(inner, within));
     let mut leaks = units::alive(within);
     // What has not begun by now was never run: its pool is gone.
     leaks.retain(|leaked| leaked.unit.begun);

@@ -5,9 +5,14 @@
 //! of an access larger than `LARGEST` bytes only the first are looked at; a
 //! table of more than `GRANULES` entries forgets all but static variables.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::context::ContextId;
-use super::engine::{Map, Record};
+use super::sharded::Sharded;
 use super::site::Site;
+use super::strand::{Strand, Who};
+use crate::ids::Epoch;
 use crate::race::{self, Update};
 use crate::shadow::word::{self, Cell, GRANULE, Mask, Stamp};
 
@@ -52,56 +57,83 @@ struct Recorded {
     of: Vec<(Mask, Record)>,
 }
 
-/// The table.
-#[derive(Debug, Default)]
-pub struct Shadow {
-    granules: Map<usize, Granule>,
+/// An access, for the shadow and for the report.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Where.
+    pub site: &'static Site,
+    /// By whom.
+    pub strand: Arc<Strand>,
+    /// Who that was then.
+    pub who: Arc<Who>,
+    /// When, in the sequence of all recorded accesses.
+    pub sequence: u64,
+    /// When, of its slot.
+    pub epoch: Epoch,
+    /// What it belongs to.
+    pub context: ContextId,
+    /// Locks held, where they were taken.
+    pub locks: Vec<&'static Site>,
+    /// The type of what is accessed.
+    pub type_name: &'static str,
+    /// True for a write.
+    pub writes: bool,
 }
 
-impl Shadow {
-    /// This memory is a static variable's.
-    pub fn stays(&mut self, addr: usize, size: usize) {
-        let end = addr.saturating_add(size.min(LARGEST));
-        let mut at = addr & !(GRANULE - 1);
-        while at < end {
-            self.granules.entry(at).or_default().stays = true;
-            at += GRANULE;
-        }
-    }
+/// The table.
+static SHADOW: Sharded<usize, Granule> = Sharded::new();
+/// Entries of it that may be forgotten.
+static FLEETING: AtomicUsize = AtomicUsize::new(0);
 
-    /// Checks an access and records it. The earlier accesses that it races
-    /// with, and whether the memory is a static variable.
-    pub fn access(
-        &mut self,
-        access: &Access,
-        stamp: Stamp,
-        record: &Record,
-        ordered: impl Fn(Cell) -> bool,
-    ) -> Vec<(Record, bool)> {
-        let kind = if access.writes {
-            word::Access::write(access.class)
-        } else {
-            word::Access::read(access.class)
-        };
-        if self.granules.len() > GRANULES {
-            self.granules.retain(|_, granule| granule.stays);
-        }
-        let end = access.addr.saturating_add(access.size.min(LARGEST));
-        let mut at = access.addr & !(GRANULE - 1);
-        let mut races = Vec::new();
-        while at < end {
-            let first = access.addr.max(at) - at;
-            let last = end.min(at + GRANULE) - at;
-            let mask = ((((1u16 << (last - first)) - 1) << first) & 0xff) as Mask;
-            let granule = self.granules.entry(at).or_default();
-            granule.stays |= access.stays;
-            let stays = granule.stays;
-            let race = granule.step(Cell::new(stamp, kind, mask), record, &ordered);
-            races.extend(race.map(|race| (race, stays)));
-            at += GRANULE;
-        }
-        races
+/// Calls `f` with the entry of each granule of a range, and its bytes in it.
+fn each(addr: usize, size: usize, mut f: impl FnMut(&mut Granule, Mask)) {
+    let end = addr.saturating_add(size.min(LARGEST));
+    let mut at = addr & !(GRANULE - 1);
+    while at < end {
+        let first = addr.max(at) - at;
+        let last = end.min(at + GRANULE) - at;
+        let mask = ((((1u16 << (last - first)) - 1) << first) & 0xff) as Mask;
+        SHADOW.with(&at, |granules| {
+            let granule = granules.entry(at).or_insert_with(|| {
+                FLEETING.fetch_add(1, Ordering::Relaxed);
+                Granule::default()
+            });
+            f(granule, mask);
+        });
+        at += GRANULE;
     }
+}
+
+/// This memory is a static variable's.
+pub fn stays(addr: usize, size: usize) {
+    each(addr, size, |granule, _| granule.stays = true);
+}
+
+/// Checks an access and records it. The earlier accesses that it races
+/// with, and whether the memory is a static variable.
+pub fn access(
+    access: &Access,
+    stamp: Stamp,
+    record: &Record,
+    ordered: impl Fn(Cell) -> bool,
+) -> Vec<(Record, bool)> {
+    let kind = if access.writes {
+        word::Access::write(access.class)
+    } else {
+        word::Access::read(access.class)
+    };
+    if FLEETING.load(Ordering::Relaxed) > GRANULES {
+        FLEETING.store(0, Ordering::Relaxed);
+        SHADOW.each(|granules| granules.retain(|_, granule| granule.stays));
+    }
+    let mut races = Vec::new();
+    each(access.addr, access.size, |granule, mask| {
+        granule.stays |= access.stays;
+        let stays = granule.stays;
+        let race = granule.step(Cell::new(stamp, kind, mask), record, &ordered);
+        races.extend(race.map(|race| (race, stays)));
+    });
+    races
 }
 
 impl Granule {

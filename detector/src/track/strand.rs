@@ -1,176 +1,261 @@
-//! Strands: the threads of the program as the source front end sees them.
+//! Strands: the threads as the source front end knows them, and their clocks.
 //!
-//! A strand begins at the first tracked operation of a thread and ends with
-//! the thread's local variables. What is asked on every access is in
-//! thread-local cells; clocks are the engine's ([`super::engine`]), under its
-//! lock. The futures of async tasks are no strands: a poll happens in the
-//! strand of the thread that polls, ordered after the task's earlier polls and
-//! its wake-up. A race between two tasks that shared one thread is therefore
-//! not seen.
+//! What others read of a strand on the way are atomics; its clocks are behind
+//! a lock of its own, which its own thread takes, and others only when it
+//! hands over a lock whose release was not seen.
 
-use std::cell::{Cell, RefCell};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::Thread;
 
-use super::context::ContextId;
-use super::engine;
-use super::task::Task;
+use super::sharded::{Map, Set, lock};
+use super::site::Site;
+use crate::ids::{Epoch, Slot};
+use crate::shadow::word::Stamp;
+use crate::sync::Clocks;
+
+/// The component of each clock that tells when untracked code last ran.
+pub const OPAQUE: usize = 0;
+/// The component that tells when a known object was last acquired.
+pub const ACQUIRED: usize = 1;
+/// Components before those of strands.
+pub const RESERVED: usize = 2;
+
+/// Ended strands whose slot is kept though nobody saw their end.
+const FORGET_ABOVE: usize = 4096;
 
 /// Number of a strand: never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StrandId(pub u64);
 
-/// What a strand tells without the engine's lock.
+/// What is known of who runs on a strand.
 #[derive(Debug, Default)]
-pub struct Shared {
-    /// When it last ran code that is not tracked, in the engine's sequence.
-    pub opaque: AtomicU64,
+pub struct Who {
+    /// The thread's name.
+    pub name: Option<String>,
+    /// Where it was spawned, if that was tracked.
+    pub spawned: Option<&'static Site>,
+}
+
+/// A strand.
+#[derive(Debug)]
+pub struct Strand {
+    /// Its number.
+    pub id: StrandId,
+    /// Slot and epoch, as in a shadow cell; all ones when it has ended.
+    stamp: AtomicU64,
+    /// When it last ran code that is not tracked, in the sequence of accesses.
+    opaque: AtomicU64,
     /// When it last acquired a known object.
-    pub acquired: AtomicU64,
+    acquired: AtomicU64,
+    /// None when it has ended.
+    state: Mutex<Option<State>>,
 }
 
-/// Accesses of this epoch that a strand remembers.
-const RECENT: usize = 64;
-
-/// An access that is recorded already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recent {
-    /// First byte.
-    pub addr: usize,
-    /// Bytes, and whether it writes.
-    pub what: usize,
-    /// Slot and epoch.
-    pub stamp: u64,
+/// The clocks of a strand that has not ended.
+#[derive(Debug)]
+pub struct State {
+    slot: Slot,
+    /// What happens before now.
+    pub clocks: Clocks,
+    /// Locks that it surely holds: their release, and where they were taken.
+    pub held: Vec<(u64, &'static Site)>,
+    /// Locks that it has taken and that nobody else has taken since, as far
+    /// as is known; more than that at worst.
+    pub taken: Set<usize>,
+    /// Who it is at the moment.
+    pub who: Arc<Who>,
+    /// It has accessed something in this epoch.
+    used: bool,
 }
 
-/// The thread's own cells.
-pub struct Local {
-    id: Cell<Option<StrandId>>,
-    /// Slot and epoch, as in a shadow cell. Zero before the first operation.
-    pub stamp: Cell<u64>,
-    recent: [Cell<Recent>; RECENT],
-    shared: RefCell<Option<Arc<Shared>>>,
-    /// Hash of the name of a function that is being called; zero if none.
-    calling: Cell<u64>,
-    /// The scope or test that what happens here belongs to.
-    pub context: Cell<ContextId>,
-    /// The task being polled.
-    pub task: RefCell<Option<Arc<Task>>>,
-    /// The spawn that this thread runs.
-    pub unit: Cell<Option<u64>>,
+/// The slots of the clocks.
+struct Slots {
+    ended: Vec<(Slot, Epoch)>,
+    spare: Vec<Clocks>,
+    count: usize,
+    strands: u64,
+    live: Map<u64, Arc<Strand>>,
 }
 
-thread_local! {
-    static LOCAL: Local = const {
-        Local {
-            id: Cell::new(None),
-            stamp: Cell::new(0),
-            recent: [const { Cell::new(Recent { addr: 0, what: 0, stamp: 0 }) }; RECENT],
-            shared: RefCell::new(None),
-            calling: Cell::new(0),
-            context: Cell::new(ContextId::ROOT),
-            task: RefCell::new(None),
-            unit: Cell::new(None),
+static SLOTS: Mutex<Slots> = Mutex::new(Slots {
+    ended: Vec::new(),
+    spare: Vec::new(),
+    count: 0,
+    strands: 0,
+    live: Map::with_hasher(std::hash::BuildHasherDefault::new()),
+});
+
+impl Slots {
+    /// A slot for a strand that knows this clock: one whose last epoch it
+    /// knows, a new one, or, beyond a limit, the one that ended first.
+    fn take(&mut self, clock: &[u64]) -> (Slot, Epoch) {
+        let known = |&(slot, last): &(Slot, Epoch)| crate::clock::covers(clock, slot, last);
+        let reused = match self.ended.iter().rposition(known) {
+            Some(at) => Some(self.ended.remove(at)),
+            None if self.ended.len() > FORGET_ABOVE || self.count + RESERVED == Slot::COUNT => {
+                Some(self.ended.remove(0))
+            }
+            None => None,
+        };
+        if let Some((slot, last)) = reused {
+            return (slot, Epoch::new(last.get() + 1));
         }
-    };
-}
-
-impl Drop for Local {
-    fn drop(&mut self) {
-        if let Some(id) = self.id.get() {
-            engine::with(|engine| engine.end_strand(id));
-        }
+        let slot = Slot::new(RESERVED + self.count);
+        self.count += 1;
+        (slot, Epoch::new(1))
     }
 }
 
-/// Calls `f` with the cells of this thread; none once they are destroyed.
-#[inline]
-pub fn with<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
-    LOCAL.try_with(f).ok()
+/// All strands that have not ended.
+pub fn live() -> Vec<Arc<Strand>> {
+    lock(&SLOTS).live.values().map(Arc::clone).collect()
 }
 
-impl Local {
-    /// This thread's strand, begun if need be.
+impl Strand {
+    /// The strand of `thread` begins, and knows what `known` says.
+    pub fn begin(thread: &Thread, known: &[u64]) -> Arc<Self> {
+        let mut slots = lock(&SLOTS);
+        let (slot, epoch) = slots.take(known);
+        let mut clocks = slots.spare.pop().unwrap_or_default();
+        clocks.start(slot, epoch, known);
+        let strand = Arc::new(Self {
+            id: StrandId(slots.strands),
+            stamp: AtomicU64::new(clocks.stamp().bits()),
+            opaque: AtomicU64::new(0),
+            acquired: AtomicU64::new(0),
+            state: Mutex::new(Some(State {
+                slot,
+                clocks,
+                held: Vec::new(),
+                taken: Set::default(),
+                who: Arc::new(Who {
+                    name: thread.name().map(str::to_owned),
+                    spawned: None,
+                }),
+                used: false,
+            })),
+        });
+        slots.strands += 1;
+        slots.live.insert(strand.id.0, Arc::clone(&strand));
+        strand
+    }
+
+    /// The thread ends. What it had to publish is published.
+    pub fn end(&self) {
+        let Some(state) = lock(&self.state).take() else {
+            return;
+        };
+        self.stamp.store(u64::MAX, Ordering::Relaxed);
+        let epoch = state.clocks.stamp().epoch().get();
+        // What the last release published is all that there was, as a rule.
+        let last = if state.used { epoch } else { epoch - 1 };
+        let mut slots = lock(&SLOTS);
+        slots.live.remove(&self.id.0);
+        slots.ended.push((state.slot, Epoch::new(last)));
+        slots.spare.push(state.clocks);
+    }
+
+    /// True once its thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.stamp() == u64::MAX
+    }
+
+    /// Slot and epoch, as in a shadow cell.
     #[inline]
-    pub fn id(&self) -> StrandId {
-        match self.id.get() {
-            Some(id) => id,
-            None => self.begin(None),
+    pub fn stamp(&self) -> u64 {
+        self.stamp.load(Ordering::Relaxed)
+    }
+
+    /// True if it has released something since that epoch, or has ended.
+    pub fn has_released_since(&self, epoch: Epoch) -> bool {
+        let stamp = self.stamp();
+        stamp == u64::MAX || crate::shadow::word::Cell::from_bits(stamp).epoch() > epoch
+    }
+
+    /// Code that is not tracked ran at `now`.
+    pub fn ran_opaque(&self, now: u64) {
+        self.opaque.store(now, Ordering::Relaxed);
+    }
+
+    /// A known object was acquired at `now`.
+    pub fn acquired(&self, now: u64) {
+        self.acquired.store(now, Ordering::Relaxed);
+    }
+
+    /// Who runs on it; none if it has ended.
+    pub fn who(&self) -> Option<Arc<Who>> {
+        lock(&self.state)
+            .as_ref()
+            .map(|state| Arc::clone(&state.who))
+    }
+
+    /// Calls `f` with its clocks, up to date, under its lock; none if it has
+    /// ended.
+    pub fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> Option<R> {
+        let mut state: MutexGuard<'_, Option<State>> = lock(&self.state);
+        let state = state.as_mut()?;
+        let opaque = self.opaque.load(Ordering::Relaxed);
+        let acquired = self.acquired.load(Ordering::Relaxed);
+        let now = state.clocks.now();
+        if now[OPAQUE] < opaque || now[ACQUIRED] < acquired {
+            state.clocks.learn(&[opaque, acquired]);
         }
+        let result = f(state);
+        self.stamp
+            .store(state.clocks.stamp().bits(), Ordering::Relaxed);
+        Some(result)
+    }
+}
+
+impl State {
+    /// Ends the epoch.
+    pub fn tick(&mut self) {
+        self.used = false;
+        // The last epochs of a slot are never used up: after 2^38 releases of
+        // one thread its further ones share an epoch, which hides races and
+        // invents none.
+        let left = self.clocks.stamp().epoch().get() + 2 < Epoch::MAX.get();
+        let retire = left && self.clocks.tick();
+        debug_assert!(!retire, "the last epoch is not reached");
     }
 
-    /// This thread's strand, begun if need be by a spawn that was seen.
-    pub fn spawned(&self, spawn: engine::Key) -> StrandId {
-        self.id.get().unwrap_or_else(|| self.begin(Some(spawn)))
+    /// An access of this epoch is recorded.
+    pub fn accesses(&mut self) -> Stamp {
+        self.used = true;
+        self.clocks.stamp()
     }
+}
 
-    #[cold]
-    fn begin(&self, spawn: Option<engine::Key>) -> StrandId {
-        let shared = Arc::new(Shared::default());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A slot is reused at once by who knows all that was done in it: clocks
+    /// are as long as slots are in use.
+    #[test]
+    fn a_slot_whose_end_is_known_is_reused() {
         let thread = std::thread::current();
-        let (id, stamp) =
-            engine::with(|engine| engine.begin_strand(&thread, shared.clone(), spawn));
-        *self.shared.borrow_mut() = Some(shared);
-        self.stamp.set(stamp);
-        self.id.set(Some(id));
-        if spawn.is_none() {
-            self.opaque();
-        }
-        id
-    }
-
-    #[inline]
-    fn place(addr: usize) -> usize {
-        (addr >> 2 ^ addr >> 9) % RECENT
-    }
-
-    /// True if the access is recorded in this epoch already.
-    #[inline]
-    pub fn recorded(&self, addr: usize, what: usize) -> bool {
-        let stamp = self.stamp.get();
-        self.recent[Self::place(addr)].get() == Recent { addr, what, stamp } && stamp != 0
-    }
-
-    /// The access is recorded now.
-    pub fn record(&self, addr: usize, what: usize) {
-        let stamp = self.stamp.get();
-        self.recent[Self::place(addr)].set(Recent { addr, what, stamp });
-    }
-
-    /// Code that is not tracked runs, or has run.
-    pub fn opaque(&self) {
-        if let Some(shared) = &*self.shared.borrow() {
-            shared.opaque.store(engine::sequence(), Ordering::Relaxed);
-        }
-    }
-
-    /// A known object was acquired.
-    pub fn acquired(&self) {
-        if let Some(shared) = &*self.shared.borrow() {
-            shared.acquired.store(engine::sequence(), Ordering::Relaxed);
-        }
-    }
-
-    /// A function is about to be called that may be tracked.
-    pub fn calls(&self, name: u64) {
-        self.id();
-        self.settle();
-        self.calling.set(name);
-    }
-
-    /// A tracked function is entered: who called it?
-    pub fn entered(&self, name: u64) {
-        if self.calling.replace(0) != name {
-            self.opaque();
-        }
-    }
-
-    /// Something else than the entry of a tracked function happens: what was
-    /// called, if anything, is not tracked.
-    #[inline]
-    pub fn settle(&self) {
-        if self.calling.replace(0) != 0 {
-            self.opaque();
-        }
+        let first = Strand::begin(&thread, &[0; RESERVED]);
+        let (slot, known) = first
+            .with(|state| {
+                state.accesses();
+                let known = state.clocks.now().to_vec();
+                state.tick();
+                (state.slot, known)
+            })
+            .unwrap();
+        first.end();
+        assert!(first.has_ended());
+        let second = Strand::begin(&thread, &known);
+        assert_eq!(second.with(|state| state.slot), Some(slot));
+        // Who does not know it gets another.
+        second.with(|state| {
+            state.accesses();
+        });
+        second.end();
+        let third = Strand::begin(&thread, &known);
+        assert_ne!(third.with(|state| state.slot), Some(slot));
+        third.end();
     }
 }

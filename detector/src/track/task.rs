@@ -17,8 +17,9 @@ use pin_project_lite::pin_project;
 use super::context::ContextId;
 use super::engine;
 use super::hooks;
+use super::local::{self, Local};
 use super::site::Site;
-use super::strand;
+use super::strand::Who;
 use super::units::{self, Leaked, Unit};
 use crate::sync::ReleaseClock;
 
@@ -44,22 +45,50 @@ struct State {
     polls: u64,
     woken: bool,
     polling: bool,
-    woken_by: Option<Arc<str>>,
+    woken_by: Option<Waked>,
+}
+
+/// Who woke a task.
+#[derive(Debug, Clone)]
+enum Waked {
+    /// The task of this number, spawned there.
+    Task(u64, &'static Site),
+    /// What ran on a thread.
+    Thread(Arc<Who>),
+}
+
+impl Waked {
+    /// Who runs here.
+    fn here(local: &Local) -> Option<Self> {
+        match &*local.task.borrow() {
+            Some(task) => Some(Self::Task(task.number, task.site)),
+            None => local.strand().who().map(Self::Thread),
+        }
+    }
+
+    fn describe(&self) -> Option<String> {
+        match self {
+            Self::Task(number, site) => Some(match site.item.name {
+                Some(name) => format!("task `{name}`"),
+                None => format!("task {number}"),
+            }),
+            Self::Thread(who) => who.name.as_ref().map(|name| format!("thread `{name}`")),
+        }
+    }
 }
 
 impl Task {
     /// A task spawned here and now.
     pub fn spawn(site: &'static Site) -> Option<Arc<Self>> {
-        strand::with(|local| {
+        local::with(|local| {
             let mut state = State {
                 // It will be polled without a waker's doing.
                 woken: true,
                 ..State::default()
             };
-            let id = local.id();
+            let strand = local.strand();
             local.settle();
-            let stamp = engine::with(|engine| engine.release_into(id, &mut state.clock));
-            local.stamp.set(stamp.unwrap_or_default());
+            engine::release_into(strand, &mut state.clock);
             let task = Arc::new(Self {
                 number: units::next(),
                 site,
@@ -79,6 +108,10 @@ impl Task {
     /// It begins to wait here. How deep in other waits that is.
     pub fn awaits(&self, site: &'static Site) -> usize {
         let mut state = self.state();
+        if state.awaits.capacity() == 0 {
+            // Most tasks wait in one place, and there may be many tasks.
+            state.awaits.reserve_exact(1);
+        }
         state.awaits.push(site);
         state.awaits.len() - 1
     }
@@ -114,17 +147,13 @@ impl Task {
             stuck: wakers == 0 && !state.woken && !state.polling,
             polls: state.polls,
             awaits: state.awaits.clone(),
-            woken_by: state.woken_by.as_deref().map(str::to_owned),
+            woken_by: state.woken_by.as_ref().and_then(Waked::describe),
         }
     }
 
     /// Ends: complete, or dropped.
     fn end(&self) {
-        strand::with(|local| {
-            let id = local.id();
-            let stamp = engine::with(|engine| engine.release(id, engine::Key::Ended));
-            local.stamp.set(stamp.unwrap_or_default());
-        });
+        local::with(|local| engine::release(local.strand(), engine::Key::Ended));
         units::remove_task(self.number);
     }
 }
@@ -135,25 +164,12 @@ impl Wake for Task {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let by = std::thread::current()
-            .name()
-            .map(|name| format!("thread `{name}`"));
-        let by = strand::with(|local| match &*local.task.borrow() {
-            Some(task) => Some(match task.site.item.name {
-                Some(name) => format!("task `{name}`"),
-                None => format!("task {}", task.number),
-            }),
-            None => by,
-        })
-        .flatten();
         let waker = {
             let mut state = self.state();
             state.woken = true;
-            state.woken_by = by.map(Arc::from);
-            strand::with(|local| {
-                let id = local.id();
-                let stamp = engine::with(|engine| engine.release_into(id, &mut state.clock));
-                local.stamp.set(stamp.unwrap_or_default());
+            local::with(|local| {
+                state.woken_by = Waked::here(local);
+                engine::release_into(local.strand(), &mut state.clock);
             });
             state.waker.clone()
         };
@@ -226,8 +242,8 @@ struct Polling {
 
 impl Polling {
     fn begin(task: &Arc<Task>, waker: &Waker) -> Self {
-        let around = strand::with(|local| {
-            let id = local.id();
+        let around = local::with(|local| {
+            let strand = local.strand();
             let mut state = task.state();
             match &mut state.waker {
                 Some(own) => own.clone_from(waker),
@@ -236,7 +252,7 @@ impl Polling {
             state.polls += 1;
             state.woken = false;
             state.polling = true;
-            engine::with(|engine| engine.acquire_from(id, &state.clock));
+            engine::acquire_from(strand, &state.clock);
             drop(state);
             local.opaque();
             (
@@ -255,12 +271,11 @@ impl Polling {
 impl Drop for Polling {
     fn drop(&mut self) {
         let around = self.around.take();
-        strand::with(|local| {
-            let id = local.id();
+        local::with(|local| {
+            let strand = local.strand();
             let mut state = self.task.state();
             state.polling = false;
-            let stamp = engine::with(|engine| engine.release_into(id, &mut state.clock));
-            local.stamp.set(stamp.unwrap_or_default());
+            engine::release_into(strand, &mut state.clock);
             if let Some((task, context, unit)) = around {
                 drop(state);
                 local.task.replace(task);

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Instant;
 
 use super::context::{self, ContextId};
+use super::sharded::{Sharded, lock};
 use super::site::Site;
 use super::task::Task;
 
@@ -48,27 +49,12 @@ pub struct Leaked {
     pub woken_by: Option<String>,
 }
 
-/// A part of the table of tasks.
-type Tasks = Option<HashMap<u64, Weak<Task>>>;
-
-/// Parts of the table of tasks, so that spawns do not queue up.
-const PARTS: usize = 16;
-
 static NEXT: AtomicU64 = AtomicU64::new(1);
-static TASKS: [Mutex<Tasks>; PARTS] = [const { Mutex::new(None) }; PARTS];
-static THREADS: Mutex<Option<HashMap<u64, Unit>>> = Mutex::new(None);
+static TASKS: Sharded<u64, Weak<Task>> = Sharded::new();
+static THREADS: Sharded<u64, Unit> = Sharded::new();
 static WAITERS: AtomicUsize = AtomicUsize::new(0);
 static CHANGES: Mutex<u64> = Mutex::new(0);
 static CHANGED: Condvar = Condvar::new();
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn part(number: u64) -> &'static Mutex<Tasks> {
-    let parts = PARTS as u64;
-    &TASKS[usize::try_from(number % parts).unwrap_or(0)]
-}
 
 /// The number of the next unit.
 pub fn next() -> u64 {
@@ -77,34 +63,35 @@ pub fn next() -> u64 {
 
 /// A task was spawned.
 pub fn add_task(task: &Arc<Task>) {
-    lock(part(task.number))
-        .get_or_insert_default()
-        .insert(task.number, Arc::downgrade(task));
+    TASKS.with(&task.number, |tasks| {
+        tasks.insert(task.number, Arc::downgrade(task));
+    });
 }
 
 /// A task is complete, or was dropped.
 pub fn remove_task(number: u64) {
-    lock(part(number)).get_or_insert_default().remove(&number);
+    TASKS.with(&number, |tasks| tasks.remove(&number));
     changed();
 }
 
 /// The thread of this number waits at a place, or no longer.
 pub fn thread_waits(number: u64, site: Option<&'static Site>) {
-    if let Some(unit) = lock(&THREADS).get_or_insert_default().get_mut(&number) {
-        unit.waits = site;
-    }
+    THREADS.with(&number, |threads| {
+        if let Some(unit) = threads.get_mut(&number) {
+            unit.waits = site;
+        }
+    });
 }
 
 /// A thread is spawned, or has begun.
 pub fn add_thread(unit: Unit) {
-    lock(&THREADS)
-        .get_or_insert_default()
-        .insert(unit.number, unit);
+    let number = unit.number;
+    THREADS.with(&number, |threads| threads.insert(number, unit));
 }
 
 /// It has ended.
 pub fn remove_thread(number: u64) {
-    lock(&THREADS).get_or_insert_default().remove(&number);
+    THREADS.with(&number, |threads| threads.remove(&number));
     changed();
 }
 
@@ -143,22 +130,13 @@ pub fn alive(within: ContextId) -> Vec<Leaked> {
 
 /// The units that are chosen, by number.
 pub fn all(chosen: impl Fn(&Unit) -> bool) -> Vec<Leaked> {
-    let mut found: Vec<Leaked> = Vec::new();
-    for part in &TASKS {
-        let tasks: Vec<Arc<Task>> = lock(part)
-            .iter()
-            .flat_map(HashMap::values)
-            .filter_map(Weak::upgrade)
-            .collect();
-        let tasks = tasks.iter().filter(|task| chosen(&task.unit()));
-        found.extend(tasks.map(|task| task.describe()));
-    }
-    let threads: Vec<Unit> = lock(&THREADS)
-        .iter()
-        .flat_map(HashMap::values)
-        .filter(|unit| chosen(unit))
-        .cloned()
-        .collect();
+    let mut tasks: Vec<Arc<Task>> = Vec::new();
+    TASKS.each(|part| tasks.extend(part.values().filter_map(Weak::upgrade)));
+    tasks.retain(|task| chosen(&task.unit()));
+    let mut found: Vec<Leaked> = tasks.iter().map(|task| task.describe()).collect();
+    drop(tasks);
+    let mut threads: Vec<Unit> = Vec::new();
+    THREADS.each(|part| threads.extend(part.values().filter(|unit| chosen(unit)).cloned()));
     found.extend(threads.into_iter().map(|unit| Leaked {
         awaits: unit.waits.into_iter().collect(),
         unit,

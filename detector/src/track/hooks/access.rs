@@ -3,9 +3,9 @@
 use super::here;
 use crate::shadow::word;
 use crate::track::engine;
-use crate::track::shadow::Access;
+use crate::track::local::Local;
+use crate::track::shadow::{self, Access};
 use crate::track::site::Site;
-use crate::track::strand::Local;
 
 #[inline]
 fn access<T>(site: &'static Site, at: *const T, writes: bool, class: word::Class, stays: bool) {
@@ -14,8 +14,10 @@ fn access<T>(site: &'static Site, at: *const T, writes: bool, class: word::Class
         if !site.opaque && local.recorded(at.addr(), what) {
             return;
         }
-        record::<T>(local, site, at.addr(), writes, class, stays);
-        local.record(at.addr(), what);
+        let stamp = record::<T>(local, site, at.addr(), writes, class, stays);
+        if let Some(stamp) = stamp {
+            local.record(at.addr(), what, stamp);
+        }
     });
 }
 
@@ -28,11 +30,11 @@ fn record<T>(
     writes: bool,
     class: word::Class,
     stays: bool,
-) {
+) -> Option<u64> {
     if size_of::<T>() == 0 {
-        return;
+        return None;
     }
-    let id = local.id();
+    let strand = local.strand();
     local.settle();
     if site.opaque {
         local.opaque();
@@ -47,9 +49,7 @@ fn record<T>(
         site,
         context: local.context.get(),
     };
-    if let Some(stamp) = engine::with(|engine| engine.access(id, &access)) {
-        local.stamp.set(stamp);
-    }
+    engine::access(strand, &access)
 }
 
 /// What `at` points to is read.
@@ -109,9 +109,9 @@ pub fn static_at<T>(at: *const T) {
     here(|local| {
         let what = usize::MAX;
         if !local.recorded(at.addr(), what) {
-            local.id();
-            engine::with(|engine| engine.stays(at.addr(), size_of::<T>()));
-            local.record(at.addr(), what);
+            let stamp = local.strand().stamp();
+            shadow::stays(at.addr(), size_of::<T>());
+            local.record(at.addr(), what, stamp);
         }
     });
 }

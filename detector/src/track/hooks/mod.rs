@@ -13,9 +13,9 @@ pub mod order;
 pub mod spawn;
 
 use super::engine::{self, Key};
+use super::local::{self, Local};
 use super::object::name_hash;
 use super::site::Site;
-use super::strand::{self, Local};
 use crate::hooks::lookup;
 
 /// True where another front end feeds the engine of this process.
@@ -37,7 +37,7 @@ fn here<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
     if elsewhere() {
         return None;
     }
-    strand::with(f)
+    local::with(f)
 }
 
 /// The first of two values, after the second.
@@ -113,12 +113,9 @@ impl Drop for Opaque {
 }
 
 fn release(local: &Local, key: Key) {
-    let id = local.id();
-    let stamp = engine::with(|engine| engine.release(id, key));
-    local.stamp.set(stamp.unwrap_or_default());
+    engine::release(local.strand(), key);
 }
 
 fn acquire(local: &Local, key: Key) {
-    let id = local.id();
-    engine::with(|engine| engine.acquire(id, key));
+    engine::acquire(local.strand(), key);
 }

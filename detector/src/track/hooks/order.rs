@@ -1,14 +1,16 @@
 //! What synchronises: locks, atomics, channels, joins.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 
 use super::{acquire, here, release};
 use crate::sync::Order;
-use crate::track::engine::{self, Key};
+use crate::track::engine::{self, Key, Taking};
+use crate::track::local::Local;
 use crate::track::object::{Class, Object};
 use crate::track::site::Site;
-use crate::track::strand::Local;
+use crate::track::strand::Strand;
 use crate::track::units;
 
 fn waits(local: &Local, object: Object, site: Option<&'static Site>) {
@@ -27,7 +29,7 @@ fn waits(local: &Local, object: Object, site: Option<&'static Site>) {
 /// Before a method that may synchronise.
 pub fn meets(site: &'static Site, object: Object) -> Object {
     here(|local| {
-        local.id();
+        local.strand();
         local.settle();
         waits(local, object, Some(site));
         match object.class {
@@ -51,8 +53,7 @@ pub fn met<T>(object: Object, value: T) -> T {
             Class::Atomic | Class::Lock | Class::Channel => acquire(local, object.key()),
             Class::Meeting => {
                 acquire(local, object.key());
-                let id = local.id();
-                engine::with(|engine| engine.relock(id));
+                engine::relock(local.strand());
             }
             Class::Handle => {
                 acquire(local, Key::Address(object.addr));
@@ -69,8 +70,9 @@ pub fn met<T>(object: Object, value: T) -> T {
 /// Sees the end of a lock's guard that a scope drops.
 #[derive(Debug, Default)]
 pub struct Release {
-    lock: AtomicU64,
+    lock: AtomicUsize,
     number: AtomicU64,
+    taker: OnceLock<Arc<Strand>>,
 }
 
 static RELEASES: AtomicU64 = AtomicU64::new(1);
@@ -81,8 +83,9 @@ impl Release {
     #[inline]
     pub const fn new() -> Self {
         Self {
-            lock: AtomicU64::new(0),
+            lock: AtomicUsize::new(0),
             number: AtomicU64::new(0),
+            taker: OnceLock::new(),
         }
     }
 
@@ -93,13 +96,10 @@ impl Release {
             return;
         }
         here(|local| {
-            let id = local.id();
-            let lock = self.lock.load(Ordering::Relaxed);
-            let addr = usize::try_from(lock).unwrap_or_default();
-            let stamp = engine::with(|engine| engine.unlock(id, addr, number));
-            if let Some(stamp) = stamp {
-                local.stamp.set(stamp);
-            }
+            let addr = self.lock.load(Ordering::Relaxed);
+            let strand = local.strand();
+            let taker = self.taker.get().unwrap_or(strand);
+            engine::unlock(strand, taker, addr, number);
         });
     }
 }
@@ -131,7 +131,7 @@ pub fn took(
     seen: Option<&Release>,
 ) {
     here(|local| {
-        let id = local.id();
+        let strand = local.strand();
         local.settle();
         match object.class {
             Class::Lock if succeeded => {
@@ -139,15 +139,21 @@ pub fn took(
                 let number = match seen {
                     Some(seen) => {
                         let number = RELEASES.fetch_add(1, Ordering::Relaxed);
-                        seen.lock.store(object.addr as u64, Ordering::Relaxed);
+                        seen.lock.store(object.addr, Ordering::Relaxed);
+                        seen.taker.get_or_init(|| Arc::clone(strand));
                         seen.number.store(number, Ordering::Relaxed);
                         number
                     }
                     None => 0,
                 };
-                engine::with(|engine| {
-                    engine.lock(id, object.addr, shared, site, number, wanders);
-                });
+                let taking = Taking {
+                    addr: object.addr,
+                    shared,
+                    site,
+                    release: number,
+                    wanders,
+                };
+                engine::lock(strand, taking);
                 local.acquired();
             }
             Class::Lock | Class::Inert => {}
@@ -174,7 +180,7 @@ pub struct Atomic {
 /// Before an atomic operation.
 pub fn atomic(object: Object, operation: Atomic) -> Object {
     here(|local| {
-        let id = local.id();
+        let strand = local.strand();
         local.settle();
         match object.class {
             Class::Atomic if operation.stores => {
@@ -182,8 +188,7 @@ pub fn atomic(object: Object, operation: Atomic) -> Object {
                     acquire: false,
                     release: operation.release,
                 };
-                let stamp = engine::with(|engine| engine.store(id, object.addr, order));
-                local.stamp.set(stamp.unwrap_or_default());
+                engine::store(strand, object.addr, order);
             }
             Class::Atomic | Class::Inert => {}
             Class::Lock | Class::Meeting | Class::Channel | Class::Handle => {
@@ -198,10 +203,10 @@ pub fn atomic(object: Object, operation: Atomic) -> Object {
 /// After an atomic operation.
 pub fn atomically<T>(object: Object, operation: Atomic, value: T) -> T {
     here(|local| {
-        let id = local.id();
+        let strand = local.strand();
         match object.class {
             Class::Atomic => {
-                engine::with(|engine| engine.load(id, object.addr, operation.acquire));
+                engine::load(strand, object.addr, operation.acquire);
                 // A relaxed load counts: a fence may follow.
                 local.acquired();
             }
@@ -219,24 +224,25 @@ pub fn atomically<T>(object: Object, operation: Atomic, value: T) -> T {
 /// A fence.
 pub fn fence(operation: Atomic) {
     here(|local| {
-        let id = local.id();
+        let strand = local.strand();
         local.settle();
         let order = Order {
             acquire: operation.acquire,
             release: operation.release,
         };
-        let stamp = engine::with(|engine| engine.fence(id, order));
-        local.stamp.set(stamp.unwrap_or_default());
+        engine::fence(strand, order);
     });
 }
 
 /// After the join of a thread.
 pub fn joined<T>(thread: Option<ThreadId>, value: T) -> T {
     here(|local| {
-        local.id();
+        let strand = local.strand();
         local.settle();
         match thread {
-            Some(thread) => acquire(local, Key::Thread(thread)),
+            Some(thread) => {
+                engine::acquire_last(strand, Key::Thread(thread));
+            }
             None => {
                 acquire(local, Key::Ended);
                 local.opaque();

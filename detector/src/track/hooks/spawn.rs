@@ -37,7 +37,7 @@ impl Spawn {
             context: ContextId::ROOT,
         };
         here(|local| {
-            local.id();
+            local.strand();
             local.settle();
             spawn.number = units::next();
             spawn.parent = local.unit.get();
@@ -141,15 +141,13 @@ impl Running {
     fn new(spawn: Spawn, key: Key, seen: bool) -> Self {
         tell_name(spawn.site);
         let around = here(|local| {
-            let id = local.spawned(key);
-            let known = engine::with(|engine| {
-                engine.belongs(id, Some(spawn.site), spawn.context);
-                let known = engine.acquire(id, key);
-                if key == Key::Spawn(spawn.number) {
-                    engine.forget(key);
-                }
-                known
-            });
+            let strand = local.spawned(key);
+            engine::runs(strand, spawn.site);
+            let known = if key == Key::Spawn(spawn.number) {
+                engine::acquire_last(strand, key)
+            } else {
+                engine::acquire(strand, key)
+            };
             if !(known && seen) {
                 local.opaque();
             }
@@ -171,8 +169,10 @@ impl Drop for Running {
         here(|local| {
             local.settle();
             local.opaque();
-            release(local, Key::Thread(std::thread::current().id()));
             release(local, Key::Ended);
+            // The last: who joins the thread knows all of it then, so that its
+            // slot can be reused.
+            release(local, Key::Thread(std::thread::current().id()));
             local.context.set(context);
             local.unit.set(unit);
         });

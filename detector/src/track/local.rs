@@ -1,0 +1,159 @@
+//! A thread's own cells: its strand, the accesses that it remembers, and what
+//! runs on it at the moment.
+//!
+//! The futures of async tasks are no strands: a poll happens in the strand of
+//! the thread that polls, ordered after the task's earlier polls and its
+//! wake-up. A race between two tasks that shared one thread is therefore not
+//! seen.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::Arc;
+
+use super::context::ContextId;
+use super::engine;
+use super::strand::Strand;
+use super::task::Task;
+
+/// Accesses of this epoch that a thread remembers.
+const RECENT: usize = 64;
+
+/// An access that is recorded already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recent {
+    /// First byte.
+    addr: usize,
+    /// Bytes, and whether it writes.
+    what: usize,
+    /// Slot and epoch.
+    stamp: u64,
+}
+
+/// The thread's own cells.
+pub struct Local {
+    strand: OnceCell<Arc<Strand>>,
+    recent: [Cell<Recent>; RECENT],
+    /// Hash of the name of a function that is being called; zero if none.
+    calling: Cell<u64>,
+    /// The scope or test that what happens here belongs to.
+    pub context: Cell<ContextId>,
+    /// The task being polled.
+    pub task: RefCell<Option<Arc<Task>>>,
+    /// The spawn that this thread runs.
+    pub unit: Cell<Option<u64>>,
+}
+
+thread_local! {
+    static LOCAL: Local = const {
+        Local {
+            strand: OnceCell::new(),
+            recent: [const { Cell::new(Recent { addr: 0, what: 0, stamp: 0 }) }; RECENT],
+            calling: Cell::new(0),
+            context: Cell::new(ContextId::ROOT),
+            task: RefCell::new(None),
+            unit: Cell::new(None),
+        }
+    };
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        if let Some(strand) = self.strand.get() {
+            engine::end(strand);
+        }
+    }
+}
+
+/// Calls `f` with the cells of this thread; none once they are destroyed.
+#[inline]
+pub fn with<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
+    LOCAL.try_with(f).ok()
+}
+
+impl Local {
+    /// This thread's strand, begun if need be.
+    #[inline]
+    pub fn strand(&self) -> &Arc<Strand> {
+        match self.strand.get() {
+            Some(strand) => strand,
+            None => self.begin(None),
+        }
+    }
+
+    /// This thread's strand, begun if need be by a spawn that was seen.
+    pub fn spawned(&self, spawn: engine::Key) -> &Arc<Strand> {
+        match self.strand.get() {
+            Some(strand) => strand,
+            None => self.begin(Some(spawn)),
+        }
+    }
+
+    #[cold]
+    fn begin(&self, spawn: Option<engine::Key>) -> &Arc<Strand> {
+        let strand = self
+            .strand
+            .get_or_init(|| engine::begin(&std::thread::current(), spawn));
+        if spawn.is_none() {
+            self.opaque();
+        }
+        strand
+    }
+
+    #[inline]
+    fn place(addr: usize) -> usize {
+        (addr >> 2 ^ addr >> 9) % RECENT
+    }
+
+    /// True if the access is recorded in this epoch already.
+    #[inline]
+    pub fn recorded(&self, addr: usize, what: usize) -> bool {
+        let recent = self.recent[Self::place(addr)].get();
+        let Some(strand) = self.strand.get() else {
+            return false;
+        };
+        let stamp = strand.stamp();
+        recent == Recent { addr, what, stamp }
+    }
+
+    /// The access was recorded at this stamp.
+    pub fn record(&self, addr: usize, what: usize, stamp: u64) {
+        self.recent[Self::place(addr)].set(Recent { addr, what, stamp });
+    }
+
+    /// Code that is not tracked runs, or has run.
+    #[inline]
+    pub fn opaque(&self) {
+        if let Some(strand) = self.strand.get() {
+            strand.ran_opaque(engine::sequence());
+        }
+    }
+
+    /// A known object was acquired.
+    pub fn acquired(&self) {
+        if let Some(strand) = self.strand.get() {
+            strand.acquired(engine::sequence());
+        }
+    }
+
+    /// A function is about to be called that may be tracked.
+    pub fn calls(&self, name: u64) {
+        self.strand();
+        self.settle();
+        self.calling.set(name);
+    }
+
+    /// A tracked function is entered: who called it?
+    pub fn entered(&self, name: u64) {
+        if self.calling.replace(0) != name {
+            self.opaque();
+        }
+    }
+
+    /// Something else than the entry of a tracked function happens: what was
+    /// called, if anything, is not tracked.
+    #[inline]
+    pub fn settle(&self) {
+        if self.calling.replace(0) != 0 {
+            self.opaque();
+        }
+    }
+}
