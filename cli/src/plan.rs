@@ -235,8 +235,16 @@ impl Plan {
 
         let cache = Cache::locate()?;
         let instrumentation = Instrumentation {
-            sysroot: sysroot::ensure(&toolchain, &cache, progress)?,
-            runtime: crate::runtime::ensure(&cache)?,
+            sysroot: if build.no_races {
+                None
+            } else {
+                Some(sysroot::ensure(&toolchain, &cache, progress)?)
+            },
+            runtime: if build.no_races {
+                crate::runtime::ensure_without_races(&cache)?
+            } else {
+                crate::runtime::ensure(&cache)?
+            },
         };
         let target_dir = project.leakcheck_dir().join(key(&instrumentation));
         old_builds::note_use(&project.leakcheck_dir(), &target_dir)?;
@@ -396,7 +404,9 @@ fn key(instrumentation: &Instrumentation) -> String {
         hash.update(flag.as_bytes());
         hash.update([0]);
     }
-    hash.update(instrumentation.sysroot.as_os_str().as_encoded_bytes());
+    if let Some(sysroot) = &instrumentation.sysroot {
+        hash.update(sysroot.as_os_str().as_encoded_bytes());
+    }
     hash.update([0]);
     hash.update(instrumentation.runtime.as_os_str().as_encoded_bytes());
     hash.update([0]);
@@ -449,7 +459,6 @@ fn variables_for_cargo(wiring: &Wiring<'_>) -> Result<Vec<(String, OsString)>, E
         (env::ACTIVE, "1".into()),
         ("RUSTC_WRAPPER", rustc.into()),
         ("RUSTDOC", rustdoc.into()),
-        (env::SYSROOT, wiring.instrumentation.sysroot.clone().into()),
         (env::RUNTIME, wiring.instrumentation.runtime.clone().into()),
         (env::OVERLAYS, overlays(wiring.target_dir).into()),
         (env::CHAINED_RUSTDOC, wiring.rustdoc.into()),
@@ -461,6 +470,10 @@ fn variables_for_cargo(wiring: &Wiring<'_>) -> Result<Vec<(String, OsString)>, E
         ),
         (env::PROJECT, project.into()),
     ];
+    match &wiring.instrumentation.sysroot {
+        Some(sysroot) => variables.push((env::SYSROOT, sysroot.into())),
+        None => variables.push((env::NO_RACES, "1".into())),
+    }
     if let Some(wrapper) = wiring.wrapper {
         variables.push((env::CHAINED_WRAPPER, wrapper.into()));
     }
@@ -511,7 +524,7 @@ mod tests {
     fn the_key_depends_on_sysroot_and_runtime() {
         let of = |sysroot: &str, runtime: &str| {
             key(&Instrumentation {
-                sysroot: sysroot.into(),
+                sysroot: (!sysroot.is_empty()).then(|| sysroot.into()),
                 runtime: runtime.into(),
             })
         };
@@ -519,6 +532,7 @@ mod tests {
         assert_ne!(of("/a", "/b"), of("/a", "/c"));
         assert_ne!(of("/a", "/b"), of("/c", "/b"));
         assert_ne!(of("/a", "/b"), of("/a/b", ""));
+        assert_ne!(of("/a", "/b"), of("", "/b"));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use leakcheck::report::wire::{NO_RACES, RACES_MARK};
+
 use crate::sysroot::{Cache, SysrootError};
 
 /// The object, empty on hosts for which there is no runtime.
@@ -36,6 +38,27 @@ pub fn ensure(cache: &Cache) -> Result<PathBuf, SysrootError> {
         return Err(SysrootError::NoRuntime);
     }
     cache.store("runtime", &format!("{HASH}.o"), OBJECT)
+}
+
+/// As [`ensure`], for programs that are not instrumented: the object that looks
+/// for leaks and deadlocks alone.
+///
+/// # Errors
+///
+/// As for [`ensure`].
+pub fn ensure_without_races(cache: &Cache) -> Result<PathBuf, SysrootError> {
+    let object = without_races(OBJECT).ok_or(SysrootError::NoRuntime)?;
+    cache.store("runtime", &format!("{HASH}-leaks.o"), &object)
+}
+
+/// The object with its mark changed; none if it has none.
+fn without_races(object: &[u8]) -> Option<Vec<u8>> {
+    let mark = object
+        .windows(RACES_MARK.len())
+        .position(|bytes| bytes == RACES_MARK)?;
+    let mut object = object.to_vec();
+    object[mark + RACES_MARK.len() - 1] = NO_RACES;
+    Some(object)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::report::wire::{
     ThreadId, Time,
 };
 use crate::rt::lock::Spin;
+use crate::rt::mode;
 use crate::rt::thread::Thread;
 use crate::session;
 use crate::shadow::word::{Access, Cell, Class};
@@ -303,6 +304,7 @@ pub fn write_gaps() {
         ),
         (GapKind::ForgottenThreads, session::forgotten()),
         (GapKind::WireWriteFailed, wire::failures()),
+        (GapKind::RacesLeftOut, u64::from(mode::leaks_alone())),
     ];
     for (gap, count) in gaps.into_iter().filter(|(_, count)| *count > 0) {
         wire::write(&Record::Gap(Gap {

@@ -313,6 +313,17 @@ pub fn find_block(addr: usize) -> Option<BlockInfo> {
     None
 }
 
+/// The heap block that begins at `start` ends, where no sync objects are kept.
+pub fn block_ends(thread: &mut Thread, start: usize) {
+    if map::covers(start, GRANULE) {
+        // SAFETY: covered, as just checked.
+        let head = unsafe { map::object(start) };
+        if head.load(Ordering::Relaxed) != 0 {
+            drop_granule(thread, head.swap(0, Ordering::AcqRel));
+        }
+    }
+}
+
 /// Drops the objects in a range whose memory ends or begins anew.
 pub fn drop_range(thread: &mut Thread, range: Range<usize>) {
     if range.is_empty() || !map::covers(range.start, range.len()) {

@@ -85,6 +85,13 @@ impl TestSelection {
 /// How to build: the options that `cargo test` and `cargo run` share.
 #[derive(Debug, Clone, Args)]
 pub struct BuildOptions {
+    /// Leave data races out: look for leaks and deadlocks alone
+    ///
+    /// Nothing is instrumented, neither the program nor the standard library,
+    /// so that it runs about as fast as without leakcheck.
+    #[arg(long, help_heading = "Detection and Report Options")]
+    pub no_races: bool,
+
     /// Space or comma separated list of features to activate
     #[arg(
         short = 'F',

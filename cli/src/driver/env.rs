@@ -12,6 +12,7 @@
 //! | [`DOCTEST_DIR`], [`TIMEOUT_MS`] | driver, doctests | the runner |
 //! | [`DOCTEST_PROGRAM`] | runner, for merged doctests | the runner, for each of them |
 //! | [`NEXTEST_DIR`] | `leakcheck nextest` | the runner, which then leaves a fragment of the report there |
+//! | [`NO_RACES`] | driver, `--no-races` | the compiler wrappers |
 //! | [`UNDO`] | driver | driver: what the user's environment was before all this |
 //! | `LEAKCHECK_WIRE_DIR`, `LEAKCHECK_GRACE_MS`, `LEAKCHECK_GUARDS_STAY`, `LEAKCHECK_SUPERVISOR`, `LEAKCHECK_EXPLORE_SEED` | runner | the runtime inside the tested process |
 
@@ -36,6 +37,8 @@ pub const NEXTEST_DIR: &str = "LEAKCHECK_NEXTEST_DIR";
 pub const ACTIVE: &str = "LEAKCHECK";
 /// The instrumented sysroot.
 pub const SYSROOT: &str = "LEAKCHECK_SYSROOT";
+/// Set if nothing is instrumented, since races are left out.
+pub const NO_RACES: &str = "LEAKCHECK_NO_RACES";
 /// The runtime object to link into executables.
 pub const RUNTIME: &str = "LEAKCHECK_RUNTIME";
 /// Where patched copies of executors are.

@@ -19,13 +19,14 @@ use crate::runtime::LINK_ARGS;
 use crate::sysroot::{self, PASS_FLAGS};
 
 /// Changes whenever the flags below do: part of the target directory's key.
-pub const FLAGS_VERSION: u32 = 2;
+pub const FLAGS_VERSION: u32 = 3;
 
 /// What an instrumented build is made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instrumentation {
-    /// The sysroot whose std is instrumented.
-    pub sysroot: PathBuf,
+    /// The sysroot whose std is instrumented; none where races are left out:
+    /// then the program is not instrumented either.
+    pub sysroot: Option<PathBuf>,
     /// The runtime object, linked into executables.
     pub runtime: PathBuf,
 }
@@ -41,8 +42,13 @@ impl Instrumentation {
                 .map(PathBuf::from)
                 .ok_or(Error::WrapperOutsideRun { name })
         };
+        let leaks_alone = std::env::var_os(env::NO_RACES).is_some();
         Ok(Self {
-            sysroot: read(env::SYSROOT)?,
+            sysroot: if leaks_alone {
+                None
+            } else {
+                Some(read(env::SYSROOT)?)
+            },
             runtime: read(env::RUNTIME)?,
         })
     }
@@ -76,15 +82,13 @@ impl Instrumentation {
         args
     }
 
-    fn sysroot_and_cfg(&self) -> [OsString; 6] {
-        [
-            "--sysroot".into(),
-            self.sysroot.clone().into(),
-            "--cfg".into(),
-            "leakcheck".into(),
-            "--check-cfg".into(),
-            "cfg(leakcheck)".into(),
-        ]
+    fn sysroot_and_cfg(&self) -> Vec<OsString> {
+        let sysroot = self.sysroot.iter().flat_map(|sysroot| {
+            let sysroot: OsString = sysroot.clone().into();
+            ["--sysroot".into(), sysroot]
+        });
+        let cfg = ["--cfg", "leakcheck", "--check-cfg", "cfg(leakcheck)"];
+        sysroot.chain(cfg.map(OsString::from)).collect()
     }
 
     fn instrument(
@@ -98,12 +102,14 @@ impl Instrumentation {
             drop_crt_static(arg);
         }
         args.extend(self.sysroot_and_cfg());
-        args.extend(PASS_FLAGS.iter().map(OsString::from));
-        // LTO would take std's uninstrumented bitcode, and instrument the
-        // program's own a second time.
-        args.push("-Clto=off".into());
-        args.push("-Clinker-plugin-lto=no".into());
-        args.push("-Cembed-bitcode=no".into());
+        if self.sysroot.is_some() {
+            args.extend(PASS_FLAGS.iter().map(OsString::from));
+            // LTO would take std's uninstrumented bitcode, and instrument the
+            // program's own a second time.
+            args.push("-Clto=off".into());
+            args.push("-Clinker-plugin-lto=no".into());
+            args.push("-Cembed-bitcode=no".into());
+        }
         args.push("-Cforce-frame-pointers=yes".into());
         args.push("-Cstrip=none".into());
         args.push("-Csplit-debuginfo=off".into());
@@ -121,7 +127,9 @@ impl Instrumentation {
         if links_executable {
             args.push(link_arg(self.runtime.as_os_str()));
             args.extend(LINK_ARGS.iter().map(OsString::from));
-            args.extend(sysroot::link_args(&self.sysroot));
+            if let Some(sysroot) = &self.sysroot {
+                args.extend(sysroot::link_args(sysroot));
+            }
         }
         args
     }
@@ -253,7 +261,7 @@ mod tests {
 
     fn instrumentation() -> Instrumentation {
         Instrumentation {
-            sysroot: "/sysroot".into(),
+            sysroot: Some("/sysroot".into()),
             runtime: "/rt.o".into(),
         }
     }

@@ -121,13 +121,14 @@ pub enum GapReason {
 
 impl GapReason {
     /// All reasons.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Runtime(GapKind::UninstrumentedLibrary),
         Self::Runtime(GapKind::HistoryLost),
         Self::Runtime(GapKind::ForgottenThreads),
         Self::Runtime(GapKind::UnshadowedMemory),
         Self::Runtime(GapKind::FindingsDropped),
         Self::Runtime(GapKind::WireWriteFailed),
+        Self::Runtime(GapKind::RacesLeftOut),
         Self::MissingEnd,
         Self::UnreadableRecord,
         Self::NoSymbols,
@@ -151,6 +152,7 @@ impl GapReason {
             Self::Runtime(GapKind::UnshadowedMemory) => "unshadowed-memory",
             Self::Runtime(GapKind::FindingsDropped) => "findings-dropped",
             Self::Runtime(GapKind::WireWriteFailed) => "wire-write-failed",
+            Self::Runtime(GapKind::RacesLeftOut) => "races-left-out",
             Self::MissingEnd => "missing-end",
             Self::UnreadableRecord => "unreadable-record",
             Self::NoSymbols => "no-symbols",
@@ -192,6 +194,9 @@ impl Gap {
             }
             GapReason::Runtime(GapKind::WireWriteFailed) => {
                 many("record", "records") + " could not be written: is the disk full?"
+            }
+            GapReason::Runtime(GapKind::RacesLeftOut) => {
+                "data races were not looked for, as --no-races asks".to_owned()
             }
             GapReason::MissingEnd => {
                 many("process", "processes")

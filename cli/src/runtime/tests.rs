@@ -32,6 +32,17 @@ fn the_object_is_written_once_under_its_hash() {
 }
 
 #[test]
+fn what_is_looked_for_is_one_byte_of_the_object() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let cache = Cache::at(directory.path().to_owned());
+    let other = std::fs::read(ensure_without_races(&cache).unwrap()).unwrap();
+    assert_eq!(other.len(), OBJECT.len());
+    let differ = OBJECT.iter().zip(&other).filter(|(a, b)| a != b);
+    assert_eq!(differ.collect::<Vec<_>>(), [(&RACES_MARK[23], &NO_RACES)]);
+    assert!(without_races(&other).is_none());
+}
+
+#[test]
 fn only_exported_names_are_global() {
     let exports = include_str!("../../../detector/exports.txt");
     let mut exact = BTreeSet::new();

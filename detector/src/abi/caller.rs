@@ -2,6 +2,7 @@
 
 use std::arch::asm;
 
+use crate::rt::mode;
 use crate::rt::thread::current;
 
 /// The return address of the function that this is inlined into, which must
@@ -46,6 +47,9 @@ pub fn frame() -> usize {
 /// function's entry hook was given.
 pub fn instrumented(frame: usize) -> bool {
     const WORD: usize = size_of::<u64>();
+    if mode::leaks_alone() {
+        return false;
+    }
     // SAFETY: the record belongs to this thread.
     let Some(thread) = (unsafe { current().as_ref() }) else {
         return false;

@@ -2,6 +2,7 @@
 //! instrumented code: locks of C code, the environment's lock.
 
 use crate::objects;
+use crate::rt::mode;
 use crate::rt::thread::{Thread, current};
 use crate::session;
 use crate::shadow::map;
@@ -16,7 +17,7 @@ pub fn tracked() -> Option<&'static mut Thread> {
 
 /// All that the thread did happens before whatever acquires at `addr` later.
 pub fn release(thread: &mut Thread, addr: usize) {
-    if !map::covers(addr, 1) {
+    if mode::leaks_alone() || !map::covers(addr, 1) {
         return;
     }
     thread.before_release();
@@ -31,7 +32,7 @@ pub fn release(thread: &mut Thread, addr: usize) {
 
 /// All that was released at `addr` happens before what the thread does next.
 pub fn acquire(thread: &mut Thread, addr: usize) {
-    if !map::covers(addr, 1) {
+    if mode::leaks_alone() || !map::covers(addr, 1) {
         return;
     }
     thread.busy += 1;

@@ -22,8 +22,9 @@ use crate::leak::{self, Alive, Next};
 use crate::registry;
 use crate::report::kind::Kind;
 use crate::report::wire::{End, Finding, Moment, Record, ThreadId, WaitOn};
+use crate::rt::mode;
 use crate::rt::sys;
-use crate::rt::thread::current;
+use crate::rt::thread::{calls, current};
 use crate::wire;
 
 /// Exit status of a process with findings and nobody to read them, and of one
@@ -109,6 +110,9 @@ unsafe extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
     let thread = unsafe { current().as_mut() };
     if let Some(thread) = thread {
         thread.busy += 1;
+        if mode::leaks_alone() {
+            thread.load_calls_around(calls::own_frame(), None);
+        }
     }
     report_leaks();
     task::look::report(Moment::Exit, &here);

@@ -14,6 +14,7 @@ use crate::registry::{self, Entry};
 use crate::report::wire::{
     EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SUPERVISOR_ENV, ThreadId, WIRE_DIR_ENV,
 };
+use crate::rt::mode;
 use crate::rt::sys;
 use crate::rt::thread::set_current;
 use crate::session;
@@ -146,6 +147,7 @@ unsafe extern "C" fn start(
     // SAFETY: the loader passes the environment; std's view of it is not there
     // yet.
     wire::init(unsafe { variable(environment, WIRE_DIR_ENV) });
+    mode::init();
     process::init();
     // SAFETY: as above.
     let grace = unsafe { variable(environment, GRACE_ENV) };

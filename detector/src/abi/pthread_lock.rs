@@ -44,6 +44,7 @@ fn is_shared(lock: Lock, call: Call) -> bool {
 /// The thread has the lock.
 pub(super) fn taken(thread: &mut Thread, lock: Lock, shared: bool, pc: u64) {
     acquire(thread, lock as usize);
+    thread.load_calls(pc);
     thread.lock_taken(lock as usize, shared, pc);
 }
 

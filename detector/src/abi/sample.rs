@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use super::kernel;
 use super::symbols;
 use crate::report::wire::Stack;
+use crate::rt::mode;
 use crate::rt::sys;
 use crate::rt::thread::current;
 
@@ -223,6 +224,18 @@ unsafe extern "C" fn answer(_signal: i32, _info: *mut libc::siginfo_t, context: 
     answer.len = 0;
     // SAFETY: the record belongs to this thread.
     if let Some(thread) = unsafe { current().as_ref() } {
+        if mode::leaks_alone() {
+            thread.walk(register(libc::REG_RBP) as usize, |_, call| {
+                answer.calls[answer.len] = call;
+                answer.len += 1;
+                answer.len < CALLS
+            });
+        } else {
+            for (to, call) in answer.calls.iter_mut().zip(thread.frames().iter().rev()) {
+                *to = *call;
+                answer.len += 1;
+            }
+        }
         answer.in_runtime = thread.busy > 0;
         let top = register(libc::REG_RSP) as usize;
         if thread.stack.contains(&top) {
@@ -231,10 +244,6 @@ unsafe extern "C" fn answer(_signal: i32, _info: *mut libc::siginfo_t, context: 
                 // SAFETY: above the stack pointer, on this thread's stack.
                 *word = unsafe { (top as *const u64).add(at).read_volatile() };
             }
-        }
-        for (to, call) in answer.calls.iter_mut().zip(thread.frames().iter().rev()) {
-            *to = *call;
-            answer.len += 1;
         }
     }
     STATE.store(DONE, Ordering::SeqCst);

@@ -19,6 +19,7 @@ use super::symbols;
 use crate::findings;
 use crate::registry;
 use crate::report::wire::{Crash, Record, ThreadId};
+use crate::rt::mode;
 use crate::rt::sys;
 use crate::rt::thread::{Thread, current};
 use crate::wire;
@@ -125,6 +126,9 @@ unsafe extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *m
             last_signal = libc::SIGABRT;
         }
         let pc = register(libc::REG_RIP);
+        if mode::leaks_alone() {
+            thread.load_calls_around(register(libc::REG_RBP) as usize, None);
+        }
         match caller_of_hook(thread, pc, register(libc::REG_RBP)) {
             // The address is that of the shadow, not the program's.
             Some(caller) => tell(thread, last_signal, None, caller, overflow),

@@ -12,7 +12,8 @@ use super::kernel::{self, State};
 use super::place::Place;
 use super::symbols;
 use crate::report::wire::{Leg, Lock, Stack, ThreadId, Wait, WaitOn};
-use crate::rt::thread::{Held, Thread};
+use crate::rt::mode;
+use crate::rt::thread::{Held, Thread, calls};
 use crate::rt::waiting::{Blocked, Call, Seen};
 use crate::session;
 use crate::waits::{WaitGraph, Wakers};
@@ -57,8 +58,7 @@ impl Member {
             // SAFETY: a record.
             held: unsafe { Thread::peek_locks(record) },
             stack: if exact {
-                // SAFETY: as above.
-                unsafe { Thread::peek_stack(record, seen.map(|seen| seen.blocked.pc)) }
+                stack_of(record, seen.as_ref())
             } else {
                 Stack::new()
             },
@@ -151,6 +151,42 @@ impl Member {
             None => kernel::waits_on(state),
         }
     }
+}
+
+/// The stack of a thread, innermost call first: exact if it sleeps meanwhile.
+fn stack_of(record: *const Thread, seen: Option<&Seen>) -> Stack {
+    let pc = seen.map(|seen| seen.blocked.pc);
+    if !mode::leaks_alone() {
+        // SAFETY: records stay mapped for good.
+        return unsafe { Thread::peek_stack(record, pc) };
+    }
+    let Some(pc) = pc else {
+        return Stack::new();
+    };
+    // SAFETY: as above; what is read may be old.
+    let (frame, stack) = unsafe {
+        (
+            (*record).waiting.frame(),
+            (&raw const (*record).stack).read_volatile(),
+        )
+    };
+    let read = |at: usize| {
+        let mut bytes = [0; 2 * size_of::<usize>()];
+        let read = kernel::read_memory(at, &mut bytes);
+        let (words, _) = bytes.as_chunks();
+        read.then(|| [words[0], words[1]].map(usize::from_ne_bytes))
+    };
+    let mut found = Stack::new();
+    calls::walk(frame, &stack, read, |_, call| {
+        if call == pc || !found.is_empty() {
+            found.push(call - 1);
+        }
+        true
+    });
+    if found.is_empty() {
+        found.push(pc - 1);
+    }
+    found
 }
 
 /// The program's parking_lot lets no guard go to another thread.

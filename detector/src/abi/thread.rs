@@ -139,6 +139,7 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
     start: Start,
     argument: *mut c_void,
 ) -> i32 {
+    let pc = return_address();
     // SAFETY: the record belongs to this thread.
     let Some(parent) = (unsafe { current().as_mut() }) else {
         // SAFETY: as the program says.
@@ -154,6 +155,7 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
         // SAFETY: as above.
         unsafe { (*record).steps = parent.steps.child() };
     }
+    parent.load_calls(pc);
     let frames = parent.frames();
     let spawned_at = frames.iter().rev().map(|pc| pc - 1).collect();
     registry::add(

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::{LAST, Seen, load, mask_of, words};
 use crate::findings;
 use crate::report::wire::AccessOp;
+use crate::rt::mode;
 use crate::rt::thread::Thread;
 use crate::shadow::map::{self, Table};
 use crate::shadow::overflow;
@@ -19,7 +20,7 @@ const LARGE: usize = 64 << 10;
 /// function returns. An unordered access by another thread is a race. With
 /// `keep`, the end itself stays recorded, for accesses that come too late.
 pub fn end_of_life(thread: &mut Thread, range: Range<usize>, op: AccessOp, pc: u64, keep: bool) {
-    if range.is_empty() || !map::covers(range.start, range.len()) {
+    if mode::leaks_alone() || range.is_empty() || !map::covers(range.start, range.len()) {
         return;
     }
     thread.before_release();
@@ -159,7 +160,7 @@ fn clear_shared(at: usize) {
 /// Fresh memory: nothing is known of it. With `thread`, the first word is its
 /// own from now on: it has the memory for itself until it tells somebody.
 pub fn fresh(range: Range<usize>, thread: Option<&Thread>) {
-    if range.is_empty() || !map::covers(range.start, range.len()) {
+    if mode::leaks_alone() || range.is_empty() || !map::covers(range.start, range.len()) {
         return;
     }
     if range.len() > LARGE {

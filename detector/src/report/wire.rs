@@ -38,6 +38,14 @@ pub const SUPERVISOR_ENV: &str = "LEAKCHECK_SUPERVISOR";
 /// built without its feature `send_guard`.
 pub const GUARDS_STAY_ENV: &str = "LEAKCHECK_GUARDS_STAY";
 
+/// In the runtime's object: what it looks for, as the last byte says. The
+/// command changes that byte to [`NO_RACES`] in the object for programs that are
+/// not instrumented.
+pub const RACES_MARK: [u8; 24] = *b"leakcheck, races looked+";
+
+/// The last byte of [`RACES_MARK`] where races are left out.
+pub const NO_RACES: u8 = b'-';
+
 /// An address inside the instruction that was executing.
 pub type Pc = u64;
 
@@ -453,6 +461,8 @@ pub enum GapKind {
     FindingsDropped,
     /// A wire write that failed.
     WireWriteFailed,
+    /// Data races, in a process that was not instrumented.
+    RacesLeftOut,
 }
 
 /// A process that ended in good order.

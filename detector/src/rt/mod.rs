@@ -1,6 +1,7 @@
 //! The runtime's own ground, below the engine: memory, system calls, the
 //! thread at hand.
 //!
+//! - [`mode`]: what is looked for.
 //! - [`alloc`]: the runtime's heap; [`pool`]: numbered objects; [`lock`]: a
 //!   spin lock.
 //! - [`replaceable`]: values that a forked child makes anew.
@@ -11,6 +12,7 @@
 
 pub mod alloc;
 pub mod lock;
+pub mod mode;
 pub mod pool;
 pub mod registers;
 pub mod replaceable;

@@ -39,6 +39,11 @@ impl Registers {
         }
     }
 
+    /// The frame pointer that was saved last.
+    pub fn frame(&self) -> usize {
+        self.0[1].load(Ordering::Relaxed)
+    }
+
     /// What was saved last.
     pub fn get(&self) -> [usize; REGISTERS] {
         std::array::from_fn(|at| self.0[at].load(Ordering::Relaxed))

@@ -152,6 +152,11 @@ impl Waiting {
         self.registers.get()
     }
 
+    /// The frame of a function that made the call, or of one inside it.
+    pub fn frame(&self) -> usize {
+        self.registers.frame()
+    }
+
     /// The record gets a new thread, which does not run yet.
     pub fn reset(&self) {
         self.kernel_id.store(0, Ordering::Relaxed);

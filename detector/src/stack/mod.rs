@@ -12,7 +12,7 @@ use crate::rt::lock::SpinWord;
 use crate::rt::sys;
 
 /// Frames kept of a stack.
-const FRAMES: usize = 30;
+pub const FRAMES: usize = 30;
 /// Frames that the hash of a stack is made of.
 const HASHED: usize = 8;
 const BUCKETS: usize = 1 << 16;

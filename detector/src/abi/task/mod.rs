@@ -23,14 +23,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::record::{Origin, Record, Wake};
 use self::world::Here;
-use super::caller::return_address;
+use super::caller::{self, return_address};
 use super::edge::tracked;
 use super::kernel;
 use crate::hooks::table::{self, Hooks, TaskNew};
 use crate::registry as threads;
 use crate::report::wire::{Executor, Moment, ThreadId};
+use crate::rt::mode;
 use crate::rt::registers::Registers;
-use crate::rt::thread::Thread;
+use crate::rt::thread::{Thread, calls};
 use crate::stack::{self, StackId};
 
 /// The table that executors and the library look up by this name.
@@ -59,11 +60,13 @@ struct Polling {
     task: *const Record,
     /// Functions on the shadow stack around the poll.
     depth: usize,
+    /// Where races are left out: the frame of the function that polls.
+    frame: usize,
 }
 
 thread_local! {
     static POLLING: Cell<Polling> = const {
-        Cell::new(Polling { task: std::ptr::null(), depth: 0 })
+        Cell::new(Polling { task: std::ptr::null(), depth: 0, frame: usize::MAX })
     };
 }
 
@@ -90,9 +93,35 @@ fn polled() -> Option<&'static Record> {
 /// The stack of the calling thread as far as the poll of the task at hand:
 /// what is outside of it is the executor's.
 fn stack_here(thread: &Thread, pc: u64) -> StackId {
+    if mode::leaks_alone() {
+        return calls_here(thread, pc);
+    }
     let frames = thread.frames();
     let outside = POLLING.get().depth.min(frames.len());
     stack::intern(pc, &frames[outside..])
+}
+
+/// As [`stack_here`], by frame pointers.
+fn calls_here(thread: &Thread, pc: u64) -> StackId {
+    let outermost = POLLING.get().frame;
+    let mut calls = [0; stack::FRAMES];
+    let mut len = 0;
+    thread.walk(calls::own_frame(), |frame, call| {
+        if len == 0 && call != pc {
+            return true;
+        }
+        if frame >= outermost && len > 0 {
+            return false;
+        }
+        calls[len] = call;
+        len += 1;
+        len < calls.len()
+    });
+    if len == 0 {
+        calls[0] = pc;
+        len = 1;
+    }
+    stack::intern_frames(len, || calls[..len].iter().copied())
 }
 
 /// Who runs on the thread: the task that it polls, or itself.
@@ -175,6 +204,7 @@ extern "C" fn task_new(new: *const TaskNew) -> u64 {
 }
 
 extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
+    let frame = caller::frame();
     let Some(thread) = tracked() else {
         return;
     };
@@ -198,6 +228,7 @@ extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
     POLLING.set(Polling {
         task: record,
         depth: thread.frames().len(),
+        frame,
     });
     thread.busy -= 1;
 }
@@ -284,7 +315,9 @@ extern "C" fn waker_kept(data: *const (), count: i64) {
 
 extern "C" fn shutdown_begin() {
     let here = here();
+    let pc = return_address();
     let Some(thread) = tracked() else { return };
+    thread.load_calls(pc);
     thread.busy += 1;
     look::report(Moment::Shutdown, &here);
     thread.busy -= 1;
@@ -293,11 +326,17 @@ extern "C" fn shutdown_begin() {
 extern "C" fn shutdown_end() {}
 
 extern "C" fn root_begin() -> u64 {
-    tracked().map_or(0, |thread| root::depth(thread) as u64)
+    let pc = return_address();
+    tracked().map_or(0, |thread| {
+        thread.load_calls(pc);
+        root::depth(thread) as u64
+    })
 }
 
 extern "C" fn root_ready(depth: u64, future: *const [usize; 2]) {
+    let pc = return_address();
     let Some(thread) = tracked() else { return };
+    thread.load_calls(pc);
     thread.busy += 1;
     // SAFETY: the executor passes a pinned reference to a trait object.
     root::complete(thread, depth as usize, unsafe { future.read() });

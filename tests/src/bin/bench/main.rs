@@ -16,6 +16,7 @@
 //! threads than the machine has cores.
 
 mod compile;
+mod leaks;
 mod measure;
 mod page;
 mod peers;
@@ -65,6 +66,10 @@ struct Arguments {
     /// cargo and by the leakcheck beside this program
     #[arg(long, value_name = "MANIFEST")]
     project: Option<PathBuf>,
+    /// Only measure what it costs to look for leaks alone, by the leakcheck
+    /// beside this program
+    #[arg(long)]
+    leaks: bool,
     /// Also run under the tools of valgrind, where it is installed; they are
     /// slow, so take a small --scale
     #[arg(long)]
@@ -106,6 +111,11 @@ fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(manifest) = &arguments.project {
         let leakcheck = std::env::current_exe()?.with_file_name("leakcheck");
         return project::report(manifest, &leakcheck, arguments.rounds);
+    }
+
+    if arguments.leaks {
+        let leakcheck = std::env::current_exe()?.with_file_name("leakcheck");
+        return leaks::report(&leakcheck, arguments.rounds, arguments.quick);
     }
 
     let mut variants = vec![Variant::Plain];

@@ -1,0 +1,51 @@
+//! `--no-races`: leaks and deadlocks are found in programs that are not
+//! instrumented.
+
+use leakcheck_tests::command::{Workshop, fixture};
+use leakcheck_tests::comparison::compare;
+use leakcheck_tests::expectation;
+
+fn workshop() -> Workshop {
+    Workshop::new(
+        env!("CARGO_BIN_EXE_leakcheck-under-test"),
+        env!("CARGO_TARGET_TMPDIR"),
+    )
+}
+
+/// All of the fixture's tests but `others` are as its marks say.
+#[track_caller]
+fn check(name: &str, others: &[&str]) {
+    let expected = expectation::of_fixture(&fixture(name));
+    let ended = workshop()
+        .test(name, &["--no-races", "--timeout", "120"])
+        .run();
+    ended.assert_code(66);
+    let mut wrong = compare(name, &expected, &ended.tests(), &ended.findings());
+    for other in others {
+        assert!(wrong.remove(*other).is_some(), "no test {other}");
+    }
+    let complaints: Vec<_> = wrong.into_values().flatten().collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(
+        ended.stderr.contains("data races were not looked for"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn threads_that_stay_are_found() {
+    check("leaks", &[]);
+}
+
+#[test]
+fn deadlocks_are_found() {
+    // Who has a lock of std's is not seen: the cycle shows as leaked threads.
+    check("deadlocks", &["locks::partial"]);
+}
+
+#[test]
+fn tasks_that_stay_are_found() {
+    // Words that the scheduler has left on a worker's stack can lead to them.
+    check("tokio-tasks", &["two_wait_for_each_other"]);
+}
