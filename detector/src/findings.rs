@@ -108,6 +108,7 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
             atomic: seen.access.class().is_atomic(),
             addr: seen.addr as u64,
             size: seen.size as u64,
+            during: None,
         }),
         locks: thread
             .locks()
@@ -163,11 +164,18 @@ pub fn emit(finding: &Finding) {
         ) => threads.push(thread),
         Some(Memory::Static { .. } | Memory::Mapped { .. } | Memory::Unknown { .. }) | None => {}
     }
-    mention(&threads);
+    let mentioned = mention(&threads);
     wire::write(&Record::Time(Time {
         us: kernel::now() / 1000,
     }));
     wire::write(&Record::Finding(finding.clone()));
+    // The process may be killed before it can tell of all.
+    for id in mentioned {
+        let lane = registry::lane(id).or_else(|| task::registry::lane(id));
+        if let Some(lane) = lane {
+            wire::write(&Record::Lane(lane));
+        }
+    }
 }
 
 /// Threads and tasks whose lives one process tells at most.
@@ -189,8 +197,9 @@ pub fn write_lanes() {
     }
 }
 
-/// Writes who these threads and tasks are, and who spawned them.
-pub fn mention(threads: &[ThreadId]) {
+/// Writes who these threads and tasks are, and who spawned them. Returns all
+/// of them.
+pub fn mention(threads: &[ThreadId]) -> Vec<ThreadId> {
     let mut described: Vec<wire_types::Thread> = Vec::new();
     let mut left = threads.to_vec();
     while let Some(id) = left.pop() {
@@ -204,9 +213,11 @@ pub fn mention(threads: &[ThreadId]) {
         left.extend(found.iter().filter_map(|thread| thread.parent));
         described.extend(found);
     }
+    let all = described.iter().map(|thread| thread.id).collect();
     for thread in described {
         wire::write(&Record::Thread(thread));
     }
+    all
 }
 
 fn kind_of(seen: &Seen, before: Option<&Restored>, earlier: Cell) -> Kind {
@@ -243,6 +254,7 @@ fn earlier_leg(before: Option<Restored>, earlier: Cell, at: usize) -> Leg {
             size: before
                 .as_ref()
                 .map_or(u64::from(earlier.mask().count_ones()), |b| b.size),
+            during: before.as_ref().and_then(|b| b.during),
         }),
         locks: before
             .iter()

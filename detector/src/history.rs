@@ -21,12 +21,13 @@
 //! | 3 epoch | epoch of the slot |
 //! | 4 thread | number of the thread that has the slot; the stack is empty |
 //! | 5 access | op (4 bits), access bits (4), pc (48); then address and size |
+//! | 7 time | microseconds of the monotonic clock: what follows came later |
 //! | 6 locks | how many the thread holds from here on; then for each its address and whether it is shared, and where it was taken |
 //!
 //! This module is the pure part: encoding and replay over a slice.
 
 use crate::ids::{Epoch, StackId};
-use crate::report::wire::{AccessOp, Stack, ThreadId};
+use crate::report::wire::{AccessOp, Period, Stack, ThreadId};
 use crate::shadow::word::{Access, Cell, GRANULE};
 
 const TAG_SHIFT: u32 = 60;
@@ -56,6 +57,19 @@ pub const fn pop(frames: usize) -> u64 {
 #[inline]
 pub const fn epoch(epoch: Epoch) -> u64 {
     (3 << TAG_SHIFT) | epoch.get()
+}
+
+/// The word for a moment, in microseconds.
+#[inline]
+pub const fn time(us: u64) -> u64 {
+    (7 << TAG_SHIFT) | (us & PC_MASK)
+}
+
+/// Whether a thread that begins this epoch notes when: at first always, then
+/// now and then, since asking for the time costs more than an access.
+#[inline]
+pub const fn is_noted(epoch: Epoch) -> bool {
+    epoch.get() < 64 || epoch.get().is_multiple_of(16)
 }
 
 /// The word for a thread that takes the slot.
@@ -115,6 +129,8 @@ pub struct Restored {
     pub size: u64,
     /// The locks that the thread held.
     pub locks: Vec<HeldThen>,
+    /// Between which moments it was, as far as they were noted.
+    pub during: Option<Period>,
 }
 
 /// Finds the last access in `words` (the parts of a ring, oldest first) that
@@ -124,7 +140,8 @@ pub fn restore(words: &[u64], cell: Cell, granule: usize) -> Option<Restored> {
     let mut now = Epoch::ZERO;
     let mut owner = ThreadId(0);
     let mut held: Vec<HeldThen> = Vec::new();
-    let mut found = None;
+    let mut noted = None;
+    let mut found: Option<Restored> = None;
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
         let payload = word & PC_MASK;
@@ -132,6 +149,13 @@ pub fn restore(words: &[u64], cell: Cell, granule: usize) -> Option<Restored> {
             1 => stack.push(payload),
             2 => stack.truncate(stack.len().saturating_sub(payload as usize)),
             3 => now = Epoch::new(payload),
+            7 => {
+                noted = Some(payload);
+                let open = found.as_mut().and_then(|found| found.during.as_mut());
+                if let Some(during) = open {
+                    during.until_us.get_or_insert(payload);
+                }
+            }
             4 => {
                 owner = ThreadId(u32::try_from(payload).unwrap_or(u32::MAX));
                 stack.clear();
@@ -166,6 +190,10 @@ pub fn restore(words: &[u64], cell: Cell, granule: usize) -> Option<Restored> {
                     addr: place & PC_MASK,
                     size: place >> SIZE_SHIFT,
                     locks: held.clone(),
+                    during: noted.map(|from_us| Period {
+                        from_us,
+                        until_us: None,
+                    }),
                 });
             }
             _ => {}
@@ -254,6 +282,33 @@ mod tests {
         let held = |time| restore(&words, cell(time, 0xff), 0x1000).map(|found| found.locks);
         assert_eq!(held(4), Some(vec![lock_at(0x80), lock_at(0x90)]));
         assert_eq!(held(5), Some(vec![]));
+    }
+
+    #[test]
+    fn an_access_lies_between_the_moments_that_were_noted() {
+        let [a, b] = access(0x50, WRITE, AccessOp::Write, 0x1000, 8);
+        let words = [
+            thread(ThreadId(7)),
+            time(10),
+            epoch(Epoch::new(4)),
+            a,
+            b,
+            time(20),
+            epoch(Epoch::new(5)),
+            a,
+            b,
+            time(30),
+        ];
+        let during = |words: &[u64], at| {
+            restore(words, cell(at, 0xff), 0x1000).and_then(|found| found.during)
+        };
+        let period = |from_us, until_us| Some(Period { from_us, until_us });
+        assert_eq!(during(&words, 4), period(10, Some(20)));
+        assert_eq!(during(&words, 5), period(20, Some(30)));
+        assert_eq!(during(&words[..words.len() - 1], 5), period(20, None));
+        assert_eq!(during(&words[2..5], 4), None);
+        assert!(is_noted(Epoch::new(5)) && is_noted(Epoch::new(160)));
+        assert!(!is_noted(Epoch::new(161)));
     }
 
     #[test]

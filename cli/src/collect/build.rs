@@ -138,6 +138,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                 op: access.op,
                 atomic: access.atomic,
                 size: access.size,
+                during: access.during,
             }),
             (None, Kind::LeakedThread | Kind::LeakedTask) => Role::Leaked,
             (

@@ -1,8 +1,8 @@
 //! When the threads and tasks of a process lived, for a timeline.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use leakcheck::report::wire;
+use leakcheck::report::wire::{self, ThreadId};
 
 use super::read::Process;
 use super::resolve::Resolver;
@@ -12,9 +12,14 @@ use crate::model::{Lane, LaneId, LaneKind, Place};
 pub fn lanes(number: usize, process: &Process, resolver: &mut Resolver<'_>) -> Vec<Lane> {
     // Thousands of threads have few spawn sites.
     let mut places: HashMap<&wire::Stack, Option<Place>> = HashMap::new();
-    process
+    // What is written at the end replaces what a finding said of some before.
+    let latest: BTreeMap<ThreadId, &wire::Lane> = process
         .lanes
         .iter()
+        .map(|lane| (lane.thread, lane))
+        .collect();
+    latest
+        .into_values()
         .map(|lane| {
             let spawned = places
                 .entry(&lane.spawned_at)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use leakcheck::report::kind::{Certainty, Kind, Level};
-use leakcheck::report::wire::{AccessOp, ThreadId};
+use leakcheck::report::wire::{AccessOp, Period, ThreadId};
 
 use super::frame::{Frame, Place, Stack};
 use super::run::TestId;
@@ -242,6 +242,8 @@ pub struct Access {
     pub atomic: bool,
     /// Bytes.
     pub size: u64,
+    /// When it was, for the earlier access of a race.
+    pub during: Option<Period>,
 }
 
 impl Role {

@@ -308,6 +308,7 @@ pub fn access(thread: ThreadId, op: AccessOp, atomic: bool, size: u64, stack: St
             atomic,
             addr: 0x7f00_0000_1234,
             size,
+            during: None,
         }),
         locks: Vec::new(),
         wait: None,

@@ -70,8 +70,8 @@ pub enum Record {
     Thread(Thread),
     /// When the records after this one were written.
     Time(Time),
-    /// When a thread or task lived: written at the end of a process in which
-    /// something was found, for all of it.
+    /// When a thread or task lived: written for those of a finding, as it was
+    /// then, and at the end of such a process for all.
     Lane(Lane),
     /// Something found.
     Finding(Finding),
@@ -298,6 +298,20 @@ pub struct Access {
     pub addr: u64,
     /// Bytes.
     pub size: u64,
+    /// When it was, for the earlier access of a race.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<Period>,
+}
+
+/// When something was, as far as it is known: microseconds of the monotonic
+/// clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Period {
+    /// Not before this.
+    pub from_us: u64,
+    /// Not after this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_us: Option<u64>,
 }
 
 /// What an access does.

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::sys;
 use super::waiting::Waiting;
+use crate::abi::kernel;
 use crate::check::Again;
 use crate::explore::Steps;
 use crate::history::{self, HeldThen, PART_WORDS, SNAPSHOT_FRAMES};
@@ -370,7 +371,7 @@ impl Thread {
         } else {
             0
         };
-        if pushes + locks + 2 > room {
+        if pushes + locks + 3 > room {
             self.new_part();
             return;
         }
@@ -379,7 +380,11 @@ impl Thread {
         unsafe {
             if self.logged_stamp != self.stamp {
                 self.logged_stamp = self.stamp;
-                self.put(history::epoch(self.clocks.stamp().epoch()));
+                let epoch = self.clocks.stamp().epoch();
+                if history::is_noted(epoch) {
+                    self.put(history::time(kernel::now() / 1000));
+                }
+                self.put(history::epoch(epoch));
             }
             if self.low_water < self.logged_top {
                 let pops = (self.logged_top as usize - self.low_water as usize) / 8;
@@ -443,10 +448,11 @@ impl Thread {
         }
         let frames = self.frames();
         let kept: Vec<u64> = frames[frames.len().saturating_sub(SNAPSHOT_FRAMES)..].to_vec();
-        // SAFETY: a part has room for the two words, the snapshot and the
+        // SAFETY: a part has room for the three words, the snapshot and the
         // locks.
         unsafe {
             self.put(history::thread(self.id));
+            self.put(history::time(kernel::now() / 1000));
             self.put(history::epoch(self.clocks.stamp().epoch()));
             for pc in kept {
                 self.put(history::push(pc));

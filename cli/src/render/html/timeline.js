@@ -160,6 +160,10 @@ const timelineView = (model) => {
     const lines = [`${lane.kind} ${lane.name}: ${lived}`];
     if (parent) lines.push(`spawned by ${parent.name}${lane.spawned ? ` at ${lane.spawned}` : ""}`);
     if (leg) lines.push(leg.leg.label);
+    if (leg && leg.leg.from_us && model.at) {
+      const [from, until] = earlier(model, leg.leg, lane).map((us) => us - model.begin);
+      lines.push(until - from < 1 ? `at ${duration(from)}` : `between ${duration(from)} and ${duration(until)}`);
+    }
     return tip(event, lines.join("\n"));
   });
   host.addEventListener("mouseleave", (event) => tip(event));
@@ -233,6 +237,13 @@ const hatch = (pen, left, right, y, tint) => {
   pen.stroke();
 };
 
+// Between which moments the earlier access of a race was: those that its
+// thread noted, else all of its life before the later access.
+const earlier = (model, leg, lane) => {
+  const last = Math.min(model.at, lane.ended_us || model.at, leg.until_us || model.at);
+  return [Math.min(last, Math.max(lane.started_us, leg.from_us || 0)), last];
+};
+
 const drawMarks = (pen, model, rows, middle, x, height) => {
   if (!model.at) return;
   const index = new Map(rows.map((lane, at) => [lane.id, at]));
@@ -248,10 +259,10 @@ const drawMarks = (pen, model, rows, middle, x, height) => {
       hatch(pen, Math.max(x(lane.started_us), x(model.at - leg.wait.milliseconds * 1000)), lane.ended_us ? x(lane.ended_us) : x(model.end), y, tint);
       points.push([now, y]);
     } else if (model.finding.kind === "data-race" && number > 0) {
-      // When the earlier access was is not known, only that it was before.
-      const until = Math.min(now, lane.ended_us ? x(lane.ended_us) : now);
-      hatch(pen, x(lane.started_us), until, y, tint);
-      points.push([(x(lane.started_us) + until) / 2, y]);
+      // The earlier access was somewhere between two moments of its thread.
+      const [from, until] = earlier(model, leg, lane).map(x);
+      if (until - from > 20) hatch(pen, from, until, y, tint);
+      points.push([(from + until) / 2, y]);
     } else {
       points.push([now, y]);
     }

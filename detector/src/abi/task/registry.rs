@@ -50,16 +50,22 @@ pub fn lanes() -> Vec<wire::Lane> {
     let ended = ENDED.lock().clone();
     let ended = ended.iter().map(|(origin, born, ended)| {
         let description = origin.describe(true);
-        lane(description, *born, Some(*ended))
+        life(description, *born, Some(*ended))
     });
     let live = live();
     let live = live
         .iter()
-        .map(|record| lane(record.origin.describe(false), record.born, None));
+        .map(|record| life(record.origin.describe(false), record.born, None));
     ended.chain(live).collect()
 }
 
-fn lane(task: wire::Thread, born: u64, ended: Option<u64>) -> wire::Lane {
+/// When a live task lived, for the wire; none if the number is none of one.
+pub fn lane(id: ThreadId) -> Option<wire::Lane> {
+    let record = LIVE.get().get(&id).map(|record| Arc::clone(&record))?;
+    Some(life(record.origin.describe(false), record.born, None))
+}
+
+fn life(task: wire::Thread, born: u64, ended: Option<u64>) -> wire::Lane {
     wire::Lane {
         thread: task.id,
         name: None,
