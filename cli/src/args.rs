@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::time::Span;
+
 mod cargo_options;
 mod gate_commands;
 mod gate_options;
@@ -186,7 +188,7 @@ pub struct DetectionOptions {
     pub backtrace: Backtrace,
     /// Milliseconds that threads may take to end after a test where no event
     /// tells sooner [default: 1000]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub grace: Option<u64>,
     /// How results are told: `json` writes one JSON object a line to standard
     /// output, and the text for people to standard error as always
@@ -212,10 +214,12 @@ pub struct RunnerOptions {
     /// by the clock]
     #[arg(long, value_name = "S", requires = "explore")]
     pub seed: Option<u64>,
-    /// Seconds that one test may take; 0 is without limit [default: 180]
+    /// Seconds that one test may take, or a duration such as `5m`; 0 is without
+    /// limit [default: 180]
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub timeout: Option<Limit>,
-    /// Seconds that all tests together may take; 0 is without limit [default: 0]
+    /// Seconds that all tests together may take, or a duration; 0 is without
+    /// limit [default: 0]
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub run_timeout: Option<Limit>,
 }
@@ -224,16 +228,29 @@ pub struct RunnerOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(pub Option<Duration>);
 
-fn seconds(text: &str) -> Result<Limit, String> {
-    let number: f64 = text
-        .parse()
-        .map_err(|_| "not a number of seconds".to_owned())?;
+/// A duration as in the configuration, or a number of seconds.
+///
+/// # Errors
+/// If it is neither.
+pub fn seconds(text: &str) -> Result<Limit, String> {
+    let Ok(number) = text.parse::<f64>() else {
+        return text.parse::<Span>().map(|span| Limit(span.limit()));
+    };
     if number == 0.0 {
         return Ok(Limit(None));
     }
     Duration::try_from_secs_f64(number)
         .map(|d| Limit(Some(d)))
         .map_err(|e| e.to_string())
+}
+
+/// A duration as in the configuration, or a number of milliseconds.
+///
+/// # Errors
+/// If it is neither.
+pub fn milliseconds(text: &str) -> Result<u64, String> {
+    text.parse()
+        .or_else(|_| text.parse().map(Span::milliseconds))
 }
 
 /// Which frames are shown.
@@ -355,6 +372,12 @@ mod tests {
             Some(Limit(Some(Duration::from_millis(1500))))
         );
         assert_eq!(args.runner.run_timeout, None);
+        assert_eq!(
+            test_args("--timeout 2m").runner.timeout,
+            Some(Limit(Some(Duration::from_secs(120))))
+        );
+        assert_eq!(test_args("--grace 2s").detection.grace, Some(2000));
+        assert_eq!(test_args("--grace 20").detection.grace, Some(20));
         assert_eq!(
             test_args("--run-timeout 0").runner.run_timeout,
             Some(Limit(None))

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::args::BuildOptions;
+use crate::collect::CollectOptions;
 use crate::driver::env::{self, Environment};
 use crate::driver::flags::{FLAGS_VERSION, Instrumentation};
 use crate::error::Error;
@@ -80,6 +81,17 @@ impl SourceDirectories {
             path: path.to_owned(),
             source,
         })
+    }
+}
+
+impl From<SourceDirectories> for CollectOptions {
+    fn from(sources: SourceDirectories) -> Self {
+        Self {
+            workspace_root: sources.workspace_root,
+            package_dirs: sources.package_dirs,
+            dependency_dirs: sources.dependency_dirs,
+            rust_src: sources.rust_src,
+        }
     }
 }
 

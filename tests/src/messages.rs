@@ -125,6 +125,8 @@ pub struct Summary {
 /// An entry that matches nothing any more.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Stale {
+    /// Where it is.
+    pub source: String,
     /// What it says.
     pub entry: String,
     /// `unmatched`, `expired`.

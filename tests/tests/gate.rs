@@ -23,6 +23,18 @@ fn states(ended: &Ended) -> Vec<String> {
     states
 }
 
+/// Why and where entries are stale, sorted.
+fn stale(ended: &Ended) -> Vec<String> {
+    let mut stale: Vec<String> = ended
+        .summary()
+        .stale
+        .iter()
+        .map(|stale| format!("{}: {} in {}", stale.why, stale.entry, stale.source))
+        .collect();
+    stale.sort();
+    stale
+}
+
 const BASELINE: &str = ".config/leakcheck-baseline.toml";
 const CONFIG: &str = ".config/leakcheck.toml";
 
@@ -370,6 +382,10 @@ fn marks_in_the_code() {
         states(&ended),
         ["LC0001 suppressed", "LC0002 new", "LC0003 new"]
     );
+    assert_eq!(
+        stale(&ended),
+        ["unmatched: daemon thread = \"journal\" in the manifest of quickstart 0.1.0"]
+    );
     project.edit(
         "tests/bank.rs",
         "    let writer = thread::Builder::new().name(\"journal\".into());\n    \
@@ -406,9 +422,128 @@ fn marks_in_the_code() {
         ("the manifest of quickstart 0.1.0", "one for the process")
     );
 
+    assert_eq!(stale(&ended), [""; 0]);
+
+    // A mark in the code that matches nothing, and one in code that is not
+    // even compiled.
+    project.edit("src/lib.rs", "LC0001, reason", "LC0002, reason");
+    let lib = project.read("src/lib.rs");
+    project.write(
+        "src/lib.rs",
+        &format!(
+            "{lib}\n#[cfg(any())]\n#[track(allow(data_race, deadlock, reason = \"old\"))]\n\
+             mod old {{}}\n"
+        ),
+    );
+    let ended = project.test(&[]).run();
+    assert_eq!(
+        states(&ended),
+        ["LC0001 new", "LC0002 suppressed", "LC0003 new"]
+    );
+    let lines: Vec<usize> = ["LC0002, reason", "old\""]
+        .iter()
+        .map(|mark| {
+            let text = project.read("src/lib.rs");
+            text.lines().position(|line| line.contains(mark)).unwrap() + 1
+        })
+        .collect();
+    assert_eq!(
+        stale(&ended),
+        [
+            format!(
+                "unmatched: `track(allow(LC0002))` in src/lib.rs:{}",
+                lines[0]
+            ),
+            format!(
+                "unmatched: `track(allow(data-race, deadlock))` in src/lib.rs:{}",
+                lines[1]
+            ),
+        ]
+    );
+    project
+        .test(&["-A", "all", "--deny-stale"])
+        .run()
+        .assert_code(67);
+
     // What a package of the workspace ships must be right.
     project.edit("Cargo.toml", "reason = \"one", "reson = \"one");
     project.test(&[]).run().assert_code(67);
+}
+
+/// Marks of a library that is not of the workspace.
+#[test]
+fn a_library_speaks_for_its_own_threads() {
+    let project = project();
+    let manifest = |name: &str, more: &str| {
+        project.write(
+            &format!("{name}/Cargo.toml"),
+            &format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{more}"
+            ),
+        );
+    };
+    manifest("pool", "");
+    project.write(
+        "pool/src/lib.rs",
+        "pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {\n    \
+         std::thread::Builder::new().name(name.into()).spawn(run).unwrap();\n}\n",
+    );
+    let marks = "[dependencies]\npool = { path = \"../pool\" }\n\
+                 [[package.metadata.leakcheck.daemon]]\nthread = \"tick\"\nreason = \"one clock\"\n\
+                 [[package.metadata.leakcheck.daemon]]\nruns = \"timer::drive\"\n\
+                 reason = \"lives as long as the process\"\n\
+                 [[package.metadata.leakcheck.daemon]]\nthread = \"never\"\nreason = \"not here\"\n";
+    manifest("timer", marks);
+    project.write(
+        "timer/src/lib.rs",
+        "pub fn drive() {\n    loop {\n        std::thread::park();\n    }\n}\n\n\
+         pub fn start() {\n    pool::spawn(\"tick\", || loop {\n        std::thread::park();\n    });\n}\n\n\
+         pub fn call(then: impl FnOnce()) {\n    then();\n}\n",
+    );
+    project.edit(
+        "Cargo.toml",
+        "[workspace]\n",
+        "[workspace]\nexclude = [\"pool\", \"timer\"]\n[dependencies]\n\
+         pool = { path = \"pool\" }\ntimer = { path = \"timer\" }\n",
+    );
+    project.write(
+        "tests/bank.rs",
+        "fn stay() {\n    loop {\n        std::thread::park();\n    }\n}\n\n\
+         #[test]\nfn by_its_pool() {\n    timer::start();\n}\n\n\
+         #[test]\nfn driven_by_us() {\n    std::thread::spawn(timer::drive);\n}\n\n\
+         #[test]\nfn of_our_own() {\n    pool::spawn(\"tick\", stay);\n}\n\n\
+         #[test]\nfn in_our_closure() {\n    timer::call(|| pool::spawn(\"tick\", stay));\n}\n",
+    );
+    let ended = project.test(&[]).run();
+    ended.assert_code(66);
+    for (test, state) in [
+        ("by_its_pool", "suppressed"),
+        ("driven_by_us", "suppressed"),
+        ("of_our_own", "new"),
+        ("in_our_closure", "new"),
+    ] {
+        let findings = ended.findings();
+        let found = findings.iter().find(|finding| finding.is_in(test));
+        let found = found.unwrap_or_else(|| panic!("no {test}: {}", ended.stderr));
+        assert_eq!(found.state, state, "{test}: {}", found.rendered);
+    }
+    // Its users can do nothing about a mark that matches nothing.
+    assert_eq!(stale(&ended), [""; 0]);
+
+    project.edit(
+        "timer/Cargo.toml",
+        "reason = \"not here\"",
+        "reeson = \"x\"",
+    );
+    let ended = project.test(&["of_our_own"]).run();
+    ended.assert_code(66);
+    assert!(
+        ended
+            .stderr
+            .contains("the marks in the manifest of timer 0.1.0: unknown field `reeson`"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

@@ -3,10 +3,9 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
-use leakcheck_tests::command::{Ended, Workshop, repository};
+use leakcheck_tests::command::{Ended, Workshop};
 use leakcheck_tests::messages::Message;
 use leakcheck_tests::project::Project;
 use serde_json::Value;
@@ -121,110 +120,6 @@ fn what_cannot_be_written_is_told_before_the_tests() {
         .assert_code(2);
 }
 
-/// The lines of a recipe that call leakcheck.
-fn commands(recipe: &str) -> Vec<String> {
-    let text = fs::read_to_string(repository().join("docs/ci").join(recipe)).unwrap();
-    text.lines()
-        .filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("run: "))
-        .filter(|command| command.starts_with("leakcheck "))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// The recipe for GitHub Actions, in its environment.
-#[test]
-fn the_recipe_for_github_runs() {
-    let project = project();
-    let tools = TempDir::new().unwrap();
-    symlink(workshop().program(), tools.path().join("leakcheck")).unwrap();
-    let path = format!(
-        "{}:{}",
-        tools.path().display(),
-        std::env::var("PATH").unwrap()
-    );
-    let summary = tools.path().join("summary.md");
-    let run = |command: &str| {
-        workshop()
-            .call_program("sh", project.dir(), &["-ec", command])
-            .env("CARGO_TARGET_DIR", project.path("target"))
-            .env("PATH", &path)
-            .env("CI", "true")
-            .env("GITHUB_ACTIONS", "true")
-            .env("GITHUB_STEP_SUMMARY", &summary)
-            .run()
-    };
-    let [test, merge] = &commands("github.yml")[..] else {
-        panic!("the recipe calls leakcheck twice");
-    };
-    let mut codes = Vec::new();
-    let mut annotations = Vec::new();
-    for part in 1..=4 {
-        let ended = run(&test.replace("${{ matrix.part }}", &part.to_string()));
-        codes.push(ended.code.unwrap());
-        annotations.extend(
-            ended
-                .stderr
-                .lines()
-                .filter(|line| line.starts_with("::"))
-                .map(str::to_owned),
-        );
-    }
-    assert!(codes.contains(&66), "{codes:?}");
-    assert!(
-        codes.iter().all(|code| [0, 4, 66].contains(code)),
-        "{codes:?}"
-    );
-    assert!(
-        annotations[0].starts_with("::error title=leakcheck::"),
-        "{annotations:#?}"
-    );
-    let of = |code: &str| {
-        annotations
-            .iter()
-            .filter(|line| line.contains(&format!("title={code}::")))
-            .count()
-    };
-    assert_eq!(
-        [of("LC0001"), of("LC0002"), of("LC0003")],
-        [1, 1, 1],
-        "{annotations:#?}"
-    );
-    assert!(
-        annotations
-            .iter()
-            .any(|line| line.starts_with("::error file=src/lib.rs,line="))
-    );
-    let step = fs::read_to_string(&summary).unwrap();
-    assert_eq!(step.matches("## leakcheck: ").count(), 4, "{step}");
-
-    let ended = run(merge);
-    ended.assert_code(66);
-    assert!(!ended.stderr.contains("::error"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("4 tests run"), "{}", ended.stderr);
-    for file in ["leakcheck.sarif", "leakcheck.xml", "leakcheck.html"] {
-        assert!(project.read(file).contains("LC0003"), "{file}");
-    }
-    let whole = project.test(&[]).run();
-    let sarif: Value = serde_json::from_str(&project.read("leakcheck.sarif")).unwrap();
-    let mut merged: Vec<String> = sarif["runs"][0]["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|result| {
-            result["partialFingerprints"]["leakcheck/v1"]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        })
-        .collect();
-    merged.sort();
-    assert_eq!(
-        merged,
-        fingerprints(&lines(&whole.stdout)),
-        "the parts are the whole"
-    );
-}
-
 #[test]
 fn cut_reports_are_not_merged() {
     let project = project();
@@ -285,80 +180,6 @@ fn filtersets_select_tests() {
     let wrong = project.test(&["-E", "test(transfers"]).run();
     wrong.assert_code(2);
     assert!(wrong.stderr.contains('^'), "{}", wrong.stderr);
-}
-
-/// nextest's own filters and retries, our findings: one of the first attempt
-/// counts, though the second is silent.
-#[test]
-fn nextest_runs_the_tests() {
-    let project = project();
-    let tests = project.read("tests/bank.rs");
-    project.write(
-        "tests/bank.rs",
-        &format!(
-            "{tests}\n#[test]\nfn leaks_at_first() {{\n    if std::env::var(\"NEXTEST_ATTEMPT\").unwrap() == \"1\" {{\n        \
-             journal_is_kept();\n    }}\n}}\n\n#[test]\nfn fails() {{\n    panic!();\n}}\n"
-        ),
-    );
-    let run = |args: &[&str]| {
-        let mut words = vec![
-            "nextest",
-            "--message-format",
-            "json",
-            "--output",
-            "junit=n.xml",
-            "run",
-        ];
-        words.extend(args);
-        project.call(&words).run()
-    };
-    let found = run(&[
-        "--retries",
-        "1",
-        "-E",
-        "test(leaks_at_first) + test(transfers_queue)",
-    ]);
-    found.assert_code(66);
-    let outcome = |ended: &Ended, name: &str| {
-        let mut tests = ended.tests().into_iter();
-        let test = tests.find(|test| test.test.name == name);
-        test.unwrap_or_else(|| panic!("no {name}: {}", ended.stderr))
-            .outcome
-    };
-    assert!(
-        found.stderr.contains("FLAKY"),
-        "nextest tried again: {}",
-        found.stderr
-    );
-    assert_eq!(outcome(&found, "leaks_at_first"), "leak");
-    assert_eq!(outcome(&found, "transfers_queue"), "pass");
-    let findings = found.findings();
-    assert_eq!(findings.len(), 1);
-    assert_eq!(
-        (findings[0].code.as_str(), findings[0].test.binary.as_str()),
-        ("LC0002", "bank")
-    );
-    assert!(project.read("n.xml").contains("failures=\"1\""));
-
-    run(&["-E", "test(transfers_queue)"]).assert_code(0);
-    run(&["-E", "test(fails)"]).assert_code(100);
-    run(&["-E", "test(no_such_test)"]).assert_code(4);
-    // A deadlock is no failure of the test's own.
-    let stuck = run(&["--no-fail-fast", "-E", "test(transfers)"]);
-    stuck.assert_code(66);
-    assert_eq!(outcome(&stuck, "transfers_cross"), "deadlock");
-    // What the baseline lists passes in nextest too.
-    project
-        .call(&["baseline", "write", "journal_is_kept"])
-        .run()
-        .assert_code(0);
-    let known = run(&["-E", "test(journal_is_kept)"]);
-    known.assert_code(0);
-    assert_eq!(known.findings()[0].state, "baseline");
-
-    let list = project.call(&["nextest", "list"]).run();
-    list.assert_code(0);
-    assert!(list.stdout.contains("transfers_cross"), "{}", list.stdout);
 }
 
 /// An interrupt ends the tests, and what ran is reported.

@@ -137,7 +137,7 @@ pub struct FilterOptions {
 }
 
 /// One part of the tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Partition {
     /// How tests are dealt out.
     pub by: PartitionBy,
@@ -148,7 +148,7 @@ pub struct Partition {
 }
 
 /// How tests are dealt out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PartitionBy {
     /// In turn, over all binaries together.
     Slice,

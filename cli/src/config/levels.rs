@@ -29,6 +29,16 @@ pub enum Selector {
     Name(&'static str),
 }
 
+impl std::fmt::Display for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::All => "all",
+            Self::Kind(kind) => kind.info().code,
+            Self::Name(name) => name,
+        })
+    }
+}
+
 impl Selector {
     /// From a code, a name or `all`.
     ///

@@ -131,6 +131,13 @@ pub struct LegLine {
     /// Its row in the timeline of the first test.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lane: String,
+    /// For the earlier access of a race: not before this, in microseconds of
+    /// the clock that the lanes have too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_us: Option<u64>,
+    /// Not after this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_us: Option<u64>,
     /// What it does, as a phrase.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub label: String,

@@ -25,7 +25,7 @@ pub use finding::{
 };
 pub use read::ReadError;
 pub use snippet::{MarkLine, SnippetLine};
-pub use summary::{FindingCounts, GapLine, StaleLine, SummaryLine, TestCounts};
+pub use summary::{EntryLine, FindingCounts, GapLine, StaleLine, SummaryLine, TestCounts};
 pub use test::{CrashLine, LaneLine, TestLine};
 
 /// Version of the lines.

@@ -10,8 +10,8 @@ use super::summary::{FindingCounts, GapLine, SummaryLine, TestCounts};
 use super::test::{CrashLine, LaneLine, TestLine};
 use super::{SCHEMA, snippet};
 use crate::model::{
-    Crash, Finding, Frame, FrameClass, Gap, HeldLock, Lane, Leg, Memory, Stack, Standing, Task,
-    TestId, Wait, executor_name,
+    Crash, Finding, Frame, FrameClass, Gap, HeldLock, Lane, Leg, Memory, Role, Stack, Standing,
+    Task, TestId, Wait, executor_name,
 };
 use crate::render::human::{self, HumanOptions, marks};
 
@@ -106,15 +106,12 @@ pub fn summary(
         counts.add(state(&finding.standing), finding.level);
     }
     SummaryLine {
-        schema: SCHEMA,
         exit_code,
         seconds,
         tests,
         findings: counts,
         gaps: gaps.iter().map(gap).collect(),
-        stale: Vec::new(),
-        partition: None,
-        stopped: false,
+        ..SummaryLine::empty()
     }
 }
 
@@ -138,6 +135,10 @@ const fn state(standing: &Standing) -> StateLine {
 
 fn leg(finding: &Finding, at: usize) -> LegLine {
     let leg: &Leg = &finding.legs[at];
+    let during = match leg.role {
+        Role::Access(access) => access.during,
+        Role::Leaked | Role::Stuck => None,
+    };
     LegLine {
         role: leg.role.name().to_owned(),
         thread: leg.thread.label.name(),
@@ -146,6 +147,8 @@ fn leg(finding: &Finding, at: usize) -> LegLine {
         } else {
             leg.lane.as_str().to_owned()
         },
+        from_us: during.map(|during| during.from_us),
+        until_us: during.and_then(|during| during.until_us),
         label: marks::leg_label(finding, at, leg),
         primary: leg.primary().map(place).unwrap_or_default(),
         stack: stack(&leg.stack),

@@ -3,12 +3,13 @@
 use leakcheck::report::kind::Level;
 use serde::{Deserialize, Serialize};
 
+use super::SCHEMA;
 use super::finding::{FindingLine, StateLine};
 
 /// The last line of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SummaryLine {
-    /// [`SCHEMA`](super::SCHEMA).
+    /// [`SCHEMA`].
     pub schema: u32,
     /// Of the command.
     pub exit_code: u8,
@@ -29,6 +30,42 @@ pub struct SummaryLine {
     /// True if the run was stopped before its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// True if everything was tested, or all of the part that `partition`
+    /// names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub complete: bool,
+    /// True if a stale entry makes the run fail.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deny_stale: bool,
+    /// Entries that matched something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matched: Vec<EntryLine>,
+    /// Entries that matched nothing in what was tested, of which only a run of
+    /// all tests can tell whether they are stale.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmatched: Vec<EntryLine>,
+}
+
+impl SummaryLine {
+    /// The end of a run in which nothing happened.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            schema: SCHEMA,
+            exit_code: 0,
+            seconds: 0.0,
+            tests: TestCounts::default(),
+            findings: FindingCounts::default(),
+            gaps: Vec::new(),
+            stale: Vec::new(),
+            partition: None,
+            stopped: false,
+            complete: false,
+            deny_stale: false,
+            matched: Vec::new(),
+            unmatched: Vec::new(),
+        }
+    }
 }
 
 /// How many tests ended how.
@@ -111,6 +148,27 @@ pub struct GapLine {
     pub count: u64,
     /// A sentence.
     pub text: String,
+}
+
+/// An entry of the baseline, or a suppression.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EntryLine {
+    /// The file that it is in.
+    pub source: String,
+    /// What it says.
+    pub entry: String,
+}
+
+impl EntryLine {
+    /// The same entry, found stale.
+    #[must_use]
+    pub fn stale(self, why: &str) -> StaleLine {
+        StaleLine {
+            source: self.source,
+            entry: self.entry,
+            why: why.to_owned(),
+        }
+    }
 }
 
 /// An entry that matches nothing any more.

@@ -6,25 +6,30 @@
 //! our code for findings, so that nextest shows it; nextest may try it again,
 //! and what was found in the first attempt still counts.
 //!
-//! What it misses: a test that nextest kills leaves no fragment; it is told as
-//! a gap.
+//! A test that nextest kills together with its runner leaves none: see
+//! [`killed`].
+
+pub mod killed;
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use leakcheck::report::wire::{GRACE_ENV, WIRE_DIR_ENV};
 use serde::{Deserialize, Serialize};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
+use self::killed::Started;
 use super::execute::spawn;
 use super::process::{Cause, Ended, Group, Stop, supervise};
 use super::signals::Handler;
 use super::target_runner::exit_code;
 use super::verdict::{Verdict, Word, errors};
 use crate::args::{Annotations, DetectionOptions, GateOptions};
-use crate::collect::{CollectOptions, Collector};
-use crate::document::{FindingLine, GapLine, TestLine, of_model};
+use crate::collect::Collector;
+use crate::document::{EntryLine, FindingLine, GapLine, TestLine, of_model};
 use crate::driver::env::Environment;
 use crate::error::Error;
 use crate::gate::Gate;
@@ -55,14 +60,16 @@ pub struct Fragment {
     pub findings: Vec<FindingLine>,
     /// What was not seen.
     pub gaps: Vec<GapLine>,
-    /// The rules that matched.
-    pub matched: Vec<usize>,
+    /// The suppressions that matched.
+    pub matched: Vec<EntryLine>,
 }
 
 /// File with the [`Setting`].
 const SETTING: &str = "setting.json";
 /// File with the answer of `cargo metadata`.
 const METADATA: &str = "metadata.json";
+/// Extension of the note of an attempt that has begun.
+const STARTED: &str = "started";
 /// Directory of the fragments.
 const FRAGMENTS: &str = "fragments";
 
@@ -143,24 +150,30 @@ pub fn run_test(
         binary: binary(&variable("NEXTEST_BINARY_ID"), program),
         name: variable("NEXTEST_TEST_NAME"),
     };
+    // libtest then runs the one test on its main thread, which otherwise waits
+    // for it with a time limit: a deadlock is proved at once.
+    command.env("RUST_TEST_THREADS", "1");
     let mut gate = gate(dir)?;
     if let Some(grace) = gate.grace(&id) {
         command.env(GRACE_ENV, grace.to_string());
     }
-    let started = dir
-        .join(FRAGMENTS)
-        .join(format!("{}.started", std::process::id()));
-    replace(&started, id.to_string().as_bytes())?;
+    let started = Started {
+        test: id.clone(),
+        attempt,
+        wire_dir: own.path().to_owned(),
+        program: program.to_owned(),
+        kept: killed::keep(program, dir)?,
+    };
+    // The name of the directory is nobody else's.
+    let name = own.path().file_name().unwrap_or_default();
+    let fragment = dir.join(FRAGMENTS).join(name).with_extension("json");
+    let note = fragment.with_extension(STARTED);
+    put(&note, &started)?;
     let handler = Handler::install_for_program(&stop)?;
     let ended = supervise(spawn(command)?, Group::Ours, None, &stop, None)?;
     drop(handler);
 
-    let mut collector = Collector::new(CollectOptions {
-        workspace_root: sources.workspace_root,
-        package_dirs: sources.package_dirs,
-        dependency_dirs: sources.dependency_dirs,
-        rust_src: sources.rust_src,
-    });
+    let mut collector = Collector::new(sources.into());
     let mut report = collector
         .look(&id, own.path())
         .map_err(|source| Error::Wire {
@@ -170,14 +183,9 @@ pub fn run_test(
     for finding in &mut report.findings {
         gate.judge(finding, &id);
     }
-    let fragment = fragment(&id, attempt, &ended, &report, &gate);
     tell(&report)?;
-    let text = serde_json::to_string(&fragment).map_err(Error::Encode)?;
-    replace(&started.with_extension("json"), text.as_bytes())?;
-    std::fs::remove_file(&started).map_err(|source| Error::Write {
-        path: started,
-        source,
-    })?;
+    put(&fragment, &of_attempt(&id, attempt, &ended, &report, &gate))?;
+    std::fs::remove_file(&note).map_err(|source| Error::Write { path: note, source })?;
     Ok(
         match (exit_code(ended.status), errors(&report.findings).next()) {
             (0, Some(_)) => Outcome::Findings,
@@ -188,31 +196,54 @@ pub fn run_test(
     )
 }
 
-fn fragment(
+fn put<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    let text = serde_json::to_string(value).map_err(Error::Encode)?;
+    replace(path, text.as_bytes())
+}
+
+/// nextest ends what takes too long by SIGTERM, and everything by SIGINT if it
+/// is interrupted; it sends them to us and to the test.
+fn verdict(ended: &Ended, stuck: bool) -> Verdict {
+    match (ended.cause, ended.status.signal()) {
+        (_, Some(SIGINT)) => Verdict::Stopped,
+        (Cause::Stopped(_), _) | (_, Some(SIGTERM)) => Verdict::TimedOut {
+            limit: ended.elapsed,
+        },
+        (Cause::Itself | Cause::TimeLimit, _) => Verdict::new(ended, None, None, stuck),
+    }
+}
+
+fn of_attempt(
     id: &TestId,
     attempt: u32,
     ended: &Ended,
     report: &TestReport,
     gate: &Gate,
 ) -> Fragment {
-    let verdict = match ended.cause {
-        // nextest ends what takes too long.
-        Cause::Stopped(_) => Verdict::TimedOut {
-            limit: ended.elapsed,
-        },
-        Cause::Itself | Cause::TimeLimit => Verdict::new(ended, None, None, report.stuck),
-    };
+    let verdict = verdict(ended, report.stuck);
     let word = Word::of(verdict, Some(report)).text().to_ascii_lowercase();
+    let mut fragment = of_report(id, attempt, &word, ended.elapsed.as_secs_f64(), report);
+    fragment.test.reason = match verdict {
+        Verdict::TimedOut { limit } => Some(format!(
+            "ended by nextest after {:.1} s",
+            limit.as_secs_f64()
+        )),
+        Verdict::Passed
+        | Verdict::Failed { .. }
+        | Verdict::Crashed { .. }
+        | Verdict::LeftEarly { .. }
+        | Verdict::Stuck
+        | Verdict::Stopped => verdict.reason(),
+    };
+    fragment.matched = gate.matched();
+    fragment
+}
+
+/// What was found in an attempt that ended in the way of `word`.
+fn of_report(id: &TestId, attempt: u32, word: &str, seconds: f64, report: &TestReport) -> Fragment {
     let options = HumanOptions::default();
-    let mut test = of_model::test(
-        id,
-        &word,
-        ended.elapsed.as_secs_f64(),
-        &report.findings,
-        report.crash.as_ref(),
-        &options,
-    );
-    test.reason = verdict.reason();
+    let crash = report.crash.as_ref();
+    let mut test = of_model::test(id, word, seconds, &report.findings, crash, &options);
     if !report.findings.is_empty() {
         test.lanes = report.lanes.iter().map(of_model::lane).collect();
     }
@@ -225,7 +256,7 @@ fn fragment(
             .map(|finding| of_model::finding(finding, &options))
             .collect(),
         gaps: report.gaps.iter().map(of_model::gap).collect(),
-        matched: gate.matched(),
+        matched: Vec::new(),
     }
 }
 
@@ -253,11 +284,11 @@ fn binary(id: &str, program: &Path) -> String {
     }
 }
 
-/// All fragments, and the names of the tests that left none.
+/// All fragments, and the attempts that left none.
 ///
 /// # Errors
 /// If a fragment cannot be read.
-pub fn fragments(dir: &Path) -> Result<(Vec<Fragment>, Vec<String>), Error> {
+pub fn fragments(dir: &Path) -> Result<(Vec<Fragment>, Vec<Started>), Error> {
     let dir = dir.join(FRAGMENTS);
     let list = |source| Error::Read {
         path: dir.clone(),
@@ -273,7 +304,9 @@ pub fn fragments(dir: &Path) -> Result<(Vec<Fragment>, Vec<String>), Error> {
     for path in paths {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("json") => fragments.push(parse(&path)?),
-            Some("started") => killed.push(read(&path)?),
+            // One that was told and then killed before it took its note away.
+            Some(STARTED) if path.with_extension("json").exists() => {}
+            Some(STARTED) => killed.push(parse(&path)?),
             Some(_) | None => {}
         }
     }

@@ -34,6 +34,7 @@ pub struct Stop {
     reason: Mutex<(Option<StopReason>, Option<PipeWriter>)>,
     closed: PipeReader,
     deadline: Option<Instant>,
+    patience: Duration,
 }
 
 impl Stop {
@@ -47,7 +48,14 @@ impl Stop {
             reason: Mutex::new((None, Some(writer))),
             closed,
             deadline,
+            patience: TERMINATION,
         })
+    }
+
+    /// For processes that may take this long to end after SIGTERM.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Stops the run; the first reason counts.
@@ -157,7 +165,7 @@ pub fn supervise(
     if cause != Cause::Itself {
         signal(pid, group, Signal::TERM);
         let mut waits = [PollFd::new(&pidfd, PollFlags::IN)];
-        wait(&mut waits, Some(TERMINATION))?;
+        wait(&mut waits, Some(stop.patience))?;
         signal(pid, group, Signal::KILL);
     }
     let status = child.wait().map_err(Error::Wait)?;

@@ -14,10 +14,10 @@ use super::suite::Suite;
 use super::teller::{Teller, Telling, say};
 use super::verdict::{Verdict, Word, errors};
 use crate::args::Partition;
-use crate::collect::{CollectOptions, Collector};
+use crate::collect::Collector;
 use crate::document::{Document, TestCounts, TestLine, of_model};
 use crate::error::Error;
-use crate::gate::Gate;
+use crate::gate::{Extent, Gate};
 use crate::model::{Gap, GapReason, RunReport, TestId, TestReport};
 use crate::outcome::Outcome;
 use crate::plan::SourceDirectories;
@@ -33,8 +33,8 @@ pub struct Reporter {
     progress: Progress,
     gate: Gate,
     lines: Vec<TestLine>,
-    /// Whether everything there is to test is tested.
-    pub complete: bool,
+    /// How much of what there is to test is tested.
+    pub extent: Extent,
     /// The part of the tests that is run.
     pub partition: Option<Partition>,
     /// Where GitHub wants to be told, if it does.
@@ -47,19 +47,14 @@ impl Reporter {
     pub fn new(telling: Telling, sources: SourceDirectories, gate: Gate) -> Self {
         Self {
             teller: Teller::new(telling),
-            collector: Collector::new(CollectOptions {
-                workspace_root: sources.workspace_root,
-                package_dirs: sources.package_dirs,
-                dependency_dirs: sources.dependency_dirs,
-                rust_src: sources.rust_src,
-            }),
+            collector: Collector::new(sources.into()),
             tally: Tally::default(),
             failing: Vec::new(),
             gaps: Vec::new(),
             progress: Progress::default(),
             gate,
             lines: Vec::new(),
-            complete: false,
+            extent: Extent::default(),
             partition: None,
             annotations: None,
         }
@@ -249,7 +244,12 @@ impl Reporter {
             add(&mut report.gaps, gap);
         }
         let stopped_early = stopped.is_some() || self.tally.not_run > 0;
-        let stale = self.gate.stale(self.complete && !stopped_early);
+        let extent = if stopped_early {
+            Extent::Selection
+        } else {
+            self.extent
+        };
+        let staleness = self.gate.staleness(extent);
         self.teller.findings(&report.findings)?;
         let text = status::summary(
             &self.tally,
@@ -257,10 +257,11 @@ impl Reporter {
             &report,
             stopped,
             &self.failing,
-            &stale,
+            &staleness,
         );
         say(text.trim_end())?;
-        let denied = self.gate.settings.deny_stale && !stale.is_empty();
+        let deny_stale = self.gate.settings.deny_stale;
+        let denied = deny_stale && !staleness.stale.is_empty();
         let outcome = outcome(&self.tally, &report, stopped, denied);
         let counts = TestCounts {
             run: self.tally.run(),
@@ -271,7 +272,11 @@ impl Reporter {
             not_run: self.tally.not_run,
         };
         let mut document = self.teller.document(counts, &report, outcome);
-        document.summary.stale = stale;
+        document.summary.stale = staleness.stale;
+        document.summary.unmatched = staleness.unmatched;
+        document.summary.matched = staleness.matched;
+        document.summary.deny_stale = deny_stale;
+        document.summary.complete = extent != Extent::Selection;
         document.summary.partition = self.partition.map(|part| part.to_string());
         document.summary.stopped = stopped_early;
         self.teller.end(&document)?;

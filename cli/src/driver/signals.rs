@@ -2,8 +2,10 @@
 //! still reported. A second signal ends leakcheck at once.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::{Pid, Signal, getpgrp, kill_process};
+use rustix::termios::tcgetpgrp;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
@@ -30,6 +32,34 @@ impl Handler {
         Self::listen(&[SIGTERM], stop)
     }
 
+    /// For another runner that shares our terminal and ends its tests in good
+    /// order: a SIGINT from the terminal reaches it without us, one that was
+    /// sent to us alone is handed on to it; SIGTERM ends it. The flag says
+    /// whether there was a SIGINT.
+    ///
+    /// # Errors
+    /// If the handler cannot be installed.
+    pub fn install_for_runner(
+        stop: &Arc<Stop>,
+        runner: Pid,
+    ) -> Result<(Self, Arc<AtomicBool>), Error> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Error::Signals)?;
+        let handle = signals.handle();
+        let (stop, flag) = (Arc::clone(stop), Arc::clone(&interrupted));
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                if signal != SIGINT {
+                    stop.request(StopReason::Signal);
+                } else if !flag.swap(true, Ordering::SeqCst) && !of_terminal() {
+                    // An error means that it has ended.
+                    let _ = kill_process(runner, Signal::INT);
+                }
+            }
+        });
+        Ok((Self(handle), interrupted))
+    }
+
     /// Lets the signals request a stop.
     ///
     /// # Errors
@@ -53,6 +83,13 @@ impl Handler {
         });
         Ok(Self(handle))
     }
+}
+
+/// Whether an interrupt is one that was typed, which all processes in the
+/// foreground of the terminal get.
+fn of_terminal() -> bool {
+    let terminal = std::fs::File::open("/dev/tty");
+    terminal.is_ok_and(|terminal| tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp()))
 }
 
 impl Drop for Handler {

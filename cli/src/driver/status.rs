@@ -11,7 +11,8 @@ use leakcheck::report::kind::Kind;
 
 use super::process::StopReason;
 use super::verdict::{Word, errors};
-use crate::document::{Document, StaleLine};
+use crate::document::{Document, EntryLine, StaleLine};
+use crate::gate::Staleness;
 use crate::model::{Explored, Finding, RunReport, TestId};
 
 /// Width of the column of words.
@@ -192,7 +193,7 @@ pub fn summary(
     report: &RunReport,
     stopped: Option<StopReason>,
     failing: &[String],
-    stale: &[StaleLine],
+    staleness: &Staleness,
 ) -> String {
     let fine = tally.failed() == 0 && errors(&report.findings).next().is_none();
     let style = match (fine, stopped) {
@@ -228,9 +229,7 @@ pub fn summary(
     if !left_out.is_empty() {
         let _ = writeln!(text, "{} {left_out}", label("Left out", warning()));
     }
-    for entry in stale {
-        let _ = writeln!(text, "{} {}", label("Stale", warning()), entry.text());
-    }
+    entries(&mut text, &staleness.stale, &staleness.unmatched);
     for gap in &report.gaps {
         let _ = writeln!(text, "{} {}", label("Not seen", warning()), gap.text());
     }
@@ -242,41 +241,91 @@ pub fn summary(
 pub fn merged(document: &Document) -> String {
     let summary = &document.summary;
     let (tests, findings) = (&summary.tests, &summary.findings);
-    let style = if tests.failed > 0 || findings.errors > 0 {
-        bad()
-    } else {
-        good()
+    let style = match (tests.failed > 0 || findings.errors > 0, summary.stopped) {
+        (true, _) => bad(),
+        (false, true) => warning(),
+        (false, false) => good(),
     };
+    let some = |numbers: &[(u64, &str)]| {
+        let some = numbers.iter().filter(|(number, _)| *number > 0);
+        let some: Vec<String> = some
+            .map(|(number, what)| format!("{number} {what}"))
+            .collect();
+        some.join(", ")
+    };
+    let stopped = document
+        .tests
+        .iter()
+        .filter(|test| test.outcome == "stopped");
+    let stopped = stopped.count() as u64;
     let mut text = String::from("------------\n");
     let _ = writeln!(
         text,
-        "{} [{:>8.3}s] {} run: {} passed, {} with findings, {} failed; {} ignored, {} not run",
+        "{} [{:>8.3}s] {} run: {}",
         label("Summary", style),
         summary.seconds,
         plural(tests.run, "test"),
-        tests.passed,
-        tests.with_findings,
-        tests.failed,
-        tests.ignored,
-        tests.not_run,
+        some(&[
+            (tests.passed, "passed"),
+            (tests.with_findings, "with findings"),
+            (tests.failed, "failed"),
+            (stopped, "stopped"),
+            (tests.ignored, "ignored"),
+            (tests.not_run, "not run"),
+        ]),
     );
-    let _ = writeln!(
-        text,
-        "{} {}, {}, {}; {} in the baseline, {} suppressed",
-        label("Findings", style),
-        plural(findings.errors as u64, "error"),
-        plural(findings.warnings as u64, "warning"),
-        plural(findings.notes as u64, "note"),
-        findings.baseline,
-        findings.suppressed,
-    );
-    for entry in &summary.stale {
-        let _ = writeln!(text, "{} {}", label("Stale", warning()), entry.text());
+    for test in &document.tests {
+        if !["pass", "ignored"].contains(&test.outcome.as_str()) {
+            let word = label(&test.outcome.to_uppercase(), bad());
+            let _ = writeln!(text, "{word} [{:>8.3}s] {}", test.seconds, test.test);
+        }
     }
+    if summary.stopped {
+        let _ = writeln!(text, "{} before its end", label("Stopped", warning()));
+    }
+    let counting: Vec<String> = [
+        (findings.errors, "error"),
+        (findings.warnings, "warning"),
+        (findings.notes, "note"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| plural(number as u64, what))
+    .collect();
+    let counting = if counting.is_empty() {
+        "none".to_owned()
+    } else {
+        counting.join(", ")
+    };
+    let _ = writeln!(text, "{} {counting}", label("Findings", style));
+    let left_out = some(&[
+        (findings.baseline as u64, "in the baseline"),
+        (findings.suppressed as u64, "suppressed"),
+    ]);
+    if !left_out.is_empty() {
+        let _ = writeln!(text, "{} {left_out}", label("Left out", warning()));
+    }
+    entries(&mut text, &summary.stale, &summary.unmatched);
     for gap in &summary.gaps {
         let _ = writeln!(text, "{} {}", label("Not seen", warning()), gap.text);
     }
     text
+}
+
+/// Entries of the baseline and suppressions that match nothing.
+fn entries(text: &mut String, stale: &[StaleLine], unmatched: &[EntryLine]) {
+    for entry in stale {
+        let _ = writeln!(text, "{} {}", label("Stale", warning()), entry.text());
+    }
+    if !unmatched.is_empty() {
+        let _ = writeln!(
+            text,
+            "{} {} matched nothing here; whether stale is told of all tests together: by \
+             `leakcheck test`, or `leakcheck report merge` of all its parts",
+            label("Unmatched", warning()),
+            plural(unmatched.len() as u64, "suppression"),
+        );
+    }
 }
 
 /// `2 findings of the baseline, 1 suppressed`.
@@ -342,6 +391,7 @@ mod tests {
 
     use super::{Tally, Word, explored, line, output, plural, remark, slow, summary};
     use crate::driver::process::StopReason;
+    use crate::gate::Staleness;
     use crate::model::{Explored, Gap, GapReason, RunReport, TestId};
 
     fn id(name: &str) -> TestId {
@@ -401,7 +451,7 @@ mod tests {
             &report,
             Some(StopReason::RunTimeout),
             &failing,
-            &[],
+            &Staleness::default(),
         );
         insta::assert_snapshot!(strip_str(&text).to_string());
     }
@@ -416,7 +466,7 @@ mod tests {
             &RunReport::default(),
             None,
             &[],
-            &[],
+            &Staleness::default(),
         );
         insta::assert_snapshot!(strip_str(&text).to_string());
     }

@@ -117,6 +117,11 @@ impl Suite {
         &self.binaries
     }
 
+    /// The packages of all binaries, before any is left out.
+    pub fn packages(&self) -> impl Iterator<Item = &str> {
+        self.binaries.iter().map(|binary| binary.package.as_str())
+    }
+
     /// The id of a case.
     #[must_use]
     pub fn id(&self, case: &Case) -> TestId {

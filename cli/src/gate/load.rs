@@ -1,22 +1,23 @@
 //! From the command line, the environment and the files to what is in force.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{Metadata, MetadataCommand};
+use cargo_metadata::MetadataCommand;
 
 use super::Gate;
 use super::settings::{Override, Settings, Typed};
 use crate::args::{
-    DetectionOptions, FilterOptions, GateOptions, Limit, OutputFormat, RunnerOptions,
+    self, DetectionOptions, FilterOptions, GateOptions, OutputFormat, RunnerOptions,
 };
 use crate::baseline::Baseline;
 use crate::config::profile::{self, Profile};
 use crate::config::read::{ConfigError, read_config};
-use crate::config::time::Span;
 use crate::config::{BASELINE_FILE, CONFIG_FILE, ConfigFile, Levels};
 use crate::driver::env::Environment;
 use crate::error::Error;
 use crate::filter::{FilterError, Packages};
+use crate::suppress::code::SourceTree;
 use crate::suppress::{configured, library, tsan};
 
 /// The options of a command that the gate reads; commands without a runner
@@ -59,15 +60,9 @@ impl Gate {
         } else {
             None
         };
-        let rules = rules(
-            &config,
-            &profile,
-            gate,
-            packages.as_ref(),
-            &metadata,
-            &root,
-            &here,
-        )?;
+        let mut rules = rules(&config, &profile, gate, packages.as_ref(), &root, &here)?;
+        let shipped = library::rules(&metadata)?;
+        rules.extend(shipped.rules);
         let overrides = overrides(&config, &profile, packages.as_ref())?;
         let typed_filters = options.filter.iter().flat_map(|filter| &filter.filterset);
         let filters = typed_filters
@@ -121,6 +116,14 @@ impl Gate {
             packages,
             rules,
             baseline,
+            tree: SourceTree::new(&root, metadata.workspace_packages().into_iter()),
+            tested: metadata
+                .workspace_packages()
+                .into_iter()
+                .filter(|package| package.targets.iter().any(|target| target.test))
+                .map(|package| package.name.to_string())
+                .collect(),
+            unreadable: shipped.unreadable,
             ..Self::default()
         })
     }
@@ -215,7 +218,6 @@ fn rules(
     profile: &Profile,
     gate: &GateOptions,
     packages: Option<&Packages>,
-    metadata: &Metadata,
     root: &Path,
     here: &Path,
 ) -> Result<Vec<crate::suppress::Rule>, Error> {
@@ -233,7 +235,6 @@ fn rules(
     for path in of_config.chain(typed) {
         rules.extend(tsan::read(&path, &shown(&path, root))?);
     }
-    rules.extend(library::rules(&metadata.packages)?);
     Ok(rules)
 }
 
@@ -262,37 +263,41 @@ fn overrides(
 }
 
 fn typed(options: &Options<'_>, user: &Environment) -> Result<Typed, Error> {
-    let span = |name: &str| -> Result<Option<Span>, Error> {
-        let Some(text) = user.get(name).filter(|text| !text.is_empty()) else {
-            return Ok(None);
-        };
-        let span = text
-            .to_string_lossy()
-            .parse()
-            .map_err(|reason| Error::Option {
-                reason: format!("the environment variable `{name}`: {reason}"),
-            })?;
-        Ok(Some(span))
-    };
-    let limit = |name: &str| Ok::<_, Error>(span(name)?.map(|span| Limit(span.limit())));
-    let threads = user
-        .get("LEAKCHECK_TEST_THREADS")
-        .and_then(|text| text.to_str()?.parse().ok())
-        .filter(|threads| *threads > 0);
+    let limit = |name| variable(user, name, args::seconds);
+    let grace = variable(user, "LEAKCHECK_GRACE", args::milliseconds)?;
+    let threads = variable(user, "LEAKCHECK_TEST_THREADS", |text| {
+        let number: Result<NonZero<u32>, _> = text.parse();
+        number.map_err(|error| error.to_string())
+    })?;
     let runner = options.runner;
     Ok(Typed {
-        grace: options
-            .detection
-            .grace
-            .or(span("LEAKCHECK_GRACE")?.map(Span::milliseconds)),
+        grace: options.detection.grace.or(grace),
         timeout: runner
             .and_then(|runner| runner.timeout)
             .or(limit("LEAKCHECK_TIMEOUT")?),
         run_timeout: runner
             .and_then(|runner| runner.run_timeout)
             .or(limit("LEAKCHECK_RUN_TIMEOUT")?),
-        test_threads: runner.and_then(|runner| runner.test_threads).or(threads),
+        test_threads: runner
+            .and_then(|runner| runner.test_threads)
+            .or(threads.map(NonZero::get)),
     })
+}
+
+/// A variable that is read as an option is.
+fn variable<T>(
+    user: &Environment,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, Error> {
+    let Some(text) = user.get(name).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    parse(&text.to_string_lossy())
+        .map(Some)
+        .map_err(|reason| Error::Option {
+            reason: format!("the environment variable `{name}`: {reason}"),
+        })
 }
 
 /// A variable that is on or off, if it is set.

@@ -8,22 +8,23 @@ pub mod entries;
 pub mod load;
 pub mod settings;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use leakcheck::report::kind::Kind;
 
-pub use self::entries::Entries;
+pub use self::entries::{Entries, Extent, Staleness};
 pub use self::settings::{Override, Settings};
 
 use crate::baseline::Baseline;
 use crate::config::Day;
 use crate::config::levels::{self, Levels, Setting};
-use crate::document::StaleLine;
+use crate::document::EntryLine;
 use crate::driver::status::plural;
 use crate::filter::Packages;
-use crate::model::{Excuse, Finding, Standing, TestId};
+use crate::model::{Excuse, Finding, Gap, Standing, TestId};
 use crate::suppress::Rule;
-use crate::suppress::code::CodeMarks;
+use crate::suppress::code::{CodeMarks, SourceTree};
 
 /// Decides what counts, and remembers what it was asked.
 #[derive(Debug, Default)]
@@ -35,6 +36,12 @@ pub struct Gate {
     baseline: Option<Baseline>,
     code: CodeMarks,
     entries: Entries,
+    /// Where marks in the code are looked for.
+    tree: SourceTree,
+    /// The packages of the workspace that have tests.
+    tested: BTreeSet<String>,
+    /// What could not be read of others' suppressions.
+    unreadable: Vec<Gap>,
 }
 
 impl Gate {
@@ -121,20 +128,33 @@ impl Gate {
         )
     }
 
-    /// The rules that matched so far, for the process that collects.
+    /// The suppressions that matched so far, for the process that collects.
     #[must_use]
-    pub fn matched(&self) -> Vec<usize> {
+    pub fn matched(&self) -> Vec<EntryLine> {
         self.entries.all_matched()
     }
 
     /// Remembers what another process has seen.
-    pub fn recall(&mut self, matched: &[usize], fingerprints: &[String]) {
-        for rule in matched {
-            self.entries.matched(*rule);
+    pub fn recall(&mut self, matched: &[EntryLine], fingerprints: &[String]) {
+        for entry in matched {
+            self.entries.matched(entry.clone());
         }
         for fingerprint in fingerprints {
             self.entries.saw(fingerprint);
         }
+    }
+
+    /// Whether tests of these packages are those of the whole workspace.
+    pub fn covers<'a>(&self, packages: impl Iterator<Item = &'a str>) -> bool {
+        let packages: BTreeSet<&str> = packages.collect();
+        let mut tested = self.tested.iter();
+        tested.all(|package| packages.contains(package.as_str()))
+    }
+
+    /// What could not be read of suppressions that are not the user's own.
+    #[must_use]
+    pub fn unreadable(&self) -> &[Gap] {
+        &self.unreadable
     }
 
     /// Remembers that a test has run to its end.
@@ -142,12 +162,16 @@ impl Gate {
         self.entries.ran(test);
     }
 
-    /// What matches nothing any more. `complete` is whether all tests were
-    /// to run and did.
+    /// What is to be said of entries that match nothing.
     #[must_use]
-    pub fn stale(&self, complete: bool) -> Vec<StaleLine> {
+    pub fn staleness(&self, extent: Extent) -> Staleness {
+        let marks = match extent {
+            Extent::Whole | Extent::Part => self.tree.marks(),
+            Extent::Selection => Vec::new(),
+        };
+        let baseline = self.baseline.as_ref();
         self.entries
-            .stale(&self.rules, self.baseline.as_ref(), complete, Day::today())
+            .staleness(&self.rules, &marks, baseline, extent, Day::today())
     }
 
     fn overrides<'a>(&'a self, test: &'a TestId) -> impl Iterator<Item = &'a Override> {
@@ -181,10 +205,13 @@ impl Gate {
 
     fn suppressed(&mut self, finding: &Finding, test: &TestId) -> Option<Excuse> {
         let today = Day::today();
-        let mut first = self.code.excuse(finding);
-        for (at, rule) in self.rules.iter().enumerate() {
+        let mut first = self.code.excuse(finding).map(|(entry, excuse)| {
+            self.entries.matched(entry);
+            excuse
+        });
+        for rule in &self.rules {
             if rule.matcher.matches(finding, test, self.packages.as_ref()) {
-                self.entries.matched(at);
+                self.entries.matched(rule.line());
                 if rule.expires.is_none_or(|day| !day.is_over(today)) {
                     first.get_or_insert_with(|| rule.excuse());
                 }

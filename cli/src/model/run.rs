@@ -117,6 +117,8 @@ pub enum GapReason {
     UnseenTasks,
     /// A test that another runner ended before it could report.
     KilledTest,
+    /// Marks of a dependency in its manifest that say nothing known.
+    UnreadableMarks,
 }
 
 impl GapReason {
@@ -136,6 +138,7 @@ impl GapReason {
         Self::UninstrumentedProgram,
         Self::UnseenTasks,
         Self::KilledTest,
+        Self::UnreadableMarks,
     ];
 
     /// The reason with this [`name`](Self::name).
@@ -160,6 +163,7 @@ impl GapReason {
             Self::UninstrumentedProgram => "uninstrumented-program",
             Self::UnseenTasks => "unseen-tasks",
             Self::KilledTest => "killed-test",
+            Self::UnreadableMarks => "unreadable-marks",
         }
     }
 }
@@ -208,6 +212,9 @@ impl Gap {
             GapReason::NoSymbols => format!("no symbols of `{detail}`: its frames have no names"),
             GapReason::KilledTest => {
                 format!("`{detail}` was ended by its runner: what was found in it is not known")
+            }
+            GapReason::UnreadableMarks => {
+                format!("the marks in the manifest of {detail}; they do not count")
             }
             GapReason::UnseenTasks => format!("{detail} cannot be seen in this release of it"),
             GapReason::UninstrumentedProgram => {

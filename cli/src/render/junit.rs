@@ -53,7 +53,7 @@ fn case(suite: &str, test: &TestLine, findings: &[FindingLine]) -> TestCase {
         .collect();
     let mut status = match (test.outcome.as_str(), found.first()) {
         ("ignored", _) => TestCaseStatus::skipped(),
-        ("stopped", _) => {
+        ("stopped", None) => {
             let mut status = TestCaseStatus::skipped();
             status.set_message("the run was stopped");
             status

@@ -5,16 +5,18 @@
 //! misses: a function that a macro makes, and a mark in source that has
 //! changed since the build.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use cargo_metadata::Package;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
 use crate::config::Selector;
+use crate::document::EntryLine;
 use crate::model::{Excuse, Finding, FrameClass, Stack};
 
 /// A mark in a source file.
@@ -26,14 +28,25 @@ struct Mark {
     at: usize,
 }
 
+impl Mark {
+    /// How a report calls it; `shown` is the file.
+    fn line(&self, shown: &str) -> EntryLine {
+        let kinds: Vec<String> = self.kinds.iter().map(ToString::to_string).collect();
+        EntryLine {
+            source: format!("{shown}:{}", self.at),
+            entry: format!("`track(allow({}))`", kinds.join(", ")),
+        }
+    }
+}
+
 /// The marks of source files, each read once.
 #[derive(Debug, Default)]
 pub struct CodeMarks(HashMap<PathBuf, Vec<Mark>>);
 
 impl CodeMarks {
     /// Why a finding does not count, if the code says so at one of its
-    /// frames.
-    pub fn excuse(&mut self, finding: &Finding) -> Option<Excuse> {
+    /// frames, and which mark says it.
+    pub fn excuse(&mut self, finding: &Finding) -> Option<(EntryLine, Excuse)> {
         let stacks: Vec<&Stack> = finding
             .legs
             .iter()
@@ -51,20 +64,84 @@ impl CodeMarks {
                     && mark.kinds.iter().any(|kind| kind.matches(finding.kind))
             });
             if let Some(mark) = mark {
-                return Some(Excuse {
-                    source: format!("{}:{}", place.shown, mark.at),
+                let entry = mark.line(&place.shown);
+                let excuse = Excuse {
+                    source: entry.source.clone(),
                     reason: mark.reason.clone(),
-                });
+                };
+                return Some((entry, excuse));
             }
         }
         None
     }
 
     fn of(&mut self, path: &Path) -> &[Mark] {
-        self.0.entry(path.to_owned()).or_insert_with(|| {
-            std::fs::read_to_string(path).map_or_else(|_| Vec::new(), |text| marks(&text))
-        })
+        self.0
+            .entry(path.to_owned())
+            .or_insert_with(|| marks_of(path))
     }
+}
+
+/// The source files of a workspace's own packages: where a mark can be that
+/// matches nothing.
+#[derive(Debug, Default)]
+pub struct SourceTree {
+    root: PathBuf,
+    dirs: BTreeSet<PathBuf>,
+}
+
+impl SourceTree {
+    /// Of these packages; files are shown relative to `root`.
+    pub fn new<'a>(root: &Path, packages: impl Iterator<Item = &'a Package>) -> Self {
+        let targets = packages.flat_map(|package| &package.targets);
+        let dirs = targets
+            .filter(|target| !target.is_custom_build())
+            .filter_map(|target| target.src_path.parent())
+            .map(|dir| dir.as_std_path().to_owned());
+        Self {
+            root: root.to_owned(),
+            dirs: dirs.collect(),
+        }
+    }
+
+    /// All marks, also of code that was not compiled. What cannot be read has
+    /// none: that is the compiler's to tell.
+    pub fn marks(&self) -> Vec<EntryLine> {
+        let mut files = BTreeSet::new();
+        for dir in &self.dirs {
+            collect(dir, &mut files);
+        }
+        files
+            .iter()
+            .flat_map(|file| {
+                let shown = file.strip_prefix(&self.root).unwrap_or(file);
+                let shown = shown.display().to_string();
+                let lines = marks_of(file);
+                lines.into_iter().map(move |mark| mark.line(&shown))
+            })
+            .collect()
+    }
+}
+
+/// The source files below a directory, without those of packages in it.
+fn collect(dir: &Path, files: &mut BTreeSet<PathBuf>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if is_dir {
+            let foreign = ["Cargo.toml", "CACHEDIR.TAG"];
+            if !hidden && !foreign.iter().any(|name| path.join(name).exists()) {
+                collect(&path, files);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.insert(path);
+        }
+    }
+}
+
+fn marks_of(path: &Path) -> Vec<Mark> {
+    std::fs::read_to_string(path).map_or_else(|_| Vec::new(), |text| marks(&text))
 }
 
 fn marks(text: &str) -> Vec<Mark> {

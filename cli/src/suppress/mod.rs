@@ -15,4 +15,4 @@ pub mod library;
 pub mod rule;
 pub mod tsan;
 
-pub use rule::{Matcher, Rule};
+pub use rule::{Matcher, Owner, Rule};

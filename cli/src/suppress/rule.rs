@@ -1,8 +1,11 @@
 //! One rule: what it matches, and why that does not count.
 
+use std::collections::BTreeSet;
+
 use crate::config::{Day, Selector};
+use crate::document::EntryLine;
 use crate::filter::{Filter, Packages};
-use crate::model::{Excuse, Finding, Memory, Stack, TestId};
+use crate::model::{Excuse, Finding, Frame, FrameClass, Leg, Memory, Stack, TestId};
 
 use super::glob::Glob;
 
@@ -25,6 +28,15 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// How a report of entries calls it.
+    #[must_use]
+    pub fn line(&self) -> EntryLine {
+        EntryLine {
+            source: self.source.clone(),
+            entry: self.entry.clone(),
+        }
+    }
+
     /// The reason as a report shows it.
     #[must_use]
     pub fn excuse(&self) -> Excuse {
@@ -54,9 +66,8 @@ pub struct Matcher {
     pub anything: Option<Glob>,
     /// The innermost function of a leg.
     pub top: Option<Glob>,
-    /// The crate that a leaked thread belongs to: it was spawned there, or
-    /// its entry is there.
-    pub own_crate: Option<String>,
+    /// Whose a leaked thread or task must be.
+    pub owner: Option<Owner>,
     /// Which tests.
     pub test: Option<Filter>,
 }
@@ -121,10 +132,7 @@ impl Matcher {
                     functions(glob, &innermost) || files(glob, &innermost)
                 })
             })
-            && self
-                .own_crate
-                .as_deref()
-                .is_none_or(|name| belongs_to(finding, name))
+            && self.owner.as_ref().is_none_or(|owner| owner.has(finding))
             && self.test.as_ref().is_none_or(|filter| {
                 packages.is_some_and(|packages| packages.matches(filter, test))
             })
@@ -143,15 +151,54 @@ fn stacks(finding: &Finding) -> Vec<&Stack> {
         .collect()
 }
 
-/// Whether every leg runs a thread that the crate itself has spawned: the
-/// first frame of the spawn that is neither std nor the runtime is its own.
-fn belongs_to(finding: &Finding, name: &str) -> bool {
-    use crate::model::FrameClass::{Dependency, User};
-    !finding.legs.is_empty()
-        && finding.legs.iter().all(|leg| {
-            let spawn = leg.thread.spawned.first();
-            let mut frames = spawn.into_iter().flat_map(|step| step.at.frames());
-            let first = frames.find(|frame| matches!(frame.class, User | Dependency));
-            first.and_then(|frame| frame.function.rust_crate()) == Some(name)
-        })
+/// A library that speaks for threads and tasks of its own.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// The crate.
+    pub name: String,
+    /// The crates that it depends on, which may spawn on its behalf.
+    pub helpers: BTreeSet<String>,
+    /// A function of its that they run, whoever has spawned them; without,
+    /// they must have been spawned by it.
+    pub runs: Option<Glob>,
+}
+
+impl Owner {
+    /// Whether every leg is of this library.
+    fn has(&self, finding: &Finding) -> bool {
+        let is_own = |leg: &Leg| match &self.runs {
+            Some(glob) => leg
+                .stack
+                .frames()
+                .iter()
+                .any(|frame| self.wrote(frame) && glob.matches(frame.function.path())),
+            None => leg
+                .thread
+                .spawned
+                .first()
+                .is_some_and(|step| self.spawned(&step.at)),
+        };
+        !finding.legs.is_empty() && finding.legs.iter().all(is_own)
+    }
+
+    /// Whether a thread that was spawned here was spawned by the library: it
+    /// called std, or a crate that it depends on, which did. Code of whoever
+    /// calls the library, such as a closure, speaks for itself.
+    fn spawned(&self, at: &Stack) -> bool {
+        let mut crates = at.frames().iter().filter_map(own_crate);
+        let first = crates.find(|name| *name == self.name || !self.helpers.contains(*name));
+        first == Some(&self.name)
+    }
+
+    fn wrote(&self, frame: &Frame) -> bool {
+        own_crate(frame) == Some(&self.name)
+    }
+}
+
+/// The crate of a frame, if that is neither std nor ours.
+fn own_crate(frame: &Frame) -> Option<&str> {
+    match frame.class {
+        FrameClass::User | FrameClass::Dependency => frame.function.rust_crate(),
+        FrameClass::Std | FrameClass::Runtime => None,
+    }
 }

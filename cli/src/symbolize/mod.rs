@@ -77,7 +77,10 @@ pub trait Symbols {
 
 /// Symbols from the files themselves.
 #[derive(Default)]
-pub struct FileSymbols(HashMap<PathBuf, Result<CachedModule, String>>);
+pub struct FileSymbols {
+    modules: HashMap<PathBuf, Result<CachedModule, String>>,
+    copies: HashMap<PathBuf, PathBuf>,
+}
 
 /// A module and what was looked up in it: most findings of a run are in the
 /// same few places.
@@ -89,18 +92,29 @@ struct CachedModule {
 }
 
 impl FileSymbols {
+    /// Reads these copies where a module itself is gone.
+    #[must_use]
+    pub fn with_copies(copies: HashMap<PathBuf, PathBuf>) -> Self {
+        Self {
+            copies,
+            ..Self::default()
+        }
+    }
+
     fn module(&mut self, path: &Path) -> Option<&mut CachedModule> {
-        if !self.0.contains_key(path) {
-            let opened = ModuleFile::open(path).map(|file| CachedModule {
-                file,
-                frames: HashMap::new(),
-                variables: HashMap::new(),
-                generics: HashMap::new(),
-            });
-            self.0
+        if !self.modules.contains_key(path) {
+            let copy = self.copies.get(path).filter(|_| !path.exists());
+            let opened =
+                ModuleFile::open(copy.map_or(path, PathBuf::as_path)).map(|file| CachedModule {
+                    file,
+                    frames: HashMap::new(),
+                    variables: HashMap::new(),
+                    generics: HashMap::new(),
+                });
+            self.modules
                 .insert(path.to_owned(), opened.map_err(|error| error.to_string()));
         }
-        self.0.get_mut(path)?.as_mut().ok()
+        self.modules.get_mut(path)?.as_mut().ok()
     }
 }
 
@@ -141,7 +155,7 @@ impl Symbols for FileSymbols {
 
     fn unreadable(&self) -> Vec<(PathBuf, String)> {
         let mut all: Vec<(PathBuf, String)> = self
-            .0
+            .modules
             .iter()
             .filter_map(|(path, module)| {
                 module

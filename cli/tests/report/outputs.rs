@@ -7,7 +7,7 @@ use leakcheck::report::wire::WaitOn;
 use leakcheck_cli::args::OutputFormat;
 use leakcheck_cli::document::merge::merge;
 use leakcheck_cli::document::{
-    Document, ExcuseLine, StaleLine, StateLine, TestCounts, TestLine, of_model,
+    Document, EntryLine, ExcuseLine, StaleLine, StateLine, TestCounts, TestLine, of_model,
 };
 use leakcheck_cli::model::TestId;
 use leakcheck_cli::outcome::Outcome;
@@ -220,6 +220,11 @@ fn merged_shards_are_one_run() {
     second.findings[0].tests = vec![test("another")];
     second.summary.exit_code = Outcome::Clean.code();
     second.summary.stale.clear();
+    let stale = &first.summary.stale[0];
+    second.summary.matched = vec![EntryLine {
+        source: stale.source.clone(),
+        entry: stale.entry.clone(),
+    }];
     let merged = merge(vec![second, first]).expect("there are some");
     assert_eq!(merged.findings.len(), 3);
     assert_eq!(merged.findings[0].state, StateLine::New);
@@ -229,4 +234,49 @@ fn merged_shards_are_one_run() {
     assert_eq!(merged.summary.exit_code, Outcome::TestsFailed.code());
     assert!(merged.summary.stale.is_empty(), "it matched in one shard");
     assert!(merge(Vec::new()).is_none());
+}
+
+/// One of so many parts, in which a suppression matched nothing.
+fn part(number: u64, of: u64) -> Document {
+    let mut document = document();
+    let summary = &mut document.summary;
+    summary.exit_code = Outcome::Clean.code();
+    summary.stale.clear();
+    summary.partition = Some(format!("hash:{number}/{of}"));
+    summary.complete = true;
+    summary.deny_stale = true;
+    summary.unmatched = vec![EntryLine {
+        source: "tsan.supp".to_owned(),
+        entry: "`race:x`".to_owned(),
+    }];
+    document
+}
+
+#[test]
+fn all_parts_together_tell_what_is_stale() {
+    let told = |parts: Vec<Document>| {
+        let summary = merge(parts).expect("there are some").summary;
+        let numbers = (summary.stale.len(), summary.unmatched.len());
+        (numbers, summary.exit_code)
+    };
+    let (clean, stale) = (Outcome::Clean.code(), Outcome::Stale.code());
+    assert_eq!(told(vec![part(2, 2), part(1, 2)]), ((1, 0), stale));
+    // One is missing, or there twice, or of another whole.
+    assert_eq!(told(vec![part(1, 2)]), ((0, 1), clean));
+    assert_eq!(told(vec![part(1, 2), part(1, 2)]), ((0, 1), clean));
+    assert_eq!(told(vec![part(1, 2), part(2, 3)]), ((0, 1), clean));
+    let mut stopped = part(2, 2);
+    stopped.summary.complete = false;
+    assert_eq!(told(vec![part(1, 2), stopped]), ((0, 1), clean));
+
+    let mut matched = part(2, 2);
+    matched.summary.matched = std::mem::take(&mut matched.summary.unmatched);
+    assert_eq!(told(vec![part(1, 2), matched.clone()]), ((0, 0), clean));
+    // What one part alone thought to be stale.
+    let mut first = part(1, 2);
+    let entry = first.summary.unmatched.remove(0);
+    first.summary.stale = vec![entry.stale("unmatched")];
+    first.summary.exit_code = stale;
+    assert_eq!(told(vec![first.clone(), matched]), ((0, 0), clean));
+    assert_eq!(told(vec![first, part(2, 2)]), ((1, 0), stale));
 }

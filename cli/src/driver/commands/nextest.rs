@@ -1,28 +1,38 @@
 //! `leakcheck nextest`.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use clap::Parser;
+use rustix::process::Pid;
 
-use crate::args::{BuildOptions, MessageFormat, NextestArgs};
+use crate::args::{BuildOptions, MessageFormat, NextestArgs, Partition};
+use crate::collect::CollectOptions;
 use crate::document::merge::merge;
-use crate::document::{Document, FindingCounts, SCHEMA, SummaryLine, TestCounts, TestLine};
+use crate::document::{Document, SummaryLine, TestCounts, TestLine, of_model};
 use crate::driver::env::{self, Environment};
+use crate::driver::nextest::killed::recover;
 use crate::driver::nextest::{self, Fragment, Setting};
-use crate::driver::process::{Cause, Group, Stop, StopReason, supervise};
+use crate::driver::process::{Cause, Group, Stop, supervise};
 use crate::driver::scratch;
 use crate::driver::signals::Handler;
 use crate::driver::target_runner::exit_code;
 use crate::driver::teller::tell;
 use crate::error::Error;
-use crate::gate::Gate;
 use crate::gate::load::Options;
+use crate::gate::{Extent, Gate};
 use crate::model::{Gap, GapReason};
 use crate::outcome::Outcome;
-use crate::plan::Project;
+use crate::plan::{Project, SourceDirectories};
 use crate::render::{github, outputs};
+
+/// How long nextest may take to end its tests after SIGTERM: it gives each of
+/// them ten seconds, unless it is told otherwise.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The options of nextest that we have to know as well.
 #[derive(Debug, Parser)]
@@ -65,25 +75,43 @@ pub(super) fn nextest(args: &NextestArgs) -> Result<Outcome, Error> {
     nextest::prepare(scratch.path(), &setting, &metadata)?;
     command.env(env::NEXTEST_DIR, scratch.path());
 
-    let stop = Arc::new(Stop::new(None)?);
-    // nextest has the terminal, and ends its tests in good order.
-    let handler = Handler::install_for_program(&stop)?;
+    let stop = Arc::new(Stop::new(None)?.with_patience(PATIENCE));
     let started = std::time::Instant::now();
     let child = spawn(&mut command)?;
+    // nextest has the terminal, and ends its tests in good order.
+    let (handler, interrupted) = Handler::install_for_runner(&stop, Pid::from_child(&child))?;
     let ended = supervise(child, Group::Ours, None, &stop, None)?;
     drop(handler);
 
-    let (fragments, killed) = nextest::fragments(scratch.path())?;
+    let (mut fragments, killed) = nextest::fragments(scratch.path())?;
+    let mut lost = gate.unreadable().to_vec();
+    if !killed.is_empty() {
+        let sources = environment
+            .get(env::PROJECT)
+            .ok_or(Error::WrapperOutsideRun { name: env::PROJECT })?;
+        let sources: CollectOptions = SourceDirectories::load(Path::new(sources))?.into();
+        for started in &killed {
+            match recover(started, &sources, &mut gate) {
+                Ok(fragment) => fragments.push(fragment),
+                // The others are told all the same.
+                Err(error) => lost.push(Gap {
+                    reason: GapReason::KilledTest,
+                    detail: Some(format!("{}: {error}", started.test)),
+                    count: 1,
+                }),
+            }
+        }
+    }
     let code = exit_code(ended.status);
-    let mut document = join(&mut gate, &fragments, &killed);
+    let mut document = join(&mut gate, &fragments, &lost);
     document.summary.seconds = started.elapsed().as_secs_f64();
-    let stopped = ended.cause != Cause::Itself || code == Outcome::Interrupted.code();
+    document.summary.partition = partition(&args.args);
+    let stopped = ended.cause != Cause::Itself || interrupted.load(Ordering::SeqCst);
     document.summary.stopped = stopped;
-    let denied = gate.settings.deny_stale && !document.summary.stale.is_empty();
-    let outcome = match ended.cause {
-        Cause::Stopped(StopReason::Signal) => Outcome::Interrupted,
-        Cause::Stopped(StopReason::RunTimeout) => Outcome::RunTimeout,
-        Cause::Itself | Cause::TimeLimit => outcome(code, &document, !killed.is_empty(), denied),
+    let outcome = if stopped {
+        Outcome::Interrupted
+    } else {
+        outcome(code, &document)
     };
     document.summary.exit_code = outcome.code();
     super::report::show(&document)?;
@@ -158,7 +186,7 @@ fn status(command: &mut Command) -> Result<Outcome, Error> {
 }
 
 /// All fragments as one document.
-fn join(gate: &mut Gate, fragments: &[Fragment], killed: &[String]) -> Document {
+fn join(gate: &mut Gate, fragments: &[Fragment], lost: &[Gap]) -> Document {
     for fragment in fragments {
         gate.recall(&fragment.matched, &fragment.test.findings);
         gate.ran(&fragment.test.test);
@@ -168,53 +196,48 @@ fn join(gate: &mut Gate, fragments: &[Fragment], killed: &[String]) -> Document 
         findings: fragment.findings.clone(),
         summary: SummaryLine {
             gaps: fragment.gaps.clone(),
-            ..summary()
+            ..SummaryLine::empty()
         },
     });
     let mut document = merge(parts.collect()).unwrap_or_else(|| Document {
         tests: Vec::new(),
         findings: Vec::new(),
-        summary: summary(),
+        summary: SummaryLine::empty(),
     });
     document.tests = nextest::tests(fragments);
-    document.summary.tests = counts(&document.tests, killed.len() as u64);
-    document.summary.stale = gate.stale(false);
-    for name in killed {
-        document
-            .summary
-            .gaps
-            .push(crate::document::of_model::gap(&Gap {
-                reason: GapReason::KilledTest,
-                detail: Some(name.clone()),
-                count: 1,
-            }));
-    }
+    let summary = &mut document.summary;
+    summary.tests = counts(&document.tests);
+    // Which tests there are, nextest alone knows.
+    let staleness = gate.staleness(Extent::Part);
+    summary.stale = staleness.stale;
+    summary.unmatched = staleness.unmatched;
+    summary.matched = staleness.matched;
+    summary.deny_stale = gate.settings.deny_stale;
+    summary.gaps.extend(lost.iter().map(of_model::gap));
     document
 }
 
-fn summary() -> SummaryLine {
-    SummaryLine {
-        schema: SCHEMA,
-        exit_code: 0,
-        seconds: 0.0,
-        tests: TestCounts::default(),
-        findings: FindingCounts::default(),
-        gaps: Vec::new(),
-        stale: Vec::new(),
-        partition: None,
-        stopped: false,
-    }
+/// The value of nextest's `--partition`, where it is one that we know too.
+fn partition(args: &[OsString]) -> Option<String> {
+    let mut args = args.iter().map(|arg| arg.to_string_lossy());
+    let value = args.find_map(|arg| match arg.split_once('=') {
+        Some(("--partition", value)) => Some(Some(value.to_owned())),
+        _ => (arg == "--partition").then_some(None),
+    })?;
+    let value = value.or_else(|| args.next().map(|arg| arg.into_owned()))?;
+    let partition: Partition = value.parse().ok()?;
+    Some(partition.to_string())
 }
 
-fn counts(tests: &[TestLine], killed: u64) -> TestCounts {
+fn counts(tests: &[TestLine]) -> TestCounts {
     let of = |words: &[&str]| {
         let outcomes = tests.iter().map(|test| test.outcome.as_str());
         outcomes.filter(|outcome| words.contains(outcome)).count() as u64
     };
     TestCounts {
-        run: tests.len() as u64 + killed,
+        run: tests.len() as u64,
         passed: of(&["pass"]),
-        failed: of(FAILED) + killed,
+        failed: of(FAILED),
         with_findings: of(&["race", "leak", "deadlock"]),
         ignored: 0,
         not_run: 0,
@@ -226,8 +249,14 @@ const FAILED: &[&str] = &["fail", "crash", "exit", "timeout"];
 
 /// nextest calls a test failed in which something was found: whether any
 /// failed by itself, the fragments tell.
-fn outcome(code: u8, document: &Document, killed: bool, stale: bool) -> Outcome {
-    let failed = killed || document.summary.tests.failed > 0;
+fn outcome(code: u8, document: &Document) -> Outcome {
+    let summary = &document.summary;
+    let lost = summary
+        .gaps
+        .iter()
+        .any(|gap| gap.gap == GapReason::KilledTest.name());
+    let failed = lost || summary.tests.failed > 0;
+    let stale = summary.deny_stale && !summary.stale.is_empty();
     match Outcome::of_code(code) {
         Outcome::TestsFailed if failed => Outcome::TestsFailed,
         Outcome::Clean | Outcome::TestsFailed if document.failing().next().is_some() => {

@@ -20,8 +20,8 @@ use crate::driver::suite::Suite;
 use crate::driver::teller::Telling;
 use crate::driver::{cargo, doctest, progress, runner, scratch};
 use crate::error::Error;
-use crate::gate::Gate;
 use crate::gate::load::Options;
+use crate::gate::{Extent, Gate};
 use crate::model::{Gap, GapReason, TestId};
 use crate::outcome::Outcome;
 use crate::plan::{Plan, Project};
@@ -88,13 +88,25 @@ pub(super) fn run(args: &TestArgs) -> Result<(Outcome, Option<Document>), Error>
         scratch.path(),
         &conditions,
     )?;
+    let extent = if is_complete(args, &binary_args) && gate.covers(suite.packages()) {
+        match args.filters.partition {
+            None => Extent::Whole,
+            Some(_) => Extent::Part,
+        }
+    } else {
+        Extent::Selection
+    };
     suite.select(&gate, args.filters.partition);
     let threads_in_force = gate.settings.test_threads();
     let telling = Telling::with(&args.detection, args.build.verbosity, &user);
+    let unreadable = gate.unreadable().to_vec();
     let mut reporter = Reporter::new(telling, built.sources, gate);
-    reporter.complete = is_complete(args, &binary_args);
+    reporter.extent = extent;
     reporter.partition = args.filters.partition;
     reporter.annotations = github::wanted(args.gate.annotations, &user);
+    for gap in unreadable {
+        reporter.gap(gap);
+    }
     for binary in suite
         .binaries()
         .iter()
@@ -174,17 +186,14 @@ const NO_TEST: TestId = TestId {
     name: String::new(),
 };
 
-/// Whether everything there is to test is tested: only then can an ignore
-/// that matches nothing be called stale.
+/// Whether nothing was left out by name: only then can an ignore that matches
+/// nothing be called stale.
 fn is_complete(args: &TestArgs, binary_args: &BinaryArgs) -> bool {
     let selection = args.selection.to_cargo();
     let everything = selection
         .iter()
         .all(|word| word == "--workspace" || word == "--all");
-    everything
-        && args.filters.filterset.is_empty()
-        && args.filters.partition.is_none()
-        && binary_args.listing.is_empty()
+    everything && args.filters.filterset.is_empty() && binary_args.listing.is_empty()
 }
 
 /// libtest's own variable.
