@@ -123,7 +123,7 @@ pub enum GapReason {
 
 impl GapReason {
     /// All reasons.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Runtime(GapKind::UninstrumentedLibrary),
         Self::Runtime(GapKind::HistoryLost),
         Self::Runtime(GapKind::ForgottenThreads),
