@@ -1,6 +1,7 @@
 //! The files of a run. Each is written beside its place and then moved
 //! there, so that nobody ever reads half of one.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -12,16 +13,47 @@ use crate::render::{html, junit, sarif};
 /// Finds out before the run whether its results can be written after it.
 ///
 /// # Errors
-/// Names the path that cannot.
+/// Names the path that cannot, or that is named twice.
 pub fn check(outputs: &[(OutputFormat, PathBuf)]) -> Result<(), Error> {
+    let mut places = BTreeSet::new();
     for (_, path) in outputs {
-        if path.is_dir() {
-            return Err(error(path, std::io::ErrorKind::IsADirectory.into()));
+        match Target::of(path).map_err(|source| error(path, source))? {
+            Target::File(place) => {
+                // Gone again at once.
+                beside(&place)?;
+                if !places.insert(place) {
+                    return Err(Error::Option {
+                        reason: format!("two outputs go to `{}`", path.display()),
+                    });
+                }
+            }
+            Target::Other => {
+                let opened = std::fs::OpenOptions::new().write(true).open(path);
+                opened.map_err(|source| error(path, source))?;
+            }
         }
-        // Gone again at once.
-        beside(path)?;
     }
     Ok(())
+}
+
+/// What is at a path that is to be written.
+enum Target {
+    /// A file, or nothing yet; links are followed.
+    File(PathBuf),
+    /// A pipe, a terminal, `/dev/null`: it is written to, and stays.
+    Other,
+}
+
+impl Target {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => Err(std::io::ErrorKind::IsADirectory.into()),
+            Ok(found) if found.is_file() => path.canonicalize().map(Self::File),
+            Ok(_) => Ok(Self::Other),
+            // Also where it cannot be looked at: writing will say why.
+            Err(_) => std::path::absolute(path).map(Self::File),
+        }
+    }
 }
 
 /// Writes all files.
@@ -61,11 +93,20 @@ pub fn text(format: OutputFormat, document: &Document) -> Result<String, Error> 
 /// # Errors
 /// Names the path.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let mut file = beside(path)?;
+    let place = match Target::of(path).map_err(|source| error(path, source))? {
+        Target::File(place) => place,
+        Target::Other => {
+            let opened = std::fs::OpenOptions::new().write(true).open(path);
+            return opened
+                .and_then(|mut file| file.write_all(content))
+                .map_err(|source| error(path, source));
+        }
+    };
+    let mut file = beside(&place)?;
     file.write_all(content)
         .and_then(|()| file.as_file().sync_all())
         .map_err(|source| error(path, source))?;
-    file.persist(path)
+    file.persist(&place)
         .map(drop)
         .map_err(|failed| error(path, failed.error))
 }
@@ -111,6 +152,45 @@ mod tests {
         }
         let left = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(left, 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn links_and_devices_stay() {
+        use std::os::unix::fs::FileTypeExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::fs::write(&file, "before").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        replace(&link, b"after").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "after");
+
+        // What is put there is not read by anybody; that it is still a socket
+        // afterwards is what counts.
+        let socket = dir.path().join("socket");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(replace(&socket, b"x").is_err(), "a socket cannot be opened");
+        let kind = std::fs::metadata(&socket).unwrap().file_type();
+        assert!(kind.is_socket());
+        drop(listener);
+    }
+
+    #[test]
+    fn two_outputs_to_one_place_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        let both = |one: &std::path::Path, other: &std::path::Path| {
+            check(&[
+                (OutputFormat::Json, one.to_owned()),
+                (OutputFormat::Html, other.to_owned()),
+            ])
+        };
+        assert!(both(&file, &file).is_err());
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(both(&file, &link).is_err());
+        assert!(both(&file, &dir.path().join("other")).is_ok());
     }
 
     #[test]

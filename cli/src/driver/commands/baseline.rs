@@ -160,11 +160,12 @@ fn check(args: &BaselineRunArgs) -> Result<Outcome, Error> {
 fn prune(args: &BaselineRunArgs) -> Result<Outcome, Error> {
     let file = File::find(args)?;
     let Some(text) = &file.text else {
-        return Err(ConfigError::Read {
-            path: file.path,
-            source: std::io::ErrorKind::NotFound.into(),
-        }
-        .into());
+        return Err(Error::Option {
+            reason: format!(
+                "there is no baseline `{}`\nhelp: `leakcheck baseline write` makes one",
+                file.shown
+            ),
+        });
     };
     let baseline = file.baseline()?;
     let (outcome, document) = results(args)?;
