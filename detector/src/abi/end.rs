@@ -56,6 +56,11 @@ pub fn reset() {
     ENDING.store(false, Ordering::SeqCst);
 }
 
+/// True of the thread that has begun the end, and waits for the others' there.
+pub fn waits_for_others(thread: ThreadId) -> bool {
+    thread == MAIN && ENDING.load(Ordering::Relaxed)
+}
+
 /// A thread has blocked.
 #[inline]
 pub fn thread_blocked() {

@@ -126,6 +126,14 @@ pub fn state(kernel_id: i32) -> Option<State> {
     })
 }
 
+/// True if a thread of this process sleeps until it is woken or gets a signal.
+pub fn is_asleep(kernel_id: i32) -> bool {
+    let letter = |file: ProcFile| {
+        number_after(file.text(), "State", |state| state.chars().next()) == Some('S')
+    };
+    task_file(kernel_id, "status").is_some_and(letter)
+}
+
 /// The line of `/proc/PID/syscall`: number, six arguments, stack pointer,
 /// instruction; or `running`.
 fn parse_call(line: &str) -> Option<SystemCall> {
@@ -286,12 +294,26 @@ pub fn waits_on(state: Option<&State>) -> WaitOn {
 
 /// Now, in nanoseconds of the monotonic clock.
 pub fn now() -> u64 {
+    clock(libc::CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds that all threads of this process have run.
+pub fn processor_time() -> u64 {
+    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// Nanoseconds that the calling thread has run.
+pub fn own_processor_time() -> u64 {
+    clock(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn clock(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: the time is writable.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::edge::tracked;
 use super::end;
 use super::fd;
+use super::pause;
 use super::real;
 use super::stuck;
 use super::task;
@@ -61,6 +62,7 @@ unsafe extern "C" fn __lc_interpose_fork() -> i32 {
         fd::reset();
         stuck::reset();
         end::reset();
+        pause::reset();
         wire::reopen(true);
     }
     parent.busy -= 1;

@@ -153,7 +153,7 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
     let slot = unsafe { (*record).stamp_value().slot() };
     if pause::on() {
         // SAFETY: as above.
-        unsafe { (*record).steps = parent.steps.child() };
+        unsafe { (*record).steps = pause::child(parent) };
     }
     parent.load_calls(pc);
     let frames = parent.frames();
