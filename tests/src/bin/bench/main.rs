@@ -8,7 +8,9 @@
 //! shows medians of user and system time, peak memory, and their ratios.
 //!
 //! `--peers` adds the tools of valgrind, `--verdicts` what each tool finds of the
-//! known bugs of the lessons, and `--page` writes it all down.
+//! known bugs of the lessons, `--growth` how the costs grow with the threads and
+//! the heap, and `--page` writes it all down. The tools of valgrind are so slow
+//! that they run each program once, up to `--limit`.
 //!
 //! `cargo run --release -p leakcheck-tests --bin bench -- --help`
 //!
@@ -16,6 +18,7 @@
 //! threads than the machine has cores.
 
 mod compile;
+mod growth;
 mod leaks;
 mod measure;
 mod page;
@@ -27,7 +30,7 @@ mod table;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use leakcheck_cli::runtime;
@@ -77,6 +80,13 @@ struct Arguments {
     /// Also count what each tool finds of the known bugs, and where it is wrong
     #[arg(long)]
     verdicts: bool,
+    /// Also measure how the costs grow with the threads and with the heap; it
+    /// needs some GiB of memory
+    #[arg(long)]
+    growth: bool,
+    /// Seconds of processor time that a program gets under a tool of valgrind's
+    #[arg(long, value_name = "SECS", default_value_t = 60)]
+    limit: u64,
     /// Write a page with all of it, and on which machine it was
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
@@ -158,9 +168,22 @@ fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
     } else {
         None
     };
+    let growth = if arguments.growth {
+        let growth = growth::measure(&kit, &variants, arguments.rounds)?;
+        print!("\n{growth}");
+        Some(growth)
+    } else {
+        None
+    };
     if let Some(path) = &arguments.page {
         let machine = page::Machine::this(&toolchain.release);
-        std::fs::write(path, page::page(&machine, &costs, verdicts.as_deref()))?;
+        let sections = page::Sections {
+            rounds: arguments.rounds,
+            costs: &costs,
+            growth: growth.as_deref(),
+            verdicts: verdicts.as_deref(),
+        };
+        std::fs::write(path, page::page(&machine, &sections))?;
     }
     Ok(())
 }
@@ -171,6 +194,7 @@ impl Arguments {
             rounds: self.rounds,
             threads: self.threads,
             scale: self.scale,
+            limit: Duration::from_secs(self.limit),
         }
     }
 }

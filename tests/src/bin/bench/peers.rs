@@ -2,14 +2,17 @@
 //!
 //! LLVM's runtime gets the same instrumented objects as ours, std included.
 //! helgrind and drd run the plain programs. Each test is a process of its own;
-//! one that does not end in time is ended, which tells nobody anything.
+//! one that does not end in time is ended, which tells nobody anything. Several
+//! run at once.
 
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::ops::AddAssign;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use leakcheck_cli::driver::process::{Cause, Group, Stop, supervise};
@@ -21,8 +24,11 @@ use crate::compile::{Kit, Variant};
 
 /// Status of a process in which a tool has found something.
 pub const FOUND: i32 = 77;
-/// How long a test may take: those that do not deadlock take a second or two.
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long a test may take: those that do not deadlock take a second or two,
+/// or some under a tool of valgrind's.
+pub const LIMIT: Duration = Duration::from_secs(20);
+/// Tests that run at once: those that hang take no processor time.
+const AT_ONCE: usize = 8;
 
 /// A tool of valgrind's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +57,13 @@ impl Valgrind {
         }
     }
 
-    /// A program under the tool.
-    pub fn command(self, program: &Path) -> Command {
-        let mut command = Command::new("valgrind");
+    /// A program under the tool, which gets so much processor time.
+    pub fn command(self, program: &Path, limit: Duration) -> Command {
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "ulimit -t \"$0\"; exec \"$@\""])
+            .arg(limit.as_secs().to_string())
+            .arg("valgrind")
             .arg(format!("--tool={}", self.name()))
             .args(["--quiet", "--log-file=/dev/null"])
             .arg(format!("--error-exitcode={FOUND}"))
@@ -90,6 +99,15 @@ impl Score {
             (false, Told::Hang) => self.hangs += 1,
             (false, Told::Nothing) => self.misses += 1,
         }
+    }
+}
+
+impl AddAssign for Score {
+    fn add_assign(&mut self, other: Self) {
+        self.finds += other.finds;
+        self.hangs += other.hangs;
+        self.misses += other.misses;
+        self.alarms += other.alarms;
     }
 }
 
@@ -159,26 +177,37 @@ fn theirs(kit: &Kit<'_>, variant: &Variant, cases: &[Case]) -> Result<Score, Box
         .env("TSAN_OPTIONS", "report_bugs=0")
         .output()?;
     let ignored = String::from_utf8(ignored.stdout)?;
-    let mut score = Score::default();
-    for line in String::from_utf8(listed.stdout)?.lines() {
-        let Some(test) = line.strip_suffix(": test") else {
-            continue;
-        };
-        let (name, is_twin) = case_of(test);
-        if ignored.lines().any(|other| other == line) || !cases.iter().any(|case| case.name == name)
-        {
-            continue;
+    let listed = String::from_utf8(listed.stdout)?;
+    let tests: Vec<&str> = listed
+        .lines()
+        .filter(|line| !ignored.lines().any(|other| other == *line))
+        .filter_map(|line| line.strip_suffix(": test"))
+        .filter(|test| cases.iter().any(|case| case.name == case_of(test).0))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Score, String> {
+        let mut score = Score::default();
+        while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let told = run(variant, &program, test).map_err(|error| error.to_string())?;
+            score.add(case_of(test).1, told);
         }
-        score.add(is_twin, run(variant, &program, test)?);
-    }
-    Ok(score)
+        Ok(score)
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        let mut all = Score::default();
+        for worker in workers {
+            all += worker.join().expect("a worker does not panic")?;
+        }
+        Ok(all)
+    })
 }
 
 /// Runs one test.
 fn run(variant: &Variant, program: &Path, test: &str) -> Result<Told, Box<dyn Error>> {
     let mut command = match variant {
         Variant::Plain | Variant::Ours(_) | Variant::Llvm => Command::new(program),
-        Variant::Valgrind(tool) => tool.command(program),
+        Variant::Valgrind(tool) => tool.command(program, LIMIT),
     };
     let child = command
         .args([test, "--exact", "--test-threads=1"])
