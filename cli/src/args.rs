@@ -142,6 +142,19 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", help_heading = "Target Selection")]
     pub example: Vec<String>,
 
+    /// Signal that makes the program show all its threads and tasks, and go on
+    ///
+    /// To be sent to the program. One that the program handles itself is left
+    /// to it.
+    #[arg(
+        long,
+        value_name = "SIGNAL",
+        default_value = "SIGQUIT",
+        value_parser = snapshot_signal,
+        help_heading = "Detection and Report Options"
+    )]
+    pub snapshot_signal: i32,
+
     /// Options of ours.
     #[command(flatten)]
     pub detection: DetectionOptions,
@@ -151,6 +164,26 @@ pub struct RunArgs {
     /// How to build.
     #[command(flatten)]
     pub build: BuildOptions,
+}
+
+/// Signals that are free to ask with, by name.
+const SNAPSHOT_SIGNALS: [(&str, i32); 5] = [
+    ("SIGQUIT", signal_hook::consts::SIGQUIT),
+    ("SIGUSR1", signal_hook::consts::SIGUSR1),
+    ("SIGUSR2", signal_hook::consts::SIGUSR2),
+    ("SIGHUP", signal_hook::consts::SIGHUP),
+    ("SIGWINCH", signal_hook::consts::SIGWINCH),
+];
+
+fn snapshot_signal(text: &str) -> Result<i32, String> {
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let is = |(known, _): &&(&str, i32)| known.strip_prefix("SIG") == Some(name);
+    let found = SNAPSHOT_SIGNALS.iter().find(is);
+    found.map(|(_, signal)| *signal).ok_or_else(|| {
+        let names = SNAPSHOT_SIGNALS.map(|(name, _)| name);
+        format!("it is one of {}", names.join(", "))
+    })
 }
 
 /// `leakcheck show-env`.

@@ -3,8 +3,8 @@
 //! A race is written once for each pair of places; the same later access that
 //! races again and again is looked into a few times only.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::abi::{kernel, locals, map, task};
@@ -145,17 +145,18 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
     emit(&finding);
 }
 
+/// The threads and tasks that legs speak of.
+pub fn mentioned(legs: &[Leg]) -> Vec<ThreadId> {
+    let own = legs.iter().map(|leg| leg.thread);
+    let owners = legs.iter().filter_map(|leg| leg.wait.as_ref()?.owner);
+    let statuses = legs.iter().filter_map(|leg| leg.task.as_ref());
+    let of_tasks = statuses.filter_map(task::look::mentioned);
+    own.chain(owners).chain(of_tasks).collect()
+}
+
 /// Writes a finding, the threads that it mentions first.
 pub fn emit(finding: &Finding) {
-    let mut threads: Vec<ThreadId> = finding.legs.iter().map(|leg| leg.thread).collect();
-    threads.extend(
-        finding
-            .legs
-            .iter()
-            .filter_map(|leg| leg.wait.as_ref()?.owner),
-    );
-    let statuses = finding.legs.iter().filter_map(|leg| leg.task.as_ref());
-    threads.extend(statuses.filter_map(task::look::mentioned));
+    let mut threads = mentioned(&finding.legs);
     match finding.memory {
         Some(
             Memory::Heap { thread, .. }
@@ -197,13 +198,26 @@ pub fn write_lanes() {
     }
 }
 
+<<<<<<< HEAD
 /// Writes who these threads and tasks are, and who spawned them. Returns all
 /// of them.
 pub fn mention(threads: &[ThreadId]) -> Vec<ThreadId> {
+=======
+/// Writes who these threads and tasks are, and who spawned them.
+pub fn mention(threads: &[ThreadId]) {
+    for thread in described(threads) {
+        wire::write(&Record::Thread(thread));
+    }
+}
+
+/// Who these threads and tasks are, and who spawned them.
+pub fn described(threads: &[ThreadId]) -> Vec<wire_types::Thread> {
+    let mut known: HashSet<ThreadId> = HashSet::new();
+>>>>>>> a5e8a69 (Show all threads and tasks of a live program on demand)
     let mut described: Vec<wire_types::Thread> = Vec::new();
     let mut left = threads.to_vec();
     while let Some(id) = left.pop() {
-        if described.iter().any(|thread| thread.id == id) {
+        if !known.insert(id) {
             continue;
         }
         let found = match registry::describe(id) {
@@ -211,6 +225,7 @@ pub fn mention(threads: &[ThreadId]) -> Vec<ThreadId> {
             None => task::registry::describe(id),
         };
         left.extend(found.iter().filter_map(|thread| thread.parent));
+<<<<<<< HEAD
         described.extend(found);
     }
     let all = described.iter().map(|thread| thread.id).collect();
@@ -218,6 +233,16 @@ pub fn mention(threads: &[ThreadId]) -> Vec<ThreadId> {
         wire::write(&Record::Thread(thread));
     }
     all
+=======
+        // A task comes with those that spawned it, and each of them is one.
+        described.extend(
+            found
+                .into_iter()
+                .filter(|of| of.id == id || known.insert(of.id)),
+        );
+    }
+    described
+>>>>>>> a5e8a69 (Show all threads and tasks of a live program on demand)
 }
 
 fn kind_of(seen: &Seen, before: Option<&Restored>, earlier: Cell) -> Kind {

@@ -7,7 +7,7 @@
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-use crate::report::wire::{Module, Record, Start, WIRE_SCHEMA};
+use crate::report::wire::{Module, Record, SNAPSHOT_EXTENSION, Start, WIRE_SCHEMA};
 use crate::rt::lock::Spin;
 use crate::rt::sys;
 
@@ -99,57 +99,97 @@ fn open(forked: bool) -> i32 {
     let fd = DIR.lock().as_deref().and_then(create).unwrap_or(NO_FILE);
     FILE.store(fd, Ordering::Relaxed);
     if fd >= 0 {
-        let exe = std::fs::read_link("/proc/self/exe").unwrap_or_default();
-        let start = Start {
-            schema: WIRE_SCHEMA,
-            pid: sys::process_id(),
-            ppid: std::os::unix::process::parent_id(),
-            exe: exe.to_string_lossy().into_owned(),
-            forked,
-        };
-        put(fd, &Record::Start(start));
+        put(fd, &Record::Start(start(forked)));
     }
     fd
 }
 
-/// Creates the file, on a descriptor out of the program's way.
+/// The first record.
+fn start(forked: bool) -> Start {
+    let exe = std::fs::read_link("/proc/self/exe").unwrap_or_default();
+    Start {
+        schema: WIRE_SCHEMA,
+        pid: sys::process_id(),
+        ppid: std::os::unix::process::parent_id(),
+        exe: exe.to_string_lossy().into_owned(),
+        forked,
+    }
+}
+
+/// Writes the records of a snapshot to a file of its own, which has its name
+/// once it is whole. False if there is nowhere to write to.
+pub fn write_apart(number: u32, records: impl Iterator<Item = Record>) -> bool {
+    let Some(dir) = DIR.lock().clone() else {
+        return false;
+    };
+    let pid = sys::process_id();
+    let dir = dir.to_string_lossy();
+    let part = CString::new(format!("{dir}/{pid}-{number}.part"));
+    let whole = CString::new(format!("{dir}/{pid}-{number}.{SNAPSHOT_EXTENSION}"));
+    let (Ok(part), Ok(whole)) = (part, whole) else {
+        return false;
+    };
+    let Some(fd) = create_file(&part) else {
+        return false;
+    };
+    put(fd, &Record::Start(start(false)));
+    let mut found: Vec<Module> = Vec::new();
+    // SAFETY: the callback gets the vector it expects.
+    unsafe { libc::dl_iterate_phdr(Some(module), (&raw mut found).cast()) };
+    for record in found.into_iter().map(Record::Module).chain(records) {
+        put(fd, &record);
+    }
+    let names = [part.as_ptr() as usize, whole.as_ptr() as usize];
+    // SAFETY: closes the descriptor just opened, and renames its file; both
+    // names are C strings.
+    unsafe {
+        sys::call(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]);
+        sys::call(libc::SYS_rename, [names[0], names[1], 0, 0, 0, 0]) == 0
+    }
+}
+
+/// Creates the file.
 fn create(dir: &CStr) -> Option<i32> {
     let dir = dir.to_str().ok()?;
     let pid = sys::process_id();
     (0..1000).find_map(|nonce| {
         let path = CString::new(format!("{dir}/{pid}-{nonce}.ndjson")).ok()?;
-        let flags =
-            libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_APPEND | libc::O_CLOEXEC;
-        // SAFETY: the path is a C string; a fresh descriptor results.
-        let fd = unsafe {
-            sys::call(
-                libc::SYS_openat,
-                [
-                    libc::AT_FDCWD as usize,
-                    path.as_ptr() as usize,
-                    flags as usize,
-                    0o644,
-                    0,
-                    0,
-                ],
-            )
-        };
-        if fd < 0 {
-            return None;
-        }
-        // SAFETY: duplicates and closes the descriptor just opened.
-        unsafe {
-            let high = sys::call(
-                libc::SYS_fcntl,
-                [fd as usize, libc::F_DUPFD_CLOEXEC as usize, 500, 0, 0, 0],
-            );
-            if high < 0 {
-                return Some(fd as i32);
-            }
-            sys::call(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]);
-            Some(high as i32)
-        }
+        create_file(&path)
     })
+}
+
+/// Creates a file, on a descriptor out of the program's way.
+fn create_file(path: &CStr) -> Option<i32> {
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_APPEND | libc::O_CLOEXEC;
+    // SAFETY: the path is a C string; a fresh descriptor results.
+    let fd = unsafe {
+        sys::call(
+            libc::SYS_openat,
+            [
+                libc::AT_FDCWD as usize,
+                path.as_ptr() as usize,
+                flags as usize,
+                0o644,
+                0,
+                0,
+            ],
+        )
+    };
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: duplicates and closes the descriptor just opened.
+    unsafe {
+        let high = sys::call(
+            libc::SYS_fcntl,
+            [fd as usize, libc::F_DUPFD_CLOEXEC as usize, 500, 0, 0, 0],
+        );
+        if high < 0 {
+            return Some(fd as i32);
+        }
+        sys::call(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]);
+        Some(high as i32)
+    }
 }
 
 /// The modules loaded since the last look.

@@ -116,6 +116,15 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
         }
     }
 
+    /// A thread or task of a snapshot. The resolver knows who is in it.
+    pub fn present(mut self, leg: &wire::Leg) -> Leg {
+        let kind = match leg.task {
+            Some(_) => Kind::LeakedTask,
+            None => Kind::LeakedThread,
+        };
+        self.leg(kind, leg)
+    }
+
     /// The main thread of a test binary waits for the thread of the test: of
     /// threads that are all stuck it is the one that nobody asked for.
     fn without_harness<'f>(&mut self, found: &'f wire::Finding) -> Cow<'f, wire::Finding> {

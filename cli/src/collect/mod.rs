@@ -40,7 +40,7 @@ use self::build::FindingBuilder;
 use self::merge::{Findings, Gaps};
 use self::read::Process;
 use self::resolve::Resolver;
-use crate::model::{Gap, GapReason, RunReport, TestId, TestReport};
+use crate::model::{Gap, GapReason, RunReport, Snapshot, TestId, TestReport};
 use crate::symbolize::{FileSymbols, Symbols};
 
 /// Collects the findings of a run, test by test.
@@ -67,6 +67,19 @@ impl<S: Symbols> Collector<S> {
             findings: Findings::default(),
             gaps: Gaps::default(),
         }
+    }
+
+    /// Reads the file of a snapshot.
+    pub fn snapshot(&mut self, program: &TestId, file: &Path) -> Result<Snapshot, WireError> {
+        let process = read::read_file(file)?;
+        let mut resolver = Resolver::new(&process, &self.options, &mut self.symbols, program);
+        // Namesakes are not told apart: what is alike is shown once.
+        resolver.begin(&BTreeSet::new());
+        let present = process.present.iter();
+        let legs = present.map(|leg| FindingBuilder::new(&mut resolver, 0).present(leg));
+        Ok(Snapshot {
+            present: legs.collect(),
+        })
     }
 
     /// Reads all wire files in `wire_dir`, those of one test.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use leakcheck::report::wire::{
-    Crash, End, Finding, Gap, Lane, Module, Record, Start, Thread, ThreadId, WIRE_SCHEMA,
+    Crash, End, Finding, Gap, Lane, Leg, Module, Record, Start, Thread, ThreadId, WIRE_SCHEMA,
 };
 
 /// Why a wire directory cannot be read.
@@ -60,6 +60,8 @@ pub struct Process {
     pub threads: BTreeMap<ThreadId, Thread>,
     /// What was found in it.
     pub findings: Vec<Finding>,
+    /// The threads and tasks of a snapshot.
+    pub present: Vec<Leg>,
     /// When each of them was, in microseconds of the monotonic clock.
     pub found_at: Vec<Option<u64>>,
     /// When its threads lived.
@@ -102,6 +104,7 @@ impl Process {
                 self.findings.push(finding);
                 self.found_at.push(self.now);
             }
+            Record::Present(leg) => self.present.push(leg),
             Record::Crash(crash) => self.crash = Some(crash),
             Record::Gap(gap) => self.gaps.push(gap),
             Record::End(end) => self.end = Some(end),
@@ -140,7 +143,8 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Process>, WireError> {
     paths.iter().map(|path| read_file(path)).collect()
 }
 
-fn read_file(path: &Path) -> Result<Process, WireError> {
+/// Reads one wire file.
+pub fn read_file(path: &Path) -> Result<Process, WireError> {
     let bytes = std::fs::read(path).map_err(|source| WireError::Read {
         path: path.to_owned(),
         source,

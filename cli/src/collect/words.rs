@@ -114,6 +114,7 @@ fn task_title(subject: &Subject<'_>) -> String {
     match (task.proof, task.moment) {
         (Some(_), _) => format!("{name} never ends: it {what}"),
         (None, Moment::Shutdown) => format!("{name} is dropped by its executor: it {what}"),
+        (None, Moment::Request) => format!("{name} is there: it {what}"),
         (None, Moment::Exit) => format!("{name} is left behind at exit: it {what}"),
     }
 }

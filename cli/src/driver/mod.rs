@@ -34,6 +34,7 @@ pub mod reporter;
 pub mod runner;
 pub mod scratch;
 pub mod signals;
+pub mod snapshots;
 pub mod status;
 pub mod suite;
 pub mod target_runner;

@@ -9,6 +9,7 @@ use super::explore::{Exploration, Next, Progress, Step};
 use super::process::StopReason;
 use super::progress;
 use super::runner::Finished;
+use super::snapshots;
 use super::status::{self, Tally};
 use super::suite::Suite;
 use super::teller::{Teller, Telling, say};
@@ -112,6 +113,8 @@ impl Reporter {
         let id = suite.id(finished.case);
         let executed = &finished.executed;
         let report = self.collect(&id, &executed.wire_dir)?;
+        let options = self.teller.human;
+        snapshots::show_all(&mut self.collector, &id, &executed.wire_dir, &options)?;
         let last_word = finished
             .case
             .test

@@ -61,7 +61,8 @@ pub struct Teller {
     /// Leave out lines of tests that passed.
     pub quiet: bool,
     verbose: bool,
-    human: HumanOptions,
+    /// How people are told.
+    pub human: HumanOptions,
     start: Instant,
 }
 
@@ -191,7 +192,9 @@ pub fn tell(line: &Line) -> Result<(), Error> {
     writeln!(std::io::stdout(), "{text}").map_err(Error::Output)
 }
 
-fn human_options(backtrace: Backtrace) -> HumanOptions {
+/// How people are told, on standard error.
+#[must_use]
+pub fn human_options(backtrace: Backtrace) -> HumanOptions {
     let stderr = std::io::stderr();
     let color = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
     let terminal = terminal_size::terminal_size_of(&stderr);

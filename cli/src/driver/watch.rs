@@ -5,13 +5,14 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use leakcheck::report::wire::{GRACE_ENV, WIRE_DIR_ENV};
+use leakcheck::report::wire::{GRACE_ENV, SNAPSHOT_ENV, WIRE_DIR_ENV};
 
 use super::execute::spawn;
 use super::process::{Group, Stop, supervise};
 use super::reporter::Reporter;
 use super::scratch;
-use super::signals::Handler;
+use super::signals::{self, Handler};
+use super::snapshots::{Snapshots, Watcher};
 use super::target_runner::exit_code;
 use super::teller::Telling;
 use crate::args::{Backtrace, MessageFormat};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub grace: Option<u64>,
     /// What counts.
     pub gate: Gate,
+    /// The signal that asks for a snapshot.
+    pub snapshot_signal: Option<i32>,
     /// Where GitHub wants to be told, if it does.
     pub annotations: Option<github::Place>,
 }
@@ -47,6 +50,7 @@ impl Default for Settings {
             telling,
             grace: None,
             gate: Gate::default(),
+            snapshot_signal: None,
             annotations: None,
         }
     }
@@ -73,12 +77,9 @@ pub fn watch(
     if let Some(grace) = settings.grace {
         command.env(GRACE_ENV, grace.to_string());
     }
-    let stop = Arc::new(Stop::new(None)?);
-    let handler = Handler::install_for_program(&stop)?;
-    let child = spawn(command)?;
-    let ended = supervise(child, Group::Ours, None, &stop, None)?;
-    drop(handler);
-
+    if let Some(signal) = settings.snapshot_signal {
+        command.env(SNAPSHOT_ENV, signal.to_string());
+    }
     let name = program
         .file_name()
         .unwrap_or_default()
@@ -89,6 +90,19 @@ pub fn watch(
         binary: name,
         name: String::new(),
     };
+    let snapshots = Snapshots::new(&id, &sources, settings.telling.backtrace);
+    let stop = Arc::new(Stop::new(None)?);
+    let handler = Handler::install_for_program(&stop)?;
+    // It may come from our terminal, for the program.
+    if let Some(signal) = settings.snapshot_signal {
+        signals::leave_to_the_program(signal)?;
+    }
+    let watcher = Watcher::start(&wire_dir, snapshots)?;
+    let child = spawn(command)?;
+    let ended = supervise(child, Group::Ours, None, &stop, None)?;
+    drop(handler);
+    watcher.finish()?;
+
     let mut reporter = Reporter::new(settings.telling, sources, settings.gate);
     reporter.annotations = settings.annotations;
     reporter.program(&id, &wire_dir, exit_code(ended.status))

@@ -5,11 +5,13 @@
 //! - [`finding`]: legs, memory, locks;
 //! - [`wait`]: what a thread waits for;
 //! - [`task`]: tasks of executors;
-//! - [`run`]: tests, crashes, what was not seen.
+//! - [`run`]: tests, crashes, what was not seen;
+//! - [`snapshot`]: what is there in a process that goes on.
 
 pub mod finding;
 pub mod frame;
 pub mod run;
+pub mod snapshot;
 pub mod task;
 pub mod wait;
 
@@ -19,5 +21,6 @@ pub use finding::{
 };
 pub use frame::{Frame, FrameClass, Place, Stack};
 pub use run::{Crash, Explored, Gap, GapReason, RunReport, TestId, TestReport};
+pub use snapshot::Snapshot;
 pub use task::{Task, Woken, executor_name};
 pub use wait::{Wait, WaitFor};

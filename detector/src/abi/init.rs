@@ -7,12 +7,13 @@ use super::end;
 use super::locals;
 use super::pause;
 use super::process;
+use super::request;
 use super::signal;
 use super::snapshot;
 use super::stuck;
 use crate::registry::{self, Entry};
 use crate::report::wire::{
-    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SUPERVISOR_ENV, ThreadId, WIRE_DIR_ENV,
+    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SNAPSHOT_ENV, SUPERVISOR_ENV, ThreadId, WIRE_DIR_ENV,
 };
 use crate::rt::mode;
 use crate::rt::sys;
@@ -186,6 +187,9 @@ unsafe extern "C" fn start(
     thread.waiting.runs(sys::thread_id());
     signal::thread_starts(thread);
     signal::init();
+    // SAFETY: as above.
+    let asks = unsafe { variable(environment, SNAPSHOT_ENV) };
+    request::init(asks.and_then(|number| number.to_str().ok()?.parse().ok()));
     set_current(record);
 }
 

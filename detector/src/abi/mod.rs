@@ -9,7 +9,8 @@
 //!   [`thread`]: threads; [`locals`]: their variables; [`environment`]: `getenv`.
 //! - [`futex`]: waits; [`stuck`]: threads that can never run again, from a
 //!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
-//!   [`place`] that they wait in and its [`symbols`]; [`sample`]: where one runs.
+//!   [`place`] that they wait in and its [`symbols`]; [`sample`]: where one runs;
+//!   [`request`]: all of it on demand.
 //! - [`task`]: what patched executors tell of their tasks.
 //! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
 //!   [`edge`] of an address.
@@ -45,6 +46,7 @@ pub mod process;
 pub mod pthread_lock;
 pub mod pthread_wait;
 pub mod real;
+pub mod request;
 pub mod sample;
 pub mod signal;
 pub mod snapshot;

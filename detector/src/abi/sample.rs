@@ -7,7 +7,7 @@
 //! stack, in which the return address is found if that instruction is one of
 //! the runtime's.
 //!
-//! Used at the end of the process only. The handler stays for the rest of it,
+//! Used at the end of the process and for a snapshot. The handler stays for the rest of it,
 //! since the signal may come late. What it misses: a thread that blocks the
 //! signal, or is not scheduled in time; it is shown by its calls alone.
 
@@ -185,6 +185,14 @@ fn signal() -> Option<usize> {
     }
     SIGNAL.store(unused as usize, Ordering::Relaxed);
     Some(unused as usize)
+}
+
+/// The signal of our handler, if it is installed, as a bit.
+pub fn signal_bit() -> u64 {
+    match SIGNAL.load(Ordering::Relaxed) {
+        0 => 0,
+        signal => 1 << (signal - 1),
+    }
 }
 
 fn wait_while(value: u32, until: u64) {

@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::end;
 use super::kernel;
+use super::request;
 use super::signal;
 use super::snapshot::{Member, Snapshot, may_close_cycle};
 use crate::findings;
@@ -357,7 +358,7 @@ fn signals_can_wake() -> bool {
     let Some(handled) = kernel::handled_signals() else {
         return true;
     };
-    let handled = handled & !HARMLESS_SIGNALS & !own;
+    let handled = handled & !HARMLESS_SIGNALS & !own & !request::harmless();
     handled != 0 && (handled & !SENT_TO_US != 0 || !is_test() || kernel::signals_are_due())
 }
 

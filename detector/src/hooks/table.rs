@@ -57,6 +57,9 @@ pub struct Hooks {
     pub named: extern "C" fn(name: *const u8, len: usize),
     /// How many tasks are being polled, or wait in a queue to be polled.
     pub tasks_on_their_way: extern "C" fn() -> usize,
+    /// The program asks for a snapshot of all threads and tasks, which the
+    /// command shows.
+    pub snapshot: extern "C" fn(),
 }
 
 /// The poll returned, and the task is to be polled again.

@@ -38,6 +38,13 @@ pub const SUPERVISOR_ENV: &str = "LEAKCHECK_SUPERVISOR";
 /// built without its feature `send_guard`.
 pub const GUARDS_STAY_ENV: &str = "LEAKCHECK_GUARDS_STAY";
 
+/// Environment variable: the number of the signal that asks for a snapshot.
+pub const SNAPSHOT_ENV: &str = "LEAKCHECK_SNAPSHOT_SIGNAL";
+
+/// Extension of the file of a snapshot, beside the wire file; it is there once
+/// it is whole. Its records are those of a wire file.
+pub const SNAPSHOT_EXTENSION: &str = "snapshot";
+
 /// In the runtime's object: what it looks for, as the last byte says. The
 /// command changes that byte to [`NO_RACES`] in the object for programs that are
 /// not instrumented.
@@ -75,6 +82,8 @@ pub enum Record {
     Lane(Lane),
     /// Something found.
     Finding(Finding),
+    /// A thread or task that is there: in the file of a snapshot alone.
+    Present(Leg),
     /// The process dies of a signal (SIGSEGV, SIGBUS, SIGABRT …).
     Crash(Crash),
     /// Something that was not seen.
@@ -274,6 +283,8 @@ pub enum Moment {
     Shutdown,
     /// The process ended.
     Exit,
+    /// Somebody asked.
+    Request,
 }
 
 /// Who woke a task.

@@ -36,6 +36,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Outcome, Error> {
         telling: Telling::new(&args.detection, true),
         grace: gate.settings.typed.grace,
         gate,
+        snapshot_signal: Some(args.snapshot_signal),
         annotations: github::wanted(args.gate.annotations, &user),
     };
     watch(

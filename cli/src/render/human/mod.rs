@@ -4,7 +4,8 @@
 //! - [`mod@marks`]: which places are shown, and what is said at each;
 //! - [`notes`]: spawners, locks, memory, tests; [`stacks`]: call stacks;
 //! - [`extent`]: how far a caret goes;
-//! - [`snippet`]: the source itself.
+//! - [`snippet`]: the source itself;
+//! - [`snapshot`]: all threads and tasks of a process that goes on.
 //!
 //! A place whose source cannot be read (std without `rust-src`, a file that
 //! has changed since) is told in a note instead.
@@ -12,6 +13,7 @@
 pub mod extent;
 pub mod marks;
 pub mod notes;
+pub mod snapshot;
 pub mod snippet;
 pub mod stacks;
 

@@ -137,7 +137,7 @@ fn proof(finding: &Finding) -> Option<Proof> {
 }
 
 /// Who spawned the thread, who spawned that one.
-fn push_spawn(text: &mut String, thread: &Thread, options: &HumanOptions) {
+pub fn push_spawn(text: &mut String, thread: &Thread, options: &HumanOptions) {
     for (at, step) in thread.spawned.iter().enumerate() {
         let which = if at == 0 {
             "spawned by"

@@ -101,7 +101,16 @@ fn is_idle_service(facts: &Facts, state: TaskState) -> bool {
     facts.polls == 0 && state != TaskState::Waiting
 }
 
-fn emit(seen: &Seen, state: TaskState, proof: Option<Proof>, certainty: Certainty, moment: Moment) {
+/// All live tasks, for a snapshot.
+pub fn present() -> Vec<Leg> {
+    let told = |seen: Seen| {
+        let (state, proof, _) = verdict(seen.facts).told()?;
+        Some(leg(&seen, state, proof, Moment::Request))
+    };
+    see_all().into_iter().filter_map(told).collect()
+}
+
+fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> Leg {
     let Seen {
         record,
         facts,
@@ -128,17 +137,21 @@ fn emit(seen: &Seen, state: TaskState, proof: Option<Proof>, certainty: Certaint
             ago_ms: ms(wake.time),
         }),
     };
+    Leg {
+        thread: record.origin.id,
+        stack,
+        access: None,
+        locks: Vec::new(),
+        wait: None,
+        task: Some(status),
+    }
+}
+
+fn emit(seen: &Seen, state: TaskState, proof: Option<Proof>, certainty: Certainty, moment: Moment) {
     findings::emit(&Finding {
         kind: Kind::LeakedTask,
         certainty,
-        legs: vec![Leg {
-            thread: record.origin.id,
-            stack,
-            access: None,
-            locks: Vec::new(),
-            wait: None,
-            task: Some(status),
-        }],
+        legs: vec![leg(seen, state, proof, moment)],
         memory: None,
         fatal: false,
     });

@@ -26,6 +26,7 @@ use self::world::Here;
 use super::caller::{self, return_address};
 use super::edge::tracked;
 use super::kernel;
+use super::request;
 use crate::hooks::table::{self, Hooks, TaskNew};
 use crate::registry as threads;
 use crate::report::wire::{Executor, Moment, ThreadId};
@@ -51,6 +52,7 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     waker_kept,
     named,
     tasks_on_their_way,
+    snapshot,
 };
 
 /// What a thread is polling.
@@ -144,6 +146,10 @@ extern "C" fn named(name: *const u8, len: usize) {
         }
     }
     thread.busy -= 1;
+}
+
+extern "C" fn snapshot() {
+    request::now(return_address());
 }
 
 extern "C" fn tasks_on_their_way() -> usize {

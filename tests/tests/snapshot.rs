@@ -1,0 +1,146 @@
+//! A snapshot of a live service: asked for by a signal or by the program
+//! itself, and the service goes on.
+
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use leakcheck_tests::command::{Workshop, repository};
+use leakcheck_tests::redaction::filters;
+
+/// The service under the real command.
+struct Service {
+    child: Child,
+    /// Lines that the command writes for people.
+    said: Lines<BufReader<ChildStderr>>,
+    /// The process of the service, as it says itself.
+    pid: String,
+}
+
+impl Service {
+    /// Starts it, and returns once it waits.
+    fn start(options: &[&str], mode: &str) -> Self {
+        let workshop = Workshop::new(
+            env!("CARGO_BIN_EXE_leakcheck-under-test"),
+            env!("CARGO_TARGET_TMPDIR"),
+        );
+        let mut words = vec!["run", "--quiet"];
+        words.extend(options);
+        words.extend(["--", mode, "5"]);
+        let mut command = workshop.call("live", &words).into_command();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.as_mut().unwrap();
+        let numbers = BufReader::new(stdout).lines();
+        let pid = numbers
+            .map(Result::unwrap)
+            .find(|line| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()))
+            .expect("the service says its number");
+        let said = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, said, pid }
+    }
+
+    fn send(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", signal, &self.pid])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// The next snapshot that is shown: up to its last line, an empty one after
+    /// the last of the tasks.
+    fn next(&mut self) -> String {
+        let mut snapshot = String::new();
+        let mut tasks = false;
+        for line in self.said.by_ref() {
+            let line = line.unwrap();
+            if snapshot.is_empty() && !line.starts_with("snapshot of ") {
+                continue;
+            }
+            tasks |= line.contains("task `");
+            if tasks && line.is_empty() {
+                return snapshot;
+            }
+            snapshot.push_str(&line);
+            snapshot.push('\n');
+        }
+        panic!("the command ended: {snapshot}");
+    }
+
+    /// A snapshot in which both threads wait: they say that they are about to, no
+    /// more.
+    fn until_all_wait(&mut self, signal: &str) -> String {
+        let mut last = String::new();
+        for _ in 0..10_000 {
+            self.send(signal);
+            last = self.next();
+            let both = [
+                "the main thread waits for",
+                "thread `writer` waits for lock",
+            ];
+            if both.iter().all(|wait| last.contains(wait)) {
+                return last;
+            }
+        }
+        panic!("the other thread never waits: {last}");
+    }
+
+    /// Lets it end by itself.
+    fn end(mut self) {
+        self.child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"end\n")
+            .unwrap();
+        let rest: Vec<String> = self.said.map(Result::unwrap).collect();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}\n{}", rest.join("\n"));
+    }
+}
+
+#[track_caller]
+fn check(name: &str, options: &[&str], signal: &str) {
+    let mut service = Service::start(options, "serve");
+    let snapshot = service.until_all_wait(signal);
+    let filters = filters(&repository());
+    // A wait that has just begun has no time.
+    let first = (r", for (up to )?\d+ ms", "");
+    let filters = filters.iter().map(|(from, to)| (&**from, &**to));
+    let filters: Vec<(&str, &str)> = std::iter::once(first).chain(filters).collect();
+    insta::with_settings!({ filters => filters, omit_expression => true }, {
+        insta::assert_snapshot!(name, snapshot);
+    });
+    service.end();
+}
+
+#[test]
+fn a_signal_asks_for_it() {
+    check("instrumented", &[], "QUIT");
+}
+
+#[test]
+fn leaks_alone() {
+    check("leaks_alone", &["--no-races"], "QUIT");
+}
+
+#[test]
+fn another_signal_asks_for_it() {
+    let mut service = Service::start(&["--no-races", "--snapshot-signal", "usr1"], "serve");
+    let snapshot = service.until_all_wait("USR1");
+    assert!(snapshot.contains("5 tasks"), "{snapshot}");
+    service.end();
+}
+
+#[test]
+fn the_program_asks_itself() {
+    let mut service = Service::start(&["--no-races"], "serve-and-ask");
+    let snapshot = service.next();
+    assert!(snapshot.contains("fixture_live::serve"), "{snapshot}");
+    assert!(snapshot.contains("5 tasks"), "{snapshot}");
+    service.end();
+}
