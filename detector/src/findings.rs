@@ -198,22 +198,20 @@ pub fn write_lanes() {
     }
 }
 
-<<<<<<< HEAD
 /// Writes who these threads and tasks are, and who spawned them. Returns all
 /// of them.
 pub fn mention(threads: &[ThreadId]) -> Vec<ThreadId> {
-=======
-/// Writes who these threads and tasks are, and who spawned them.
-pub fn mention(threads: &[ThreadId]) {
-    for thread in described(threads) {
+    let described = described(threads);
+    let all = described.iter().map(|thread| thread.id).collect();
+    for thread in described {
         wire::write(&Record::Thread(thread));
     }
+    all
 }
 
 /// Who these threads and tasks are, and who spawned them.
 pub fn described(threads: &[ThreadId]) -> Vec<wire_types::Thread> {
     let mut known: HashSet<ThreadId> = HashSet::new();
->>>>>>> a5e8a69 (Show all threads and tasks of a live program on demand)
     let mut described: Vec<wire_types::Thread> = Vec::new();
     let mut left = threads.to_vec();
     while let Some(id) = left.pop() {
@@ -225,15 +223,6 @@ pub fn described(threads: &[ThreadId]) -> Vec<wire_types::Thread> {
             None => task::registry::describe(id),
         };
         left.extend(found.iter().filter_map(|thread| thread.parent));
-<<<<<<< HEAD
-        described.extend(found);
-    }
-    let all = described.iter().map(|thread| thread.id).collect();
-    for thread in described {
-        wire::write(&Record::Thread(thread));
-    }
-    all
-=======
         // A task comes with those that spawned it, and each of them is one.
         described.extend(
             found
@@ -242,7 +231,6 @@ pub fn described(threads: &[ThreadId]) -> Vec<wire_types::Thread> {
         );
     }
     described
->>>>>>> a5e8a69 (Show all threads and tasks of a live program on demand)
 }
 
 fn kind_of(seen: &Seen, before: Option<&Restored>, earlier: Cell) -> Kind {

@@ -85,13 +85,13 @@ impl Handler {
     }
 }
 
-<<<<<<< HEAD
 /// Whether an interrupt is one that was typed, which all processes in the
 /// foreground of the terminal get.
 fn of_terminal() -> bool {
     let terminal = std::fs::File::open("/dev/tty");
     terminal.is_ok_and(|terminal| tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp()))
-=======
+}
+
 /// A signal that is for the program does nothing to us.
 ///
 /// # Errors
@@ -100,7 +100,6 @@ pub fn leave_to_the_program(signal: i32) -> Result<(), Error> {
     flag::register(signal, Arc::new(AtomicBool::new(false)))
         .map(drop)
         .map_err(Error::Signals)
->>>>>>> a5e8a69 (Show all threads and tasks of a live program on demand)
 }
 
 impl Drop for Handler {

@@ -56,15 +56,14 @@ pub fn reset() {
     ENDING.store(false, Ordering::SeqCst);
 }
 
-<<<<<<< HEAD
 /// True of the thread that has begun the end, and waits for the others' there.
 pub fn waits_for_others(thread: ThreadId) -> bool {
     thread == MAIN && ENDING.load(Ordering::Relaxed)
-=======
+}
+
 /// True if the end has begun.
 pub fn has_begun() -> bool {
     ENDING.load(Ordering::SeqCst)
->>>>>>> a5e8a69 (Show all threads and tasks of a live program on demand)
 }
 
 /// A thread has blocked.
