@@ -269,6 +269,11 @@ fn a_broken_configuration_is_told() {
             "[[profile.default.overrides]]\nfilter = 'test('\n",
             "filterset",
         ),
+        (
+            "[profile.ci]\ninherits = \"b\"\n[profile.b]\ninherits = \"ci\"\n",
+            "inherits itself",
+        ),
+        ("[profile.ci]\ninherits = \"no-such\"\n", "no-such"),
         ("required-version = \"99.0\"\n", "update leakcheck"),
         ("suppressions = [\"no-such.supp\"]\n", "no-such.supp"),
     ] {
@@ -344,6 +349,16 @@ fn suppressions_of_all_sorts() {
             "unmatched: [[ignore]] function = \"no::such::*\"",
             "unmatched: `thread:no_such_thread`",
         ]
+    );
+    // What does not count is shown if asked for, with the reason.
+    assert!(!ended.stderr.contains("ends with the process"));
+    let verbose = project.test(&["-v", "journal"]).run();
+    verbose.assert_code(0);
+    assert!(
+        verbose.stderr.contains("outlives the test")
+            && verbose.stderr.contains("ends with the process"),
+        "{}",
+        verbose.stderr
     );
     // Not all tests: nothing can be said of what matches nothing.
     let part = project.test(&["transfers_queue"]).run();

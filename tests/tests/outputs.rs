@@ -114,10 +114,122 @@ fn what_cannot_be_written_is_told_before_the_tests() {
         ended.stderr
     );
     assert!(!ended.stderr.contains("Compiling"), "{}", ended.stderr);
-    project
-        .test(&["--output", "pdf=a.pdf"])
-        .run()
-        .assert_code(2);
+    for wrong in [
+        &["--output", "pdf=a.pdf"][..],
+        &["--output", "json=a", "--output", "html=./a"],
+    ] {
+        project.test(wrong).run().assert_code(2);
+    }
+}
+
+/// What is found out only when the results are there: the other files are
+/// written, and nothing is left of the one that is not.
+#[test]
+fn a_full_disk_costs_no_other_output() {
+    let project = project();
+    let ended = project
+        .test(&[
+            "journal",
+            "--output",
+            "html=/dev/full",
+            "--output",
+            "sarif=out/a.sarif",
+        ])
+        .run();
+    ended.assert_code(70);
+    assert!(
+        ended.stderr.contains("/dev/full") && ended.stderr.contains("No space left"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        ended.findings()[0].code,
+        "LC0002",
+        "it is told all the same"
+    );
+    assert!(project.read("out/a.sarif").contains("LC0002"));
+    // A file that cannot grow: what was there stays, and nothing beside it.
+    project.write("out/a.html", "of before");
+    let program = workshop().program().display().to_string();
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 40; exec '{program}' report merge a.json --output html=out/a.html"
+    );
+    let report = project.test(&["journal", "--output", "json=a.json"]).run();
+    report.assert_code(66);
+    let ended = workshop()
+        .call_program("sh", project.dir(), &["-c", &script])
+        .run();
+    ended.assert_code(70);
+    assert!(ended.stderr.contains("out/a.html"), "{}", ended.stderr);
+    assert_eq!(project.read("out/a.html"), "of before");
+    assert_eq!(fs::read_dir(project.path("out")).unwrap().count(), 2);
+}
+
+/// Both write into the same directories, and neither disturbs the other.
+#[test]
+fn two_runs_at_once() {
+    let project = project();
+    let run = |name: &str| {
+        let output = format!("json={name}.json");
+        let command = project.call(&["test", "--no-fail-fast", "--output", &output]);
+        let mut command = command.into_command();
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let mut runs = ["a", "b"].map(run);
+    for run in &mut runs {
+        assert_eq!(run.wait().unwrap().code(), Some(66));
+    }
+    let [a, b] = ["a.json", "b.json"].map(|file| fingerprints(&lines(&project.read(file))));
+    assert_eq!(a.len(), 3);
+    assert_eq!(a, b);
+    // Nor is anything left of them.
+    let left: Vec<_> = fs::read_dir(project.path("target/leakcheck"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left.len(), 1, "one directory of builds: {left:?}");
+}
+
+/// A test that is killed while the runtime writes, and one that damages the
+/// file: what was written before is told, and what is missing too.
+#[test]
+fn a_wire_file_that_is_cut_off() {
+    let project = project();
+    let tests = project.read("tests/bank.rs");
+    let damage = |name: &str, text: &str| {
+        format!(
+            "\n#[test]\nfn {name}() {{\n    use std::io::Write as _;\n    \
+             visitors_are_counted();\n    \
+             let dir = std::env::var_os(\"LEAKCHECK_WIRE_DIR\").unwrap();\n    \
+             for entry in std::fs::read_dir(dir).unwrap() {{\n        \
+             let path = entry.unwrap().path();\n        \
+             let mut file = std::fs::File::options().append(true).open(path).unwrap();\n        \
+             file.write_all({text:?}.as_bytes()).unwrap();\n    }}\n    \
+             let own = std::process::id().to_string();\n    \
+             std::process::Command::new(\"kill\").args([\"-KILL\", &own]).status().unwrap();\n    \
+             loop {{\n        thread::park();\n    }}\n}}\n"
+        )
+    };
+    let cut = damage("is_cut_off", "{\"type\":\"finding\",\"kind\":\"data-");
+    let broken = damage("is_broken", "\u{1}nonsense\n{\"type\":\"no-such\"}\n");
+    project.write("tests/bank.rs", &format!("{tests}{cut}{broken}"));
+    let ended = project.test(&["is_"]).run();
+    ended.assert_code(100);
+    for test in ["is_cut_off", "is_broken"] {
+        let findings = ended.findings();
+        let found = findings
+            .iter()
+            .any(|finding| finding.code == "LC0001" && finding.is_in(test));
+        assert!(found, "{test}: {}", ended.stderr);
+    }
+    for said in [
+        "2 records of the runtime could not be read",
+        "2 processes ended without a last record",
+        "killed by SIGKILL",
+    ] {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
 }
 
 #[test]
@@ -315,6 +427,18 @@ fn the_terminal_is_as_cargo_has_it() {
             "{quiet}"
         );
     }
+    // cargo says what it compiles; the tests are told as always.
+    for verbose in [
+        run(&[], &["-v"]),
+        run(&[("CARGO_TERM_VERBOSE", "true")], &[]),
+    ] {
+        assert!(
+            verbose.contains("Running `") || verbose.contains("Fresh "),
+            "{verbose}"
+        );
+        assert!(verbose.contains("PASS"), "{verbose}");
+    }
+    assert!(!plain.contains("Fresh "), "{plain}");
     let color = |variables: &[(&str, &str)], args: &[&str]| run(variables, args).contains("\x1b[");
     assert!(color(&[("CARGO_TERM_COLOR", "always")], &[]));
     assert!(!color(&[("CARGO_TERM_COLOR", "never")], &[]));

@@ -52,6 +52,10 @@ impl Gate {
 
         let config = config_file(gate, user, &root, &here)?;
         let name = profile_name(gate, user, &config.file);
+        // A profile that only CI uses is found broken here too.
+        for other in config.file.profile.keys() {
+            Profile::resolve(&config.file, other, &config.path)?;
+        }
         let profile = Profile::resolve(&config.file, &name, &config.path)?;
 
         // Only filtersets need to know the packages.

@@ -13,6 +13,7 @@ use leakcheck_cli::model::TestId;
 use leakcheck_cli::outcome::Outcome;
 use leakcheck_cli::render::human::HumanOptions;
 use leakcheck_cli::render::{github, outputs};
+use quick_junit::TestCaseStatus;
 use serde_json::Value;
 
 use crate::races::static_race;
@@ -170,6 +171,48 @@ fn sarif_keeps_to_the_limits_of_github() {
 fn junit_is_that_of_nextest() {
     let text = outputs::text(OutputFormat::Junit, &document()).expect("it is rendered");
     check("junit", &text);
+
+    // nextest's own crate reads it, and whatever names are made of comes back.
+    let report = quick_junit::Report::deserialize_from_str(&text).expect("it is JUnit");
+    let cases = || {
+        report
+            .test_suites
+            .iter()
+            .flat_map(|suite| &suite.test_cases)
+    };
+    assert_eq!((report.tests, cases().count()), (5, 5));
+    let failed: Vec<&quick_junit::TestCase> = cases()
+        .filter(|case| matches!(case.status, TestCaseStatus::NonSuccess { .. }))
+        .collect();
+    assert_eq!(report.failures + report.errors, failed.len());
+    assert!(failed.len() >= 2);
+    for case in failed {
+        let TestCaseStatus::NonSuccess { message, ty, .. } = &case.status else {
+            unreachable!("they were chosen");
+        };
+        assert!(message.is_some() && ty.is_some(), "{}", case.name.as_str());
+    }
+}
+
+/// Whoever reads it, a finding fails its test.
+#[test]
+fn a_stopped_test_with_a_finding_is_a_failure() {
+    let mut document = document();
+    let test = document.findings[0].test.clone().expect("it was in a test");
+    for line in &mut document.tests {
+        if line.test == test {
+            line.outcome = "stopped".to_owned();
+        }
+    }
+    let text = outputs::text(OutputFormat::Junit, &document).expect("it is rendered");
+    let report = quick_junit::Report::deserialize_from_str(&text).expect("it is JUnit");
+    let mut cases = report
+        .test_suites
+        .iter()
+        .flat_map(|suite| &suite.test_cases);
+    let case = cases.find(|case| case.name.as_str() == test.name);
+    let status = &case.expect("it is there").status;
+    assert!(matches!(status, TestCaseStatus::NonSuccess { .. }));
 }
 
 #[test]
