@@ -2,8 +2,8 @@
 
 use std::arch::asm;
 
+use crate::rt::hot::current;
 use crate::rt::mode;
-use crate::rt::thread::current;
 
 /// The return address of the function that this is inlined into, which must
 /// not itself be inlined: an interposed function, called by the program alone.

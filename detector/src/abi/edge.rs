@@ -2,8 +2,9 @@
 //! instrumented code: locks of C code, the environment's lock.
 
 use crate::objects;
+use crate::rt::hot::current;
 use crate::rt::mode;
-use crate::rt::thread::{Thread, current};
+use crate::rt::thread::Thread;
 use crate::session;
 use crate::shadow::map;
 

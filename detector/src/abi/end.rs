@@ -22,9 +22,10 @@ use crate::leak::{self, Alive, Next};
 use crate::registry;
 use crate::report::kind::Kind;
 use crate::report::wire::{End, Finding, Moment, Record, ThreadId, WaitOn};
+use crate::rt::hot::current;
 use crate::rt::mode;
 use crate::rt::sys;
-use crate::rt::thread::{calls, current};
+use crate::rt::thread::calls;
 use crate::wire;
 
 /// Exit status of a process with findings and nobody to read them, and of one

@@ -6,8 +6,9 @@
 use std::arch::naked_asm;
 
 use super::stuck;
+use crate::rt::hot::current;
 use crate::rt::sys;
-use crate::rt::thread::{Thread, current};
+use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
 
 /// Interposed function of the C library.

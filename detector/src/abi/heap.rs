@@ -11,8 +11,9 @@ use super::real;
 use crate::check;
 use crate::objects;
 use crate::report::wire::AccessOp;
+use crate::rt::hot::current;
 use crate::rt::mode;
-use crate::rt::thread::{Thread, current};
+use crate::rt::thread::Thread;
 use crate::shadow::map;
 use crate::stack::{self, StackId};
 

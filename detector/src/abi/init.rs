@@ -15,9 +15,9 @@ use crate::registry::{self, Entry};
 use crate::report::wire::{
     EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SNAPSHOT_ENV, SUPERVISOR_ENV, ThreadId, WIRE_DIR_ENV,
 };
+use crate::rt::hot::set_current;
 use crate::rt::mode;
 use crate::rt::sys;
-use crate::rt::thread::set_current;
 use crate::session;
 use crate::shadow::map::{self, Places};
 use crate::sync::ReleaseClock;

@@ -7,8 +7,8 @@ use super::caller;
 use super::real;
 use crate::check;
 use crate::objects;
+use crate::rt::hot::current;
 use crate::rt::lock::Spin;
-use crate::rt::thread::current;
 use crate::shadow::map;
 
 real::forward! {

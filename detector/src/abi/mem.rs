@@ -7,8 +7,8 @@ use std::ffi::c_void;
 use super::real;
 use crate::check::{self, Seen};
 use crate::report::wire::AccessOp;
+use crate::rt::hot::current;
 use crate::rt::mode;
-use crate::rt::thread::current;
 use crate::shadow::word::{Access, Class};
 
 /// Checks an access of the calling thread to a range.

@@ -18,9 +18,9 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use super::kernel;
 use super::symbols;
 use crate::report::wire::Stack;
+use crate::rt::hot::current;
 use crate::rt::mode;
 use crate::rt::sys;
-use crate::rt::thread::current;
 
 /// Words of the interrupted stack that are looked at.
 const WORDS: usize = 256;

@@ -19,9 +19,10 @@ use super::symbols;
 use crate::findings;
 use crate::registry;
 use crate::report::wire::{Crash, Record, ThreadId};
+use crate::rt::hot::current;
 use crate::rt::mode;
 use crate::rt::sys;
-use crate::rt::thread::{Thread, current};
+use crate::rt::thread::Thread;
 use crate::wire;
 
 /// The signals, which end a process by default.

@@ -5,12 +5,14 @@
 //! - [`alloc`]: the runtime's heap; [`pool`]: numbered objects; [`lock`]: a
 //!   spin lock.
 //! - [`replaceable`]: values that a forked child makes anew.
+//! - [`hot`]: what the hottest hooks read of the calling thread.
 //! - [`registers`]: what is nowhere in memory while a thread is blocked.
 //! - [`sys`]: system calls without the C library.
-//! - [`thread`]: what the runtime keeps for a running thread, and the pointer
-//!   to it in thread-local storage; [`waiting`]: what it is blocked on.
+//! - [`thread`]: what the runtime keeps for a running thread; [`waiting`]: what
+//!   it is blocked on.
 
 pub mod alloc;
+pub mod hot;
 pub mod lock;
 pub mod mode;
 pub mod pool;

@@ -9,11 +9,12 @@
 pub mod calls;
 mod peek;
 
-use std::cell::Cell as StdCell;
+use std::mem::offset_of;
 use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::hot;
 use super::sys;
 use super::waiting::Waiting;
 use crate::abi::kernel;
@@ -169,22 +170,16 @@ pub struct Thread {
     pub steps: Steps,
 }
 
-thread_local! {
-    static CURRENT: StdCell<*mut Thread> = const { StdCell::new(null_mut()) };
-}
-
-/// The record of the calling thread; null before it has one and after its end.
-#[inline(always)]
-pub fn current() -> *mut Thread {
-    CURRENT.with(StdCell::get)
-}
-
-/// Sets the record of the calling thread.
-pub fn set_current(thread: *mut Thread) {
-    CURRENT.with(|current| current.set(thread));
-}
-
 impl Thread {
+    /// Offsets, for the hooks in assembly.
+    pub const TOP: usize = offset_of!(Self, top);
+    /// See [`Thread::TOP`].
+    pub const LOW_WATER: usize = offset_of!(Self, low_water);
+    /// See [`Thread::TOP`].
+    pub const FOREIGN: usize = offset_of!(Self, foreign);
+    /// See [`Thread::TOP`].
+    pub const FRAMES: usize = offset_of!(Self, frames);
+
     /// A record whose shadow stack has room for every frame that fits in a
     /// stack of `stack_size` bytes (a frame takes at least 16).
     pub fn new(stack_size: usize) -> Box<Self> {
@@ -276,6 +271,9 @@ impl Thread {
         let stamp = self.clocks.stamp();
         self.stamp = stamp.bits();
         self.reserved = Cell::reserved(stamp).bits();
+        if std::ptr::eq(hot::current(), self) {
+            hot::set_stamp(self.stamp);
+        }
     }
 
     /// Continues in the ring of another slot.

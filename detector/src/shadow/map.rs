@@ -42,7 +42,9 @@ const STACK_WINDOW: usize = 64 * GIB;
 
 /// The windows and their images. Written once by [`init`], before the first
 /// access is checked.
-struct Layout {
+#[repr(C)]
+pub struct Layout {
+    /// First, where assembly finds it.
     front: usize,
     back: usize,
     objects: usize,
@@ -50,17 +52,21 @@ struct Layout {
 }
 
 /// A [`Layout`] that is written once.
-struct Once(UnsafeCell<Layout>);
+pub struct Once(UnsafeCell<Layout>);
 
 // SAFETY: written only by `init`, which runs before any other thread.
 unsafe impl Sync for Once {}
 
-static LAYOUT: Once = Once(UnsafeCell::new(Layout {
+/// Where the tables are.
+pub static LAYOUT: Once = Once(UnsafeCell::new(Layout {
     front: 0,
     back: 0,
     objects: 0,
     windows: [0..0, 0..0, 0..0],
 }));
+
+/// What the image of an address is cut to, for assembly.
+pub static IMAGE_MASK: usize = SHADOW_MASK;
 
 /// The layout, read-only after [`init`].
 #[inline(always)]

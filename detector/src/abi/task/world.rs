@@ -22,8 +22,9 @@ use crate::abi::kernel::{self, State};
 use crate::abi::map;
 use crate::objects;
 use crate::reach::{Block, Space, Task, unreachable};
+use crate::rt::hot::current;
 use crate::rt::sys;
-use crate::rt::thread::{Thread, current};
+use crate::rt::thread::Thread;
 use crate::session;
 
 /// Bytes below a stack pointer that belong to the function.
