@@ -204,8 +204,9 @@ unsafe fn modify<T: Atomic>(
     let Some(thread) = follow(at) else {
         return op();
     };
-    // Before the operation: what it releases must cover its own access. Only
-    // a compare-and-exchange may not write.
+    // What the operation releases must cover its own access. Only a
+    // compare-and-exchange may not write, and counts as what it turned out to
+    // be.
     let conditional = orders[1] != NEVER_FAILS;
     let order = order_of(orders[0]);
     // Reference counts are arithmetic, and no place to pause.
@@ -213,11 +214,14 @@ unsafe fn modify<T: Atomic>(
     if pauses && order.acquire {
         pause::before_taking(thread, pc);
     }
-    if conditional {
-        touch::<T, false>(thread, at, pc);
-    } else {
+    if !conditional {
         touch::<T, true>(thread, at, pc);
     }
+    let touch_if_conditional = |thread: &mut Thread, wrote: bool| match (conditional, wrote) {
+        (false, _) => {}
+        (true, false) => touch::<T, false>(thread, at, pc),
+        (true, true) => touch::<T, true>(thread, at, pc),
+    };
     let addr = at as usize;
     if order.release {
         thread.before_release();
@@ -226,6 +230,7 @@ unsafe fn modify<T: Atomic>(
     let object = unsafe { objects::find(addr) };
     let result = if object.is_none() && !order.release && !thread.clocks.has_released() {
         let result = op();
+        touch_if_conditional(thread, result.is_ok());
         // SAFETY: as above.
         if let Some(object) = unsafe { objects::find(addr) } {
             // A release came meanwhile, and its value may be what was read.
@@ -235,18 +240,13 @@ unsafe fn modify<T: Atomic>(
             }
             thread.busy -= 1;
         }
-        if conditional && result.is_ok() {
-            touch::<T, true>(thread, at, pc);
-        }
         result
     } else {
         thread.busy += 1;
         // SAFETY: as above.
         let mut guard = unsafe { objects::get(thread, addr) }.lock();
         let result = op();
-        if conditional && result.is_ok() {
-            touch::<T, true>(thread, at, pc);
-        }
+        touch_if_conditional(thread, result.is_ok());
         let released = match result {
             Ok(_) => thread.clocks.read_modify_write(guard.clock(), order),
             Err(_) => {
