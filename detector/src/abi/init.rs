@@ -190,7 +190,8 @@ unsafe extern "C" fn start(
     // SAFETY: as above.
     let asks = unsafe { variable(environment, SNAPSHOT_ENV) };
     request::init(asks.and_then(|number| number.to_str().ok()?.parse().ok()));
-    set_current(record);
+    // SAFETY: the record is this thread's from here on.
+    unsafe { set_current(record) };
 }
 
 /// The value of a variable in an environment block.

@@ -223,7 +223,8 @@ extern "C" fn run(child: *mut c_void) -> *mut c_void {
     // The stack was perhaps another thread's before.
     objects::drop_range(thread, thread.stack.clone());
     check::fresh(thread.stack.clone(), None);
-    set_current(record);
+    // SAFETY: the record is this thread's from here on.
+    unsafe { set_current(record) };
     if pause::on() {
         pause::at(thread, start as usize as u64, Point::Begin);
     }
@@ -246,7 +247,8 @@ unsafe extern "C" fn last_destructor(rounds_left: *mut c_void) {
     }
     let record = current();
     signal::thread_ends();
-    set_current(std::ptr::null_mut());
+    // SAFETY: no record.
+    unsafe { set_current(std::ptr::null_mut()) };
     // SAFETY: the record belongs to this thread, which no longer uses it.
     unsafe {
         let thread = &mut *record;

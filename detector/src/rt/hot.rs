@@ -47,8 +47,11 @@ pub fn current() -> *mut Thread {
 
 /// Sets the record of the calling thread, and with it all that follows from
 /// it.
-pub fn set_current(record: *mut Thread) {
-    // SAFETY: a record belongs to this thread.
+///
+/// # Safety
+/// A record is this thread's from here on.
+pub unsafe fn set_current(record: *mut Thread) {
+    // SAFETY: as the caller says.
     let stamp = unsafe { record.as_ref() }.map_or(0, Thread::stamp);
     // SAFETY: writes a word of this thread's block.
     unsafe {
