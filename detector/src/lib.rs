@@ -82,13 +82,12 @@ pub use leakcheck_instrument::track;
 #[cfg(not(feature = "abi"))]
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::track::argument::Argument;
     pub use crate::track::hooks::access::*;
     pub use crate::track::hooks::order::*;
     pub use crate::track::hooks::spawn::*;
     pub use crate::track::hooks::*;
-    pub use crate::track::probe::{
-        Argument, Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Whole,
-    };
+    pub use crate::track::probe::{Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Whole};
     pub use crate::track::scope::{Test, test_body};
     pub use crate::track::site::{Item, Site};
 }

@@ -13,11 +13,16 @@ const KINDS: &[&str] = &["data_race", "leaked_task", "leaked_thread"];
 #[derive(Clone, Default)]
 pub struct Args {
     name: Option<LitStr>,
-    daemon: bool,
+    /// What is spawned is meant to stay.
+    pub daemon: bool,
+    /// What a variable is called.
+    variable: Option<LitStr>,
     allow: Vec<(String, LitStr)>,
     krate: Option<Path>,
     /// The item is left as it is.
     pub skip: bool,
+    /// Where the first argument is.
+    first: Option<Span>,
 }
 
 /// One argument, and where it is.
@@ -46,6 +51,7 @@ impl Parse for Args {
                 return Err(Error::new(span, format!("`{word}` is given twice")));
             }
             seen.push(word);
+            args.first.get_or_insert(span);
             match kind {
                 Kind::Name(name) => args.name = Some(name),
                 Kind::Daemon => args.daemon = true,
@@ -86,6 +92,9 @@ impl Parse for Argument {
         let span = word.span();
         let kind = match word.to_string().as_str() {
             "name" => {
+                if !input.peek(Token![=]) {
+                    return Err(Error::new(span, "what it is called: `name = \"…\"`"));
+                }
                 input.parse::<Token![=]>()?;
                 let name: LitStr = input.parse()?;
                 if name.value().is_empty() {
@@ -180,38 +189,54 @@ impl Args {
     pub fn inner(&self, own: Self) -> Self {
         Self {
             name: own.name.or_else(|| self.name.clone()),
+            variable: self.variable.clone(),
             daemon: own.daemon || self.daemon,
             allow: self.allow.iter().chain(&own.allow).cloned().collect(),
             krate: own.krate.or_else(|| self.krate.clone()),
             skip: own.skip,
+            first: own.first,
+        }
+    }
+
+    /// The arguments of an access in an item with these to a variable with
+    /// its own.
+    #[must_use]
+    pub fn to_variable(&self, own: &Self) -> Self {
+        Self {
+            variable: own.name.clone(),
+            allow: self.allow.iter().chain(&own.allow).cloned().collect(),
+            ..self.clone()
         }
     }
 
     /// As an `Item` of the library; none if they say nothing.
     pub fn item(&self) -> Option<TokenStream> {
-        if !self.says_something() {
+        if !self.says_something() && self.variable.is_none() {
             return None;
         }
         let krate = self.krate();
         let span = self.name.as_ref().map_or(Span::mixed_site(), |name| {
             Span::mixed_site().located_at(name.span())
         });
-        let name = match &self.name {
+        let [name, variable] = [&self.name, &self.variable].map(|name| match name {
             Some(name) => quote!(::core::option::Option::Some(#name)),
             None => quote!(::core::option::Option::None),
-        };
+        });
         let daemon = self.daemon;
         let allow = self.allow.iter().map(|(kind, why)| quote!((#kind, #why)));
         Some(quote_spanned! {span=>
-            #krate::__private::Item { name: #name, daemon: #daemon, allow: &[#(#allow),*] }
+            #krate::__private::Item {
+                name: #name,
+                variable: #variable,
+                daemon: #daemon,
+                allow: &[#(#allow),*],
+            }
         })
     }
 
-    /// Where the name is, to complain about it.
+    /// Where the arguments are, to complain about them.
     pub fn span(&self) -> Span {
-        self.name
-            .as_ref()
-            .map_or(Span::call_site(), |name| name.span())
+        self.first.unwrap_or_else(Span::call_site)
     }
 }
 

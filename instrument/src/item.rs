@@ -101,7 +101,14 @@ fn check(args: &Args, item: &Item) -> syn::Result<()> {
     let wrong = match item {
         Item::Fn(_) | Item::Impl(_) | Item::Trait(_) => return Ok(()),
         Item::Mod(module) if module.content.is_some() => return Ok(()),
-        Item::Static(_) | Item::Struct(_) if args.says_something() => {
+        Item::Static(_) if args.says_something() => {
+            return Err(Error::new(
+                args.span(),
+                "what a static variable is called, and what is allowed of it, is told where it is \
+                 accessed: put `#[track]` on the module around both, and this inside of it",
+            ));
+        }
+        Item::Struct(_) if args.says_something() => {
             return Err(Error::new(
                 args.span(),
                 "`name`, `daemon` and `allow` are about what is spawned or accessed in code: \
@@ -128,6 +135,20 @@ fn own(attrs: &mut Vec<Attribute>) -> syn::Result<Option<Args>> {
         Meta::Path(_) => Ok(Some(Args::default())),
         Meta::List(_) | Meta::NameValue(_) => attr.parse_args().map(Some),
     }
+}
+
+/// The arguments that a static variable has, which stay there.
+pub fn of_static(item: &syn::ItemStatic) -> syn::Result<Option<Args>> {
+    let args = own(&mut item.attrs.clone())?;
+    if let Some(args) = &args
+        && args.daemon
+    {
+        return Err(Error::new(
+            item.ident.span(),
+            "`daemon` is about what is spawned: a variable spawns nothing",
+        ));
+    }
+    Ok(args)
 }
 
 /// The context of an inner item; none if it is to be skipped.
@@ -160,7 +181,7 @@ fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
             let Some((_, items)) = &mut module.content else {
                 return Ok(());
             };
-            let context = context.with_statics(items);
+            let context = context.with_statics(items)?;
             for item in items {
                 let Some(attrs) = attributes(item) else {
                     continue;

@@ -56,10 +56,16 @@ use proc_macro::TokenStream;
 /// | `skip` | alone: inside of a tracked item, this one is left alone |
 /// | `crate = path` | where the crate `leakcheck` is, if not at `::leakcheck` |
 ///
+/// On a static variable in a tracked module, `name` is what reports call the
+/// variable, `allow(data_race, …)` lets races on it through, and `skip` leaves
+/// accesses to it alone.
+///
 /// # What it never does
 ///
 /// It changes no type, no order of evaluation, no drop. What it cannot
-/// instrument without that, it leaves as it is.
+/// instrument without that, it leaves as it is. An access to a place in
+/// `unsafe` code evaluates the place once more for its address: a `Deref` or
+/// `Index` of your own in such a place is taken to have no effects.
 #[proc_macro_attribute]
 pub fn track(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let active = cfg!(feature = "track") && (cfg!(debug_assertions) || cfg!(feature = "release"));

@@ -58,6 +58,21 @@ snapshot!(
     "unsafe fn f(p: *mut Pair) { unsafe { (*p).a = 1; let b = (*p).b[0]; let c = &mut (*p).c; *self.cell.get() += b; p.read(); ptr::write(p, c) } }"
 );
 snapshot!(
+    many_values,
+    "",
+    "unsafe fn f(p: *mut u8) { unsafe { ptr::copy(p, q(), 3); p.copy_to(other, n); ptr::write_bytes(p, 0, 3) } }"
+);
+snapshot!(
+    named_variables,
+    "",
+    "mod m { #[track(name = \"hits\", allow(data_race, reason = \"a guess is enough\"))] static mut HITS: u32 = 0; fn hit() { unsafe { HITS += 1 } } }"
+);
+snapshot!(
+    calls_that_return_futures,
+    "",
+    "fn f() { set.spawn(work(1)); set.spawn(other); set.spawn(x.into()); }"
+);
+snapshot!(
     closures,
     "name = \"worker\"",
     "fn f() { let a = thread::spawn(move || work()); thread::scope(|s| { s.spawn(|| work()); }); a.join().unwrap(); }"

@@ -144,7 +144,10 @@ fn variable(earlier: &Record, now: &Record) -> String {
         .into_iter()
         .min_by_key(|record| record.site.text.len())
         .unwrap_or(now);
-    let name = shortest.site.item.name.unwrap_or(shortest.site.text);
+    if let Some(name) = [earlier, now].iter().find_map(|it| it.site.item.variable) {
+        return format!("`{name}: {}`", shortest.type_name);
+    }
+    let name = shortest.site.text;
     let name = name
         .split_once("+=")
         .or_else(|| name.split_once("-="))

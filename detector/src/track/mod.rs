@@ -1,6 +1,7 @@
 //! The source front end: what `#[track]` feeds, under plain `cargo test`.
 //!
-//! - [`hooks`]: what an expansion calls; [`probe`]: dispatch by type;
+//! - [`hooks`]: what an expansion calls; [`probe`] and [`argument`]: dispatch by
+//!   type;
 //!   [`site`]: places of the source.
 //! - [`local`]: a thread's own cells; [`strand`]: threads and their clocks;
 //!   [`task`]: futures that are spawned; [`units`]: both, as long as they are
@@ -12,6 +13,7 @@
 //!
 //! No unsafe code, no system call: it runs wherever std does.
 
+pub mod argument;
 pub mod context;
 pub mod engine;
 pub mod found;

@@ -71,12 +71,22 @@ impl<T> Pointer<'_, *const T> {
     pub fn access(&self, site: &'static super::site::Site, writes: bool) {
         super::hooks::access::element(site, *self.0, writes);
     }
+
+    /// An access to so many values.
+    pub fn accesses(&self, site: &'static super::site::Site, writes: bool, count: &usize) {
+        super::hooks::access::elements(site, *self.0, *count, writes);
+    }
 }
 
 impl<T> Pointer<'_, *mut T> {
     /// An access.
     pub fn access(&self, site: &'static super::site::Site, writes: bool) {
         super::hooks::access::element(site, *self.0, writes);
+    }
+
+    /// An access to so many values.
+    pub fn accesses(&self, site: &'static super::site::Site, writes: bool, count: &usize) {
+        super::hooks::access::elements(site, *self.0, *count, writes);
     }
 }
 
@@ -91,6 +101,15 @@ impl<T: ?Sized> Deref for Pointer<'_, T> {
 impl NoPointer {
     /// Nothing that can be told.
     pub const fn access(&self, _site: &'static super::site::Site, _writes: bool) {}
+
+    /// Nothing that can be told, whatever the last argument is.
+    pub const fn accesses<N: ?Sized>(
+        &self,
+        _site: &'static super::site::Site,
+        _writes: bool,
+        _count: &N,
+    ) {
+    }
 }
 
 /// The place behind a raw pointer, if its type is such that a read of it can
@@ -387,65 +406,6 @@ impl Other {
     /// Taken to have.
     pub const fn happened(&self) -> bool {
         true
-    }
-}
-
-/// What is spawned: a future or a function.
-pub struct Argument<'a, T: ?Sized>(&'a T, Other);
-
-impl<'a, T: ?Sized> Argument<'a, T> {
-    /// Asks about `value`.
-    pub const fn new(value: &'a T) -> Self {
-        Self(value, Other)
-    }
-}
-
-impl<T: Future> Argument<'_, T> {
-    /// A future.
-    pub const fn kind(&self) -> IsFuture {
-        IsFuture
-    }
-}
-
-impl<T: ?Sized> Deref for Argument<'_, T> {
-    type Target = Other;
-
-    fn deref(&self) -> &Other {
-        &self.1
-    }
-}
-
-impl Other {
-    /// Something else, which is left as it is.
-    pub const fn kind(&self) -> IsOther {
-        IsOther
-    }
-}
-
-/// The argument is a future.
-#[derive(Debug, Clone, Copy)]
-pub struct IsFuture;
-
-impl IsFuture {
-    /// The future, tracked.
-    pub fn spawn<F: Future>(
-        self,
-        site: &'static super::site::Site,
-        future: F,
-    ) -> super::task::Tracked<F> {
-        super::hooks::spawn::task(site, future)
-    }
-}
-
-/// The argument is none.
-#[derive(Debug, Clone, Copy)]
-pub struct IsOther;
-
-impl IsOther {
-    /// As it is.
-    pub fn spawn<T>(self, _site: &'static super::site::Site, argument: T) -> T {
-        super::hooks::opaque();
-        argument
     }
 }
 

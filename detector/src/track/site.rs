@@ -25,6 +25,8 @@ pub struct Site {
 pub struct Item {
     /// `name = "…"`.
     pub name: Option<&'static str>,
+    /// `name = "…"` of the static variable that is accessed.
+    pub variable: Option<&'static str>,
     /// `daemon`: what it spawns is meant to stay.
     pub daemon: bool,
     /// `allow(…, reason = "…")`: kinds, each with its reason.
@@ -35,6 +37,7 @@ impl Item {
     /// An item without arguments.
     pub const PLAIN: Self = Self {
         name: None,
+        variable: None,
         daemon: false,
         allow: &[],
     };

@@ -13,6 +13,8 @@ use std::cell::UnsafeCell;
 use std::ptr::{self, addr_of, addr_of_mut};
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Mutex, RwLock, mpsc};
+use std::future::Future;
+use std::pin::Pin;
 use std::thread;
 
 pub struct Pair { a: u32, b: [u32; 4], next: *mut Pair }
@@ -25,6 +27,28 @@ pub static LOCK: Mutex<u32> = Mutex::new(0);
 pub const LIMIT: u32 = 7;
 pub fn both(a: u32, b: u32) -> u32 { a ^ b }
 pub fn take(text: String) -> u32 { text.len() as u32 }
+pub struct Pool;
+impl Pool {
+    pub fn spawn<T>(&self, f: impl FnOnce() -> T) -> T { f() }
+    pub fn run(&self, f: Pin<Box<dyn Future<Output = u32> + Send>>) -> u32 { drop(f); 1 }
+}
+pub struct Exact;
+impl Exact {
+    pub fn spawn(&self, f: Pin<Box<dyn Future<Output = u32> + Send>>) -> u32 { drop(f); 1 }
+}
+pub struct Nothing;
+impl Nothing {
+    pub fn spawn(&self, bundle: (u32, u32)) -> u32 { bundle.0 }
+    pub fn copy_from(&mut self, other: &[u32], most: u8) -> u32 { other.len() as u32 + most as u32 }
+    pub fn write_bytes(&mut self, text: &str, most: Option<u8>) -> u32 { text.len() as u32 }
+}
+pub fn boxed(n: u32) -> Pin<Box<dyn Future<Output = u32> + Send>> { Box::pin(async move { n }) }
+pub async fn later(n: u32) -> u32 { n }
+pub fn drive<F: Future<Output = u32>>(f: F) -> u32 { drop(f); 1 }
+pub struct Any;
+impl Any { pub fn spawn<F: Future<Output = u32> + Send>(&self, f: F) -> u32 { drive(f) } }
+pub fn pair(n: u32) -> (u32, u32) { (n, n) }
+pub fn work(n: u32) -> impl FnOnce() -> u32 { move || n }
 "#;
 
 fn expression() -> impl Strategy<Value = String> {
@@ -61,6 +85,20 @@ fn expression() -> impl Strategy<Value = String> {
         Just("thread::scope(|scope| scope.spawn(|| x + 1).join().unwrap())".to_owned()),
         Just("{ let (s, t) = mpsc::channel(); s.send(x).unwrap(); t.recv().unwrap() }".to_owned()),
         Just("take(o.text.clone())".to_owned()),
+        Just("Pool.spawn(|| x + 1)".to_owned()),
+        Just("Pool.spawn(work(x))".to_owned()),
+        Just("Pool.run(boxed(x))".to_owned()),
+        Just("Exact.spawn(boxed(x))".to_owned()),
+        Just("Exact.spawn(Box::pin(later(x)))".to_owned()),
+        Just("Exact.spawn(Box::pin(async move { LIMIT }))".to_owned()),
+        Just("Nothing.spawn(pair(x))".to_owned()),
+        Just("Nothing.spawn((x, 1).into())".to_owned()),
+        Just("Nothing.copy_from(&[x], 3)".to_owned()),
+        Just("Nothing.write_bytes(\"text\", None)".to_owned()),
+        Just("Any.spawn(later(x))".to_owned()),
+        Just("Any.spawn(std::future::ready(x))".to_owned()),
+        Just("Any.spawn(boxed(x))".to_owned()),
+        Just("Any.spawn(async move { x ^ later(x).await })".to_owned()),
         Just("((&raw const o.text).read().len() as u32)".to_owned()),
     ];
     leaf.prop_recursive(4, 24, 3, |inner| {
@@ -110,6 +148,15 @@ fn statement() -> impl Strategy<Value = String> {
         e().prop_map(|a| format!("q.write({a});")),
         e().prop_map(|a| format!("ptr::write(&raw mut (*p).a, {a});")),
         e().prop_map(|a| format!("ptr::swap(q, &raw mut COUNTER); x ^= {a};")),
+        e().prop_map(|a| format!("ptr::copy(q, q.add(1), ({a}) as usize);")),
+        e().prop_map(|a| format!("ptr::copy_nonoverlapping(&{a}, q, 1);")),
+        e().prop_map(|a| format!("ptr::copy::<u8>(q.cast(), (&raw mut (*p).b).cast(), ({a}) as usize);")),
+        e().prop_map(|a| format!("ptr::write_bytes(q, 0, ({a}) as usize);")),
+        e().prop_map(|a| format!("ptr::swap_nonoverlapping(q, &raw mut COUNTER, ({a}) as usize);")),
+        e().prop_map(|a| format!("q.copy_to(&raw mut (*p).a, ({a}) as usize);")),
+        e().prop_map(|a| format!("q.copy_from_nonoverlapping(q, ({a}) as usize);")),
+        e().prop_map(|a| format!("(*p).b.as_mut_ptr().copy_from(q, ({a}) as usize);")),
+        e().prop_map(|a| format!("q.write_bytes(1, ({a}) as usize);")),
         e().prop_map(|a| format!("ATOMIC.store({a}, Ordering::Release);")),
         e().prop_map(|a| format!("fence(Ordering::SeqCst); let y = {a}; x ^= y;")),
         e().prop_map(|a| format!("*LOCK.lock().unwrap() = {a};")),
@@ -144,7 +191,7 @@ fn function() -> impl Strategy<Value = (Vec<String>, String, u8)> {
     (
         prop::collection::vec(statement(), 1..5),
         expression(),
-        0u8..5,
+        0u8..11,
     )
 }
 
@@ -169,6 +216,30 @@ pub fn library(count: usize) -> String {
             ),
             2 => format!(
                 "#[ATTRIBUTE]\npub async unsafe fn f{index}({arguments}) -> u32 {{ unsafe {{\n{body}}} }}\n"
+            ),
+            4 => format!(
+                "pub trait T{index} {{ fn f({arguments}) -> u32; }}\n\
+                 pub struct I{index};\n#[ATTRIBUTE]\nimpl T{index} for I{index} {{ fn f({arguments}) -> u32 {{ unsafe {{\n{body}}} }} }}\n"
+            ),
+            5 => format!(
+                "#[ATTRIBUTE]\npub trait D{index} {{ const N: u32 = 1; fn f(&self, {arguments}) -> u32 {{ unsafe {{\n{body}}} }} }}\n"
+            ),
+            6 => format!(
+                "pub struct A{index}<'a, T>(&'a T);\n#[ATTRIBUTE]\nimpl<'a, T: Clone + 'a> A{index}<'a, T> {{\
+                 pub const fn n() -> u32 {{ 1 }}\n\
+                 pub async fn f(&self, {arguments}) -> u32 {{ unsafe {{\n{body}}} }} }}\n"
+            ),
+            7 => format!(
+                "#[ATTRIBUTE]\npub unsafe extern \"C\" fn f{index}({arguments}) -> u32 {{ unsafe {{\n{body}}} }}\n"
+            ),
+            8 => format!(
+                "#[ATTRIBUTE]\npub fn f{index}<'x, F: FnMut(u32) -> u32>(mut each: F, {arguments}) -> impl Iterator<Item = u32> + use<'x, F> {{ \
+                 let mut inner = move || -> u32 {{ unsafe {{\n{body}}} }}; let n = inner(); each(n); std::iter::once(n) }}\n"
+            ),
+            9 => format!(
+                "#[ATTRIBUTE]\npub mod n{index} {{ use super::*;\npub static mut MINE: u32 = 0;\npub struct Kept {{ pub a: u32 }}\n\
+                 impl Drop for Kept {{ fn drop(&mut self) {{ unsafe {{ MINE += self.a }} }} }}\n\
+                 pub fn f({arguments}) -> u32 {{ unsafe {{ let kept = Kept {{ a: MINE }};\n{body}}} }} }}\n"
             ),
             3 => format!(
                 "pub struct S{index};\n#[ATTRIBUTE]\nimpl S{index} {{ pub fn f(&self, {arguments}) -> u32 {{ unsafe {{\n{body}}} }} }}\n"

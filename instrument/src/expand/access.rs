@@ -80,7 +80,16 @@ impl Body<'_> {
     /// The call that tells the library of an access to a place, before it.
     fn hook(&self, place: &Expr, used: Use, whole: &Expr) -> Option<TokenStream> {
         let krate = &self.context.krate;
-        let site = self.site(whole);
+        let own = upper_root(place).and_then(|name| self.context.variables.get(&name));
+        let site = match own {
+            Some(own) if own.skip => return None,
+            Some(own) => {
+                let mut context = self.context.clone();
+                context.args = context.args.to_variable(own);
+                context.site(whole, &self.function, self.opaque)
+            }
+            None => self.site(whole),
+        };
         let span = hygienic(place.span());
         match self.root(place) {
             Root::Static(known) => {

@@ -1,8 +1,8 @@
 //! The transformations. Each states what goes in and what comes out.
 //!
 //! - [`body`]: walks a body, statement by statement;
-//! - [`spawn`]: what is spawned; [`access`]: shared variables; [`sync`]: what
-//!   orders; [`test`]: tests;
+//! - [`spawn`]: what is spawned; [`access`] and [`pointers`]: shared
+//!   variables; [`sync`]: what orders; [`test`]: tests;
 //! - [`calls`]: which calls may run code that is not tracked;
 //! - [`place`]: places of the source, and paths into the library.
 //!
@@ -17,17 +17,19 @@ mod guards;
 mod macros;
 mod names;
 mod place;
+mod pointers;
 mod spawn;
 mod sync;
 mod test;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use proc_macro2::TokenStream;
 use syn::{Attribute, Block, Item, Signature, StaticMutability};
 
 use crate::args::Args;
+use crate::item::of_static;
 use body::Body;
 
 /// What all bodies of an item share.
@@ -41,6 +43,8 @@ pub struct Context {
     statics: Rc<BTreeSet<String>>,
     /// Constants and other static variables.
     constants: Rc<BTreeSet<String>>,
+    /// The arguments of static variables that have the attribute.
+    variables: Rc<BTreeMap<String, Args>>,
 }
 
 impl Context {
@@ -52,6 +56,7 @@ impl Context {
             owner: Vec::new(),
             statics: Rc::default(),
             constants: Rc::default(),
+            variables: Rc::default(),
         }
     }
 
@@ -84,7 +89,18 @@ impl Context {
     }
 
     /// Of what is in a module with these items.
-    pub fn with_statics(&self, items: &[Item]) -> Self {
+    ///
+    /// # Errors
+    /// If a static variable has wrong arguments.
+    pub fn with_statics(&self, items: &[Item]) -> syn::Result<Self> {
+        let mut variables = (*self.variables).clone();
+        for item in items {
+            if let Item::Static(item) = item
+                && let Some(args) = of_static(item)?
+            {
+                variables.insert(item.ident.to_string(), args);
+            }
+        }
         let mut statics = (*self.statics).clone();
         let mut constants = (*self.constants).clone();
         for item in items {
@@ -101,11 +117,12 @@ impl Context {
                 _ => {}
             }
         }
-        Self {
+        Ok(Self {
             statics: Rc::new(statics),
             constants: Rc::new(constants),
+            variables: Rc::new(variables),
             ..self.clone()
-        }
+        })
     }
 }
 

@@ -11,6 +11,8 @@ pub const SPAWNS: &[&str] = &[
     "spawn_fifo",
     "spawn_scoped",
     "spawn_with_handle",
+    "spawn_ok",
+    "spawn_pinned",
 ];
 
 /// Methods without arguments that take a lock for writing, or for all.
@@ -124,6 +126,25 @@ pub const POINTER_FUNCTIONS: &[(&str, usize, &[Accessed])] = &[
     ("swap", 2, &[(0, "writes"), (1, "writes")]),
 ];
 
+/// Functions of `std::ptr` with three arguments, the last of which counts, and
+/// the hook that their arguments go through.
+pub const COUNTED_FUNCTIONS: &[(&str, &str)] = &[
+    ("copy", "copied"),
+    ("copy_nonoverlapping", "copied"),
+    ("swap_nonoverlapping", "exchanged"),
+    ("write_bytes", "filled"),
+];
+
+/// Methods of raw pointers with two arguments, the last of which counts:
+/// whether they write, and whether the first argument is a pointer, too.
+pub const COUNTED_METHODS: &[(&str, bool, bool)] = &[
+    ("copy_to", false, true),
+    ("copy_to_nonoverlapping", false, true),
+    ("copy_from", true, true),
+    ("copy_from_nonoverlapping", true, true),
+    ("write_bytes", true, false),
+];
+
 /// Macros of std that run nothing but their arguments and what formats them.
 pub const MACROS: &[&str] = &[
     "assert_eq",
@@ -210,6 +231,11 @@ pub const INERT_METHODS: &[&str] = &[
     "read_unaligned",
     "write_unaligned",
     "replace",
+    "copy_to",
+    "copy_to_nonoverlapping",
+    "copy_from",
+    "copy_from_nonoverlapping",
+    "write_bytes",
     "elapsed",
     "name",
 ];
@@ -272,6 +298,10 @@ pub const INERT_TYPES: &[(&str, &[&str])] = &[
             "write_unaligned",
             "replace",
             "swap",
+            "copy",
+            "copy_nonoverlapping",
+            "swap_nonoverlapping",
+            "write_bytes",
             "null",
             "null_mut",
             "addr_of",

@@ -137,6 +137,8 @@ enum Last {
 fn write(tokens: TokenStream, text: &mut String) {
     let mut last = Last::Open;
     let mut joint = false;
+    // Open angle brackets after `::`.
+    let mut brackets = 0_usize;
     for token in tokens {
         match token {
             TokenTree::Group(group) => {
@@ -169,6 +171,20 @@ fn write(tokens: TokenStream, text: &mut String) {
             }
             TokenTree::Punct(punct) => {
                 let sign = punct.as_char();
+                if sign == '<' && (text.ends_with("::") || brackets > 0) {
+                    brackets += 1;
+                    text.push(sign);
+                    last = Last::Open;
+                    joint = false;
+                    continue;
+                }
+                if sign == '>' && brackets > 0 {
+                    brackets -= 1;
+                    text.push(sign);
+                    last = Last::Word;
+                    joint = false;
+                    continue;
+                }
                 if sign == '!' && last == Last::Word && punct.spacing() == Spacing::Alone {
                     // A macro's.
                     text.push(sign);
@@ -213,6 +229,8 @@ mod tests {
             "&mut (*p).field",
             "*addr_of_mut!(X) != 1",
             "ptr::write(p, v)",
+            "pending::<()>().await",
+            "Vec::<Option<u8>>::new() < x",
         ] {
             assert_eq!(text_of(&text.parse().unwrap()), text);
         }

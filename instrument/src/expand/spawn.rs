@@ -20,6 +20,8 @@ enum How {
     Future,
     /// A function or a future, by its type.
     Either,
+    /// As that, if the callee spawns; it may be any method of that name.
+    Perhaps,
     /// Two functions, and waits for both.
     Both,
     /// A function that is given a scope, and waits for what is spawned in it.
@@ -37,6 +39,8 @@ const FUNCTIONS: &[(&str, &str, How)] = &[
     ("task", "spawn", How::Either),
     ("task", "spawn_local", How::Either),
     ("task", "spawn_blocking", How::Function),
+    ("smol", "unblock", How::Function),
+    ("blocking", "unblock", How::Function),
     ("rayon", "join", How::Both),
     ("rayon", "scope", How::Scope),
     ("rayon", "in_place_scope", How::Scope),
@@ -90,7 +94,8 @@ impl Body<'_> {
         self.place(&mut method.receiver);
         let mut arguments = method.args.iter_mut();
         if let Some(first) = arguments.next() {
-            self.argument(first, &site, None);
+            let how = returns_what_it_says(first).then_some(How::Perhaps);
+            self.argument(first, &site, how);
         }
         for argument in arguments {
             self.visit_expr_mut(argument);
@@ -157,11 +162,12 @@ impl Body<'_> {
                 };
                 *argument = library(&krate, "function", told, argument);
             }
-            Some(How::Either) => {
+            Some(how @ (How::Either | How::Perhaps)) => {
                 let value = ident("__leakcheck_argument");
+                let ask = ident(if how == How::Either { "of_any" } else { "new" });
                 *argument = parse_quote_spanned! {span=>
                     match #argument {
-                        #value => #krate::__private::Argument::new(&#value)
+                        #value => #krate::__private::Argument::#ask(&#value)
                             .kind()
                             .spawn(#site, #value)
                     }
@@ -228,6 +234,26 @@ impl Body<'_> {
             *body = library(&krate, "test_body", quote!(#body), body);
         }
     }
+}
+
+/// A call whose type does not depend on what it is given to.
+fn returns_what_it_says(argument: &Expr) -> bool {
+    const BY_WHAT_IS_WANTED: &[&str] = &[
+        "into", "try_into", "from", "collect", "parse", "default", "sum", "product", "new",
+    ];
+    let name = match argument {
+        Expr::Paren(paren) => return returns_what_it_says(&paren.expr),
+        Expr::MethodCall(call) if call.turbofish.is_none() => call.method.to_string(),
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(path) => match path.path.segments.last() {
+                Some(last) => last.ident.to_string(),
+                None => return false,
+            },
+            _ => return false,
+        },
+        _ => return false,
+    };
+    !BY_WHAT_IS_WANTED.contains(&name.as_str())
 }
 
 fn is_pin(call: &ExprCall) -> bool {

@@ -9,10 +9,8 @@ use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
 
 use super::body::Body;
 use super::guards::lock_of;
-use super::names::{
-    ATOMICS, KEEPS_GUARD, LOCKS, MEETS, POINTER_FUNCTIONS, POINTER_METHODS, SHARES, SPAWNS, TRIES,
-};
-use super::place::{bare, hygienic, ident, library};
+use super::names::{ATOMICS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
+use super::place::{hygienic, ident, library};
 
 /// True for what may be evaluated twice: names, fields, dereferences.
 pub fn simple(expression: &Expr) -> bool {
@@ -116,6 +114,7 @@ impl Body<'_> {
         }
         if simple(&original.receiver) {
             self.pointer_method(expression, &original);
+            self.counted_method(expression, &original);
             self.ordered(expression, &original);
         } else if self.unsafety {
             self.computed_pointer_method(expression, &original);
@@ -285,72 +284,8 @@ impl Body<'_> {
         *expression = library(&krate, "pass", told, expression);
     }
 
-    /// Input: `POINTER.read()`, `POINTER.write(VALUE)`, of a pointer that may
-    /// be evaluated twice. Output:
-    ///
-    /// ```text
-    /// second(Pointer::new(&P).access(SITE, false), P.read())
-    /// P.write(first(VALUE, Pointer::new(&P).access(SITE, true)))
-    /// ```
-    fn pointer_method(&mut self, expression: &mut Expr, original: &ExprMethodCall) {
-        let Some(writes) = self.pointer_writes(original) else {
-            return;
-        };
-        let krate = &self.context.krate;
-        let pointer = &original.receiver;
-        let span = hygienic(original.method.span());
-        let site = self.site(original);
-        let tell = quote_spanned! {span=>
-            { #krate::__private::Pointer::new(&#pointer).access(#site, #writes); }
-        };
-        let Expr::MethodCall(call) = expression else {
-            return;
-        };
-        match call.args.last_mut() {
-            Some(last) => {
-                *last = library(krate, "first", quote!(#last, #tell), last);
-            }
-            None => {
-                *expression = library(krate, "second", quote!(#tell, #expression), expression);
-            }
-        }
-    }
-
-    /// Whether the method of a pointer writes, if it is one.
-    fn pointer_writes(&self, call: &ExprMethodCall) -> Option<bool> {
-        let mut methods = POINTER_METHODS.iter();
-        let (_, _, writes) = methods.find(|(method, arguments, _)| {
-            call.method == method && *arguments == call.args.len()
-        })?;
-        self.unsafety.then_some(*writes)
-    }
-
-    /// As [`Body::pointer_method`], for a pointer that is computed.
-    fn computed_pointer_method(&mut self, expression: &mut Expr, original: &ExprMethodCall) {
-        let Expr::MethodCall(call) = expression else {
-            return;
-        };
-        let computed = matches!(
-            *original.receiver,
-            Expr::MethodCall(_) | Expr::Call(_) | Expr::Paren(_)
-        );
-        let Some(writes) = self.pointer_writes(original).filter(|_| computed) else {
-            return;
-        };
-        let krate = &self.context.krate;
-        let span = hygienic(original.method.span());
-        let site = self.site(original);
-        let pointer = ident("__leakcheck_pointer");
-        let receiver = bare(&call.receiver);
-        let told = quote_spanned! {span=>
-            #receiver, |#pointer| #krate::__private::Pointer::new(#pointer).access(#site, #writes)
-        };
-        *call.receiver = library(krate, "pass", told, receiver);
-    }
-
     /// A call of a function.
     ///
-    /// Input: `ptr::write(P, V)`. Output: `ptr::write(writes(SITE, P), V)`.
     /// Input: `fence(ORDER)`. Output: `second(fence(OPERATION), fence(ORDER))`.
     pub fn call(&mut self, expression: &mut Expr) {
         let whole = expression.clone();
@@ -373,15 +308,7 @@ impl Body<'_> {
         let span = hygienic(whole.span());
         let [owner, name] = &function;
         if owner == "ptr" && self.unsafety {
-            let known = POINTER_FUNCTIONS
-                .iter()
-                .find(|(known, count, _)| known == name && *count == call.args.len());
-            for (index, hook) in known.map_or(&[][..], |(.., hooks)| *hooks) {
-                let site = self.site(&whole);
-                if let Some(argument) = call.args.get_mut(*index) {
-                    *argument = library(krate, hook, quote!(#site, #argument), argument);
-                }
-            }
+            self.pointer_function(expression, name, &whole);
         } else if name == "fence"
             && (owner.is_empty() || owner == "atomic")
             && let Some(order) = call.args.first().and_then(ordering)

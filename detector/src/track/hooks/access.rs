@@ -1,5 +1,7 @@
 //! Accesses to shared variables.
 
+use std::ops::Range;
+
 use super::here;
 use crate::shadow::word;
 use crate::track::engine;
@@ -9,12 +11,32 @@ use crate::track::site::Site;
 
 #[inline]
 fn access<T>(site: &'static Site, at: *const T, writes: bool, class: word::Class, stays: bool) {
-    let what = size_of::<T>() << 1 | usize::from(writes);
+    access_many(site, at, 1, writes, class, stays);
+}
+
+#[inline]
+fn access_many<T>(
+    site: &'static Site,
+    at: *const T,
+    count: usize,
+    writes: bool,
+    class: word::Class,
+    stays: bool,
+) {
+    let size = size_of::<T>().saturating_mul(count);
+    let what = size << 1 | usize::from(writes);
     here(|local| {
         if !site.opaque && local.recorded(at.addr(), what) {
             return;
         }
-        let stamp = record::<T>(local, site, at.addr(), writes, class, stays);
+        let stamp = record::<T>(
+            local,
+            site,
+            at.addr()..at.addr().saturating_add(size),
+            writes,
+            class,
+            stays,
+        );
         if let Some(stamp) = stamp {
             local.record(at.addr(), what, stamp);
         }
@@ -26,12 +48,12 @@ fn access<T>(site: &'static Site, at: *const T, writes: bool, class: word::Class
 fn record<T>(
     local: &Local,
     site: &'static Site,
-    addr: usize,
+    bytes: Range<usize>,
     writes: bool,
     class: word::Class,
     stays: bool,
 ) -> Option<u64> {
-    if size_of::<T>() == 0 {
+    if bytes.is_empty() {
         return None;
     }
     let strand = local.strand();
@@ -40,8 +62,8 @@ fn record<T>(
         local.opaque();
     }
     let access = Access {
-        addr,
-        size: size_of::<T>(),
+        addr: bytes.start,
+        size: bytes.len(),
         writes,
         class,
         stays,
@@ -102,6 +124,45 @@ pub fn reads_volatile<T>(site: &'static Site, at: *const T) -> *const T {
 pub fn writes_volatile<T>(site: &'static Site, at: *mut T) -> *mut T {
     access(site, at, true, word::Class::Volatile, false);
     at
+}
+
+/// So many values from `at` on are read or written.
+#[inline]
+pub fn elements<T>(site: &'static Site, at: *const T, count: usize, writes: bool) {
+    access_many(site, at, count, writes, word::Class::Plain, false);
+}
+
+/// The arguments of `ptr::copy` and the like.
+#[inline]
+pub fn copied<T>(
+    site: &'static Site,
+    from: *const T,
+    to: *mut T,
+    count: usize,
+) -> (*const T, *mut T, usize) {
+    elements(site, from, count, false);
+    elements(site, to, count, true);
+    (from, to, count)
+}
+
+/// The arguments of `ptr::swap_nonoverlapping`.
+#[inline]
+pub fn exchanged<T>(
+    site: &'static Site,
+    one: *mut T,
+    other: *mut T,
+    count: usize,
+) -> (*mut T, *mut T, usize) {
+    elements(site, one, count, true);
+    elements(site, other, count, true);
+    (one, other, count)
+}
+
+/// The arguments of `ptr::write_bytes`.
+#[inline]
+pub fn filled<T>(site: &'static Site, at: *mut T, byte: u8, count: usize) -> (*mut T, u8, usize) {
+    elements(site, at, count, true);
+    (at, byte, count)
 }
 
 /// The address of a static variable is taken.

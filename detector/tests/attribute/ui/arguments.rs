@@ -17,7 +17,31 @@ fn twice() {}
 #[track(skip, name = "x")]
 fn skip_and_more() {}
 
+#[track(allow)]
+fn allows_nothing() {}
+
+#[track(allow(reason = "none"))]
+fn allows_no_kind() {}
+
+#[track(allow(data_race, reason = ""))]
+fn empty_reason() {}
+
+#[track(name = "")]
+fn empty_name() {}
+
+#[track(name)]
+fn no_name() {}
+
+#[track(crate = 3)]
+fn no_path() {}
+
 fn main() {
+    allows_nothing();
+    allows_no_kind();
+    empty_reason();
+    empty_name();
+    no_name();
+    no_path();
     // The items are there all the same: no further errors.
     unknown();
     without_a_reason();

@@ -16,7 +16,18 @@ type Number = u32;
 #[track(name = "counter")]
 static COUNTER: u32 = 0;
 
+#[track(allow(data_race, reason = "none"))]
+struct Kept;
+
+#[track]
+mod counters {
+    #[track(daemon)]
+    pub static HITS: u32 = 0;
+}
+
 fn main() {
+    let _kept = Kept;
+    let _hits = counters::HITS;
     let _colour = Colour::Red;
     let _number: Number = COUNTER;
     thread::yield_now();

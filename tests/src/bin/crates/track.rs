@@ -6,9 +6,8 @@
 //! warning, and what passed passes. A report of the attribute's is told apart
 //! from a failure of the test's own.
 //!
-//! What it misses: doctests, and code that other macros make. A crate of the
-//! edition 2015, which finds no other crate by an absolute path, does not
-//! compile; tests that measure time may fail where they are slowed down.
+//! What it misses: doctests, and code that other macros make. Tests that
+//! measure time may fail where they are slowed down.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -39,15 +38,23 @@ pub fn test(suite: &Suite, source: &Path, work: &Path) -> Result<Tracked, Box<dy
     if copy.exists() {
         fs::remove_dir_all(&copy)?;
     }
-    let items = copy_tracked(source, &copy, true)?;
+    let manifest = fs::read_to_string(source.join("Cargo.toml"))?;
+    let items = copy_tracked(source, &copy, Directory::Top, is_of_2015(&manifest))?;
     let manifest = copy.join("Cargo.toml");
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../detector");
+    // As the README advises where there are many threads.
     let text = fs::read_to_string(&manifest)?
         + &format!(
-            "\n[dependencies.leakcheck]\npath = {:?}\n",
+            "\n[dependencies.leakcheck]\npath = {:?}\n\
+             \n[profile.dev.package.leakcheck]\nopt-level = 3\n",
             library.canonicalize()?
         );
     fs::write(&manifest, text)?;
+    // It holds versions that the library does not take.
+    let lock = copy.join("Cargo.lock");
+    if lock.exists() {
+        fs::remove_file(lock)?;
+    }
     let before = Run::of(suite, source, work)?;
     let after = Run::of(suite, &copy, work)?;
     if !before.compiled {
@@ -149,8 +156,30 @@ impl Run {
     }
 }
 
+/// Where in a crate a directory is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Directory {
+    /// The crate's.
+    Top,
+    /// `src` or `tests`, with roots of crates in it.
+    Roots,
+    /// In another.
+    Inner,
+}
+
+/// In the edition 2015 `::leakcheck` is a name at the root of the crate.
+fn is_of_2015(manifest: &str) -> bool {
+    let mut lines = manifest.lines();
+    lines.all(|line| !line.starts_with("edition = ") || line == "edition = \"2015\"")
+}
+
 /// Copies a crate; the number of attributes that its Rust files got.
-fn copy_tracked(from: &Path, to: &Path, top: bool) -> Result<usize, Box<dyn Error>> {
+fn copy_tracked(
+    from: &Path,
+    to: &Path,
+    directory: Directory,
+    named_at_root: bool,
+) -> Result<usize, Box<dyn Error>> {
     fs::create_dir_all(to)?;
     let mut items = 0;
     for entry in fs::read_dir(from)? {
@@ -158,13 +187,20 @@ fn copy_tracked(from: &Path, to: &Path, top: bool) -> Result<usize, Box<dyn Erro
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         let name = entry.file_name();
         if entry.file_type()?.is_dir() {
-            if !(top && (name == "target" || name == "benches" || name == "examples")) {
-                items += copy_tracked(&path, &target, false)?;
-            }
+            let inner = match directory {
+                Directory::Top if name == "target" || name == "benches" || name == "examples" => {
+                    continue;
+                }
+                Directory::Top if name == "src" || name == "tests" => Directory::Roots,
+                Directory::Top | Directory::Roots | Directory::Inner => Directory::Inner,
+            };
+            items += copy_tracked(&path, &target, inner, named_at_root)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") && name != "build.rs"
         {
             let text = fs::read_to_string(&path)?;
-            let (text, count) = track(&text);
+            let is_root = directory == Directory::Roots
+                && (name == "lib.rs" || name == "main.rs" || from.ends_with("tests"));
+            let (text, count) = track(&text, named_at_root && is_root);
             fs::write(&target, text)?;
             items += count;
         } else {
@@ -174,28 +210,39 @@ fn copy_tracked(from: &Path, to: &Path, top: bool) -> Result<usize, Box<dyn Erro
     Ok(items)
 }
 
-/// A file with the attribute on all its items that can have it, and how many.
-fn track(text: &str) -> (String, usize) {
+/// A file with the attribute on all its items that can have it, and how many;
+/// with the library named at its top, if it is `named`.
+fn track(text: &str, named: bool) -> (String, usize) {
     let Ok(file) = syn::parse_file(text) else {
         return (text.to_owned(), 0);
     };
-    let mut places: Vec<(usize, usize)> = file.items.iter().filter_map(place).collect();
-    places.sort_unstable();
+    let mut inserts: Vec<((usize, usize), &str)> = file
+        .items
+        .iter()
+        .filter_map(|item| Some((place(item)?, "#[::leakcheck::track] ")))
+        .collect();
+    let count = inserts.len();
+    if named && let Some(first) = file.items.first() {
+        inserts.insert(0, (start(first), "extern crate leakcheck; "));
+    }
+    inserts.sort_by_key(|(place, _)| *place);
     let mut tracked = String::with_capacity(text.len());
-    let mut rest = places.iter().peekable();
+    let mut rest = inserts.iter().peekable();
     for (index, line) in text.split_inclusive('\n').enumerate() {
-        let mut columns = Vec::new();
-        while let Some((_, column)) = rest.next_if(|(line, _)| *line == index + 1) {
-            columns.push(*column);
-        }
         for (column, character) in line.chars().enumerate() {
-            if columns.contains(&column) {
-                tracked.push_str("#[::leakcheck::track] ");
+            while let Some((_, insert)) = rest.next_if(|(place, _)| *place == (index + 1, column)) {
+                tracked.push_str(insert);
             }
             tracked.push(character);
         }
     }
-    (tracked, places.len())
+    (tracked, count)
+}
+
+/// Line and column at which an item begins, with its attributes.
+fn start(item: &Item) -> (usize, usize) {
+    let start = item.span().start();
+    (start.line, start.column)
 }
 
 /// Line and column of an item that the attribute may sit on.
@@ -242,12 +289,17 @@ mod tests {
     #[test]
     fn every_item_gets_the_attribute_before_its_own() {
         let text = "use a::b;\n/// Doc.\n#[test]\nfn f() {}\nmod m;\nmod n {\n    fn g() {}\n}\n";
-        let (tracked, count) = track(text);
+        let (tracked, count) = track(text, false);
         assert_eq!(count, 2);
         assert_eq!(
             tracked,
             "use a::b;\n#[::leakcheck::track] /// Doc.\n#[test]\nfn f() {}\nmod m;\n\
              #[::leakcheck::track] mod n {\n    fn g() {}\n}\n"
+        );
+        let (named, _) = track("//! Doc.\nfn f() {}\n", true);
+        assert_eq!(
+            named,
+            "//! Doc.\nextern crate leakcheck; #[::leakcheck::track] fn f() {}\n"
         );
     }
 }
