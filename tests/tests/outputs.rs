@@ -95,6 +95,17 @@ fn all_formats_in_one_run() {
     let at = finding["at_us"].as_u64();
     assert!(at >= door["started_us"].as_u64() && at.is_some());
     let legs = finding["legs"].as_array().unwrap();
+    // The earlier access is one moment of its thread, as near as was noted.
+    let earlier = legs.iter().find(|leg| leg["lane"] == door["id"]);
+    let earlier = earlier.expect("a leg of the thread");
+    let moment = |name: &str| earlier[name].as_u64();
+    assert!(
+        moment("from_us").is_some()
+            && moment("from_us") >= door["started_us"].as_u64()
+            && moment("until_us").is_none_or(|until| Some(until) >= moment("from_us"))
+            && moment("from_us") <= door["ended_us"].as_u64(),
+        "{earlier:#}"
+    );
     assert!(
         legs.iter().any(|leg| leg["lane"] == door["id"]),
         "{legs:#?}"
@@ -217,6 +228,14 @@ fn a_wire_file_that_is_cut_off() {
     let ended = project.test(&["is_"]).run();
     ended.assert_code(100);
     for test in ["is_cut_off", "is_broken"] {
+        let lines = lines(&ended.stdout);
+        let line = lines.iter().find(|line| line["test"]["name"] == test);
+        let lanes = line.and_then(|line| line["lanes"].as_array());
+        let door = |lane: &Value| lane["name"] == "back door";
+        assert!(
+            lanes.is_some_and(|lanes| lanes.iter().any(door)),
+            "{test} has a timeline: {lanes:?}"
+        );
         let findings = ended.findings();
         let found = findings
             .iter()

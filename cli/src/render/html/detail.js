@@ -94,7 +94,7 @@ const showFinding = (finding) => {
 
 const legend = (finding) => {
   const entries = [make("span", {}, make("i", { class: "life" }), "alive")];
-  if (finding.kind === "data-race") entries.push(make("span", {}, make("i", { class: "before" }), "(1) happened in here: when exactly is not recorded"), make("span", {}, make("i", { class: "dot" }), "(2) the access that raced"));
+  if (finding.kind === "data-race") entries.push(make("span", {}, make("i", { class: "before" }), finding.legs.some((leg) => leg.from_us) ? "(1) the earlier access, or between which moments it was" : "(1) the earlier access was in here"), make("span", {}, make("i", { class: "dot" }), "(2) the access that raced"));
   else entries.push(make("span", {}, make("i", { class: "wait" }), "waits"));
   return make("div", { class: "legend" }, entries);
 };

@@ -137,7 +137,7 @@ const timelineView = (model) => {
       const tone = model.hot.get(lane.id);
       pen.font = `${tone ? "650" : "450"} 12.5px ${sans}`;
       pen.fillStyle = tone ? color(tone) : ink;
-      pen.fillText(lane.kind === "task" ? `◇ ${lane.name}` : lane.name, 14, middle(index), NAMES - 24);
+      pen.fillText(fitted(pen, lane.kind === "task" ? `◇ ${lane.name}` : lane.name, NAMES - 30), 14, middle(index));
     }
     pen.restore();
     pen.font = `11px ${sans}`;
@@ -186,6 +186,20 @@ const timelineView = (model) => {
     },
   };
   return view;
+};
+
+// A name that is too long loses its middle: its end tells it from others.
+const fitted = (pen, name, width) => {
+  if (pen.measureText(name).width <= width) return name;
+  const letters = [...name];
+  let [least, most] = [0, letters.length];
+  const cut = (kept) => `${letters.slice(0, Math.ceil(kept / 2)).join("")}…${letters.slice(letters.length - Math.floor(kept / 2)).join("")}`;
+  while (least < most) {
+    const half = Math.ceil((least + most) / 2);
+    if (pen.measureText(cut(half)).width <= width) least = half;
+    else most = half - 1;
+  }
+  return cut(least);
 };
 
 const drawLife = (pen, lane, y, x, model, place, middle) => {
