@@ -297,6 +297,11 @@ pub fn now() -> u64 {
     clock(libc::CLOCK_MONOTONIC)
 }
 
+/// As [`now`], some milliseconds ago at most: for what happens all the time.
+pub fn lately() -> u64 {
+    clock(libc::CLOCK_MONOTONIC_COARSE)
+}
+
 /// Nanoseconds that all threads of this process have run.
 pub fn processor_time() -> u64 {
     clock(libc::CLOCK_PROCESS_CPUTIME_ID)

@@ -257,7 +257,7 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
     }
     // SAFETY: the executor has polled the future.
     let mut polls = unsafe { record(task) }.polls.lock();
-    polls.idle_since = kernel::now();
+    polls.idle_since = kernel::lately();
     if outcome != table::PENDING {
         polls.reported = true;
     }
@@ -305,7 +305,7 @@ extern "C" fn waker_wake(data: *const ()) {
         let wake = Wake {
             by: actor(thread),
             at: stack_here(thread, pc),
-            time: kernel::now(),
+            time: kernel::lately(),
         };
         record.polls.lock().woken = Some(wake);
     }

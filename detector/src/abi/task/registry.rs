@@ -1,5 +1,6 @@
 //! The live tasks, by number and by the data pointer of their wakers.
 
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use dashmap::DashMap;
@@ -14,10 +15,33 @@ static LIVE: Replaceable<DashMap<ThreadId, Arc<Record>>> = Replaceable::new();
 /// Wakers that executors keep for themselves, by data pointer: they are made
 /// before the task is first polled.
 static KEPT: Replaceable<DashMap<usize, i64>> = Replaceable::new();
-static BY_DATA: Replaceable<DashMap<usize, Arc<Record>>> = Replaceable::new();
+static BY_DATA: Replaceable<DashMap<usize, Arc<Record>, BuildHasherDefault<Address>>> =
+    Replaceable::new();
 /// Tasks that ended, with the nanoseconds at which they were spawned and
 /// ended: the first of them, for a timeline.
 static ENDED: Spin<Vec<(Arc<Origin>, u64, u64)>> = Spin::new(Vec::new());
+
+/// Hashes an address, which the program does not choose.
+#[derive(Default)]
+struct Address(u64);
+
+impl Hasher for Address {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(32);
+    }
+}
 
 /// Ended tasks kept.
 const ENDED_KEPT: usize = 10_000;
@@ -127,7 +151,7 @@ pub fn describe(id: ThreadId) -> Vec<wire::Thread> {
 /// tasks never run there.
 pub fn reset() {
     LIVE.replace(DashMap::new());
-    BY_DATA.replace(DashMap::new());
+    BY_DATA.replace(DashMap::default());
     KEPT.replace(DashMap::new());
     ENDED.reset();
     ENDED.lock().clear();
