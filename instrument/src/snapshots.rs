@@ -78,6 +78,11 @@ snapshot!(
     "fn f() { let a = thread::spawn(move || work()); thread::scope(|s| { s.spawn(|| work()); }); a.join().unwrap(); }"
 );
 snapshot!(
+    pools,
+    "",
+    "fn f() { rayon::scope(|s| { s.spawn(|_| work()); }); rayon::join(|| one(), || two()); }"
+);
+snapshot!(
     futures,
     "daemon",
     "async fn f() { tokio::spawn(async move { receiver.recv().await; }); set.spawn(async { 1 }); }"

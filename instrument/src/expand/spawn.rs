@@ -26,6 +26,8 @@ enum How {
     Both,
     /// A function that is given a scope, and waits for what is spawned in it.
     Scope,
+    /// As that, on a thread of a pool.
+    PoolScope,
 }
 
 /// Functions that spawn: the path before the name, the name, and how.
@@ -42,7 +44,8 @@ const FUNCTIONS: &[(&str, &str, How)] = &[
     ("smol", "unblock", How::Function),
     ("blocking", "unblock", How::Function),
     ("rayon", "join", How::Both),
-    ("rayon", "scope", How::Scope),
+    ("rayon", "scope", How::PoolScope),
+    ("rayon", "scope_fifo", How::PoolScope),
     ("rayon", "in_place_scope", How::Scope),
     ("thread", "scope", How::Scope),
 ];
@@ -71,7 +74,7 @@ impl Body<'_> {
                     self.argument(argument, &site, Some(how));
                 }
             }
-            (How::Both, 2) => {
+            (How::Both, 2) | (How::PoolScope, 1) => {
                 for argument in args.iter_mut() {
                     self.argument(argument, &site, None);
                 }
@@ -173,7 +176,7 @@ impl Body<'_> {
                     }
                 };
             }
-            Some(How::Both | How::Scope) | None => {}
+            Some(How::Both | How::Scope | How::PoolScope) | None => {}
         }
     }
 
