@@ -34,6 +34,9 @@ pub enum Variant {
     Plain,
     /// Our runtime, this object.
     Ours(PathBuf),
+    /// Our runtime, this object, in a program that is not instrumented: it looks
+    /// for leaks and deadlocks alone.
+    LeaksAlone(PathBuf),
     /// The runtime that comes with the toolchain.
     Llvm,
     /// Nothing, not instrumented, under a tool of valgrind's.
@@ -46,6 +49,7 @@ impl Variant {
         match self {
             Self::Plain => "plain",
             Self::Ours(_) => "leakcheck",
+            Self::LeaksAlone(_) => "no-races",
             Self::Llvm => "llvm",
             Self::Valgrind(tool) => tool.name(),
         }
@@ -108,6 +112,15 @@ impl Kit<'_> {
                     if index == 1 {
                         instrumented += time;
                     }
+                }
+                Variant::LeaksAlone(object) => {
+                    // By frame pointers it finds its stacks.
+                    let mut flags = vec!["-Cforce-frame-pointers=yes".to_owned()];
+                    let library = self.directory.join(format!("lib{name}_frames.rlib"));
+                    self.library(&flags, &source, &library)?;
+                    flags.push(format!("-Clink-arg={}", object.display()));
+                    flags.extend(LINK_ARGS.iter().copied().map(str::to_owned));
+                    self.link(&flags, &library, &main, &binary)?;
                 }
                 Variant::Llvm => {
                     self.link(&self.llvm_flags()?, &instrumented_library, &main, &binary)?;

@@ -7,7 +7,7 @@
 //! C, so that a slow moment of the machine hits all of them, and the table
 //! shows medians of user and system time, peak memory, and their ratios.
 //!
-//! `--peers` adds the tools of valgrind, `--verdicts` what each tool finds of the
+//! `--peers` adds leakcheck without races and the tools of valgrind, `--verdicts` what each tool finds of the
 //! known bugs of the lessons, `--growth` how the costs grow with the threads and
 //! the heap, and `--page` writes it all down. The tools of valgrind are so slow
 //! that they run each program once, up to `--limit`.
@@ -73,7 +73,7 @@ struct Arguments {
     /// beside this program
     #[arg(long)]
     leaks: bool,
-    /// Also run under the tools of valgrind, where it is installed; they are
+    /// Also run with leakcheck's `--no-races`, and under the tools of valgrind, where it is installed; they are
     /// slow, so take a small --scale
     #[arg(long)]
     peers: bool,
@@ -133,6 +133,10 @@ fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
         arguments.runtime.push(runtime::ensure(&cache)?);
     }
     variants.extend(arguments.runtime.iter().cloned().map(Variant::Ours));
+    if arguments.peers {
+        let object = runtime::ensure_without_races(&cache)?;
+        variants.push(Variant::LeaksAlone(object));
+    }
     if !arguments.no_llvm {
         variants.push(Variant::Llvm);
     }

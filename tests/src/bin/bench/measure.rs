@@ -85,7 +85,9 @@ fn run(
     load: &Load,
 ) -> Result<Cost, Box<dyn Error>> {
     let mut command = match variant {
-        Variant::Plain | Variant::Ours(_) | Variant::Llvm => Command::new(binary),
+        Variant::Plain | Variant::Ours(_) | Variant::LeaksAlone(_) | Variant::Llvm => {
+            Command::new(binary)
+        }
         Variant::Valgrind(tool) => tool.command(binary, load.limit),
     };
     let begun = Instant::now();

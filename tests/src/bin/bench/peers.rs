@@ -125,8 +125,9 @@ pub fn verdicts(kit: &Kit<'_>, variants: &[Variant]) -> Result<String, Box<dyn E
             Variant::Ours(_) if ours_is_done => continue,
             Variant::Ours(_) => {
                 ours_is_done = true;
-                ours(kit, &cases)?
+                ours(kit, &cases, &[])?
             }
+            Variant::LeaksAlone(_) => ours(kit, &cases, &["--no-races"])?,
             Variant::Plain | Variant::Llvm | Variant::Valgrind(_) => theirs(kit, variant, &cases)?,
         };
         writeln!(
@@ -142,11 +143,12 @@ pub fn verdicts(kit: &Kit<'_>, variants: &[Variant]) -> Result<String, Box<dyn E
     Ok(table)
 }
 
-fn ours(kit: &Kit<'_>, cases: &[Case]) -> Result<Score, Box<dyn Error>> {
+fn ours(kit: &Kit<'_>, cases: &[Case], options: &[&str]) -> Result<Score, Box<dyn Error>> {
     let program = std::env::current_exe()?.with_file_name("leakcheck-under-test");
     let text = |path: &Path| path.to_str().map(str::to_owned).ok_or("not UTF-8");
     let workshop = Workshop::new(&text(&program)?, &text(&kit.directory.join("ours"))?);
-    let ended = workshop.test(Suite::Lessons.name(), &["--lib"]).run();
+    let options: Vec<&str> = ["--lib"].iter().chain(options).copied().collect();
+    let ended = workshop.test(Suite::Lessons.name(), &options).run();
     if !matches!(ended.code, Some(0 | 66 | 100)) {
         return Err(format!("the lessons did not run:\n{}", ended.stderr).into());
     }
@@ -206,7 +208,9 @@ fn theirs(kit: &Kit<'_>, variant: &Variant, cases: &[Case]) -> Result<Score, Box
 /// Runs one test.
 fn run(variant: &Variant, program: &Path, test: &str) -> Result<Told, Box<dyn Error>> {
     let mut command = match variant {
-        Variant::Plain | Variant::Ours(_) | Variant::Llvm => Command::new(program),
+        Variant::Plain | Variant::Ours(_) | Variant::LeaksAlone(_) | Variant::Llvm => {
+            Command::new(program)
+        }
         Variant::Valgrind(tool) => tool.command(program, LIMIT),
     };
     let child = command
@@ -229,7 +233,9 @@ fn run(variant: &Variant, program: &Path, test: &str) -> Result<Told, Box<dyn Er
 fn build(kit: &Kit<'_>, variant: &Variant) -> Result<PathBuf, Box<dyn Error>> {
     let (name, flags) = match variant {
         Variant::Llvm => ("llvm", kit.llvm_flags()?),
-        Variant::Plain | Variant::Ours(_) | Variant::Valgrind(_) => ("plain", Vec::new()),
+        Variant::Plain | Variant::Ours(_) | Variant::LeaksAlone(_) | Variant::Valgrind(_) => {
+            ("plain", Vec::new())
+        }
     };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command

@@ -70,7 +70,9 @@ impl Table {
                 .file_stem()
                 .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
             Variant::Ours(_) => "ours".to_owned(),
-            Variant::Plain | Variant::Llvm | Variant::Valgrind(_) => variant.name().to_owned(),
+            Variant::Plain | Variant::LeaksAlone(_) | Variant::Llvm | Variant::Valgrind(_) => {
+                variant.name().to_owned()
+            }
         };
         let names: Vec<String> = variants.iter().map(name).collect();
         let ours: Vec<usize> = (0..variants.len())
