@@ -11,9 +11,10 @@
 //! - [`words`]: titles and help;
 //! - [`lanes`]: when its threads lived;
 //! - [`crash`]: the signal a process died of;
-//! - [`fingerprint`], [`merge`]: equal findings.
+//! - `alike`, [`fingerprint`], [`merge`]: equal findings.
 
-pub mod build;
+pub mod alike;
+mod build;
 pub mod by_design;
 pub mod crash;
 pub mod fingerprint;
@@ -36,6 +37,7 @@ use leakcheck::report::wire::Start;
 pub use self::read::WireError;
 pub use self::sources::CollectOptions;
 
+use self::alike::Alike;
 use self::build::FindingBuilder;
 use self::merge::{Findings, Gaps};
 use self::read::Process;
@@ -114,10 +116,16 @@ impl<S: Symbols> Collector<S> {
         let mut lanes = Vec::new();
         for (at, process) in processes.iter().enumerate() {
             let is_root = roots.contains(&at);
+            let mut alike = Alike::default();
             let mut resolver = Resolver::new(process, &self.options, &mut self.symbols, test);
             for (found, moment) in process.findings.iter().zip(&process.found_at) {
                 stuck |= found.fatal && is_root;
-                findings.add(FindingBuilder::new(&mut resolver, at).build(found, *moment));
+                alike.add(found, process, || {
+                    FindingBuilder::new(&mut resolver, at).build(found, *moment)
+                });
+            }
+            for finding in alike.into_findings() {
+                findings.add(finding);
             }
             lanes.extend(lanes::lanes(at, process, &mut resolver));
             // A process that the test started may crash by intent.

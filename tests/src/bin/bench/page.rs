@@ -116,7 +116,8 @@ pub fn page(machine: &Machine, sections: &Sections<'_>) -> String {
              What each tool says of the [lessons](lessons/README.md), one process for each test. \
              A *find* is a report, or a test that fails, where there is a bug; a *hang* is a test \
              that had to be ended after {} seconds, which tells that something is wrong but not \
-             what; a *false alarm* is a report on a fixed twin. Leaked threads and deadlocks are \
+             what; a *false alarm* is a report on a fixed twin, or a twin that had to be ended. A tool \
+             that reports every program finds nothing by it. Leaked threads and deadlocks are \
              not what the other tools look for.\n\n```text\n{}\n```\n",
             crate::peers::LIMIT.as_secs(),
             verdicts.trim_end()

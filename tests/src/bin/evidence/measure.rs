@@ -228,7 +228,8 @@ impl Bench {
         filter: Option<&str>,
         seed: Option<u64>,
     ) -> Result<(), Box<dyn Error>> {
-        let mut words: Vec<String> = ["--lib", "--timeout", "60"].map(str::to_owned).into();
+        let limit = if self.with_ignored { "300" } else { "60" };
+        let mut words: Vec<String> = ["--lib", "--timeout", limit].map(str::to_owned).into();
         words.extend(filter.map(str::to_owned));
         if let Some(seed) = seed {
             words.extend(["--explore", "1", "--seed"].map(str::to_owned));
