@@ -183,6 +183,7 @@ fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
         let machine = page::Machine::this(&toolchain.release);
         let sections = page::Sections {
             rounds: arguments.rounds,
+            scale: arguments.scale,
             costs: &costs,
             growth: growth.as_deref(),
             verdicts: verdicts.as_deref(),

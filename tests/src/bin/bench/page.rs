@@ -58,6 +58,8 @@ impl Machine {
 pub struct Sections<'a> {
     /// Rounds that the medians are of.
     pub rounds: u32,
+    /// What the work is multiplied by.
+    pub scale: u64,
     /// Of the programs.
     pub costs: &'a str,
     /// How they grow.
@@ -79,6 +81,7 @@ pub fn page(machine: &Machine, sections: &Sections<'_>) -> String {
     } = machine;
     let &Sections {
         rounds,
+        scale,
         costs,
         growth,
         verdicts,
@@ -86,8 +89,8 @@ pub fn page(machine: &Machine, sections: &Sections<'_>) -> String {
     let valgrind = valgrind.as_deref().unwrap_or("no valgrind");
     let mut page = format!(
         "# leakcheck beside other tools\n\n\
-         Written by `cargo run --release -p leakcheck-tests --bin bench -- --peers --verdicts \
-         --growth --page docs/peers.md`; all of it is from one run, on one machine:\n\n\
+         Written by `cargo run --release -p leakcheck-tests --bin bench -- --rounds {rounds} \
+         --scale {scale} --peers --verdicts --growth --page docs/peers.md`; all of it is from one run, on one machine:\n\n\
          - {processor}, {cores} cores, {memory} GiB\n\
          - Linux {kernel}, rustc {rustc}, {valgrind}\n\
          - at the end, {load:.1} threads were waiting to run or running (mean of a minute): beside \
@@ -143,6 +146,7 @@ mod tests {
         };
         let sections = Sections {
             rounds: 3,
+            scale: 2,
             costs: "costs\n\n",
             growth: None,
             verdicts: Some("verdicts\n"),
@@ -151,7 +155,7 @@ mod tests {
         assert!(text.contains(
             "- A Processor, 2 cores, 23 GiB\n- Linux 6.1, rustc 1.95.0, no valgrind\n- at the end, 1.3 "
         ));
-        assert!(text.contains("Medians of 3 rounds"));
+        assert!(text.contains("-- --rounds 3 --scale 2 --peers"));
         assert!(text.contains("```text\ncosts\n```"));
         assert!(text.ends_with("```text\nverdicts\n```\n"));
         assert!(!text.contains("Growth"));
