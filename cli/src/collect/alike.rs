@@ -1,7 +1,7 @@
 //! Leaked tasks that differ in nothing but their age: told once, and counted.
 //!
 //! A program that leaks one task leaks a hundred thousand. Names are looked up
-//! for the first of those that are alike; [`super::merge`] would find out later
+//! for the first of those that are alike; `super::merge` would find out later
 //! that the others say the same.
 
 use std::collections::HashMap;

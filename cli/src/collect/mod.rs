@@ -13,8 +13,8 @@
 //! - [`crash`]: the signal a process died of;
 //! - `alike`, [`fingerprint`], [`merge`]: equal findings.
 
-pub mod alike;
-mod build;
+mod alike;
+pub mod build;
 pub mod by_design;
 pub mod crash;
 pub mod fingerprint;
