@@ -293,22 +293,22 @@ fn info(start: usize, number: u32) -> BlockInfo {
 pub fn find_block(addr: usize) -> Option<BlockInfo> {
     /// Blocks larger than this are not looked for from their far end.
     const REACH: usize = 1 << 28;
-    let mut at = addr & !(GRANULE - 1);
-    let lowest = addr.saturating_sub(REACH);
-    while at > lowest && map::covers(at, GRANULE) {
-        // SAFETY: covered, as just checked.
-        let number = unsafe { map::object(at) }.load(Ordering::Acquire);
-        if number & BLOCK != 0 {
-            let block = BLOCKS.get(number & !BLOCK);
-            let size = block.size.load(Ordering::Relaxed) as usize;
-            return (addr < at + size.max(1)).then(|| BlockInfo {
-                start: at,
-                size,
-                stack: StackId(block.stack.load(Ordering::Relaxed)),
-                thread: ThreadId(block.thread.load(Ordering::Relaxed)),
-            });
+    let granule = addr & !(GRANULE - 1);
+    let reach = granule.saturating_sub(REACH)..granule + GRANULE;
+    // Nearest first, and without the parts where there never was an object:
+    // below what is no block there may be nothing else.
+    for part in map::touched(Table::Objects, reach).into_iter().rev() {
+        for at in part.step_by(GRANULE).rev() {
+            if !map::covers(at, GRANULE) {
+                return None;
+            }
+            // SAFETY: covered, as just checked.
+            let number = unsafe { map::object(at) }.load(Ordering::Acquire);
+            if number & BLOCK != 0 {
+                let block = info(at, number);
+                return (addr < at + block.size.max(1)).then_some(block);
+            }
         }
-        at -= GRANULE;
     }
     None
 }
