@@ -50,6 +50,12 @@ fn end_of_part(
         logged = true;
     }
     while at < range.end {
+        if logged && keep {
+            at = end_of_private(thread, at, &range);
+            if at >= range.end {
+                return;
+            }
+        }
         let mask = mask_of(at, &range);
         let new = Cell::from_bits(thread.stamp() | end.bits() | u64::from(mask));
         // SAFETY: covered, as the caller checked.
@@ -85,6 +91,27 @@ fn end_of_part(
         }
         at += GRANULE;
     }
+}
+
+/// Keeps the end of whole granules from `at` on, as long as nobody but the
+/// thread has touched them. Returns the first that is another's, or is not
+/// whole.
+#[inline(always)]
+fn end_of_private(thread: &Thread, mut at: usize, range: &Range<usize>) -> usize {
+    let whole = Access::write(Class::Plain).bits() | u64::from(Mask::MAX);
+    let new = Cell::from_bits(thread.stamp() | whole);
+    while at >= range.start && at + GRANULE <= range.end {
+        // SAFETY: covered, as the caller checked.
+        let front = unsafe { map::front(at) };
+        let first = Cell::from_bits(front[0].load(Ordering::Relaxed));
+        let private = first.same_slot(new) | first.is_empty();
+        if !private || front[1].load(Ordering::Relaxed) != 0 {
+            break;
+        }
+        front[0].store(new.bits(), Ordering::Relaxed);
+        at += GRANULE;
+    }
+    at
 }
 
 /// True if a cell is the thread's own, or ordered before the end.

@@ -82,6 +82,23 @@ pub unsafe fn recorded(addr: usize, new: Cell) -> bool {
         .any(|word| (word.load(Ordering::Relaxed) ^ new.bits()) & care == 0)
 }
 
+/// Skips the whole granules from `at` on whose first word says the access
+/// already.
+#[inline(always)]
+fn skip_recorded(thread: &Thread, mut at: usize, range: &Range<usize>, access: Access) -> usize {
+    let read = access.bits() & Access::read(Class::Plain).bits();
+    let new = thread.stamp() | access.bits() | u64::from(Mask::MAX);
+    while at >= range.start && at + GRANULE <= range.end {
+        // SAFETY: the caller has checked that the range is covered.
+        let first = &unsafe { map::front(at) }[0];
+        if first.load(Ordering::Relaxed) | read != new {
+            break;
+        }
+        at += GRANULE;
+    }
+    at
+}
+
 /// Checks and records an access of any size and alignment.
 #[inline(always)]
 pub fn access(thread: &mut Thread, seen: Seen) {
@@ -92,7 +109,11 @@ pub fn access(thread: &mut Thread, seen: Seen) {
     let range = seen.addr..seen.addr + seen.size;
     let mut at = seen.addr & !(GRANULE - 1);
     let mut logged = false;
-    while at < range.end {
+    loop {
+        at = skip_recorded(thread, at, &range, seen.access);
+        if at >= range.end {
+            return;
+        }
         let mask = mask_of(at, &range);
         let new = Cell::from_bits(thread.stamp() | seen.access.bits() | u64::from(mask));
         // SAFETY: covered, as just checked.
