@@ -17,7 +17,7 @@ use super::integer::Atomic;
 use super::pause;
 use crate::check::{self, Seen, recorded};
 use crate::explore::Point;
-use crate::objects;
+use crate::objects::{self, SyncObject};
 use crate::report::wire::AccessOp;
 use crate::rt::hot::current;
 use crate::rt::thread::Thread;
@@ -228,15 +228,28 @@ unsafe fn modify<T: Atomic>(
     }
     // SAFETY: `follow` checked that the address is covered.
     let object = unsafe { objects::find(addr) };
-    let result = if object.is_none() && !order.release && !thread.clocks.has_released() {
+    let known = |bits| thread.clocks.knows_stamp(Cell::from_bits(bits).stamp());
+    let version = object.map(|object| object.nothing_new(known));
+    let silent = !order.release && !thread.clocks.has_released();
+    let result = if silent && version != Some(None) {
         let result = op();
         touch_if_conditional(thread, result.is_ok());
         // SAFETY: as above.
-        if let Some(object) = unsafe { objects::find(addr) } {
+        let object = object.or_else(|| unsafe { objects::find(addr) });
+        let unchanged = |object: &SyncObject| {
+            version
+                .flatten()
+                .is_some_and(|version| object.unchanged(version))
+        };
+        if let Some(object) = object.filter(|object| !unchanged(object)) {
             // A release came meanwhile, and its value may be what was read.
+            let acquire = match result {
+                Ok(_) => order.acquire,
+                Err(_) => order_of(orders[1]).acquire,
+            };
             thread.busy += 1;
             if let Some(clock) = object.lock_to_read().clock() {
-                thread.clocks.load(clock, order.acquire);
+                thread.clocks.load(clock, acquire);
             }
             thread.busy -= 1;
         }
