@@ -69,6 +69,10 @@ const fn stuck(binary: &'static str, test: &'static str, reason: &'static str) -
 const DROPPED_RUNTIME: &str =
     "a task awaits `pending()`, others wait for it, and the test is how the runtime drops them";
 
+/// The same, of those with a future of their own.
+const NO_WAKER: &str =
+    "its future answers `Pending` without a word to its waker, and the runtime drops it";
+
 /// Why the tests that crossbeam-channel took over from Go leave threads.
 const ENDLESS_GOROUTINE: &str =
     "the Go program it was translated from leaves goroutines blocked on a channel";
@@ -138,5 +142,7 @@ pub const ALL: &[Suite] = &[
         stuck("rt_basic", "acquire_mutex_in_drop", DROPPED_RUNTIME),
         stuck("task_local_set", "acquire_mutex_in_drop", DROPPED_RUNTIME),
         stuck("task_local_set", "drop_cancels_tasks", DROPPED_RUNTIME),
+        stuck("rt_threaded", "drop_threadpool_drops_futures", NO_WAKER),
+        stuck("rt_threaded", "wake_during_shutdown", NO_WAKER),
     ]),
 ];
