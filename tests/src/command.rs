@@ -6,6 +6,8 @@
 //! the tests reaches the command: it is that of a user's shell.
 
 use std::ffi::{OsStr, OsString};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -160,6 +162,49 @@ impl Call {
     #[must_use]
     pub fn into_command(self) -> Command {
         self.command
+    }
+
+    /// In a process group of its own, which is not the terminal's: as CI calls
+    /// it.
+    #[must_use]
+    pub fn away_from_the_terminal(mut self) -> Self {
+        self.command.process_group(0);
+        self
+    }
+
+    /// Interrupts it (SIGINT, to it alone) once it has said a line to people
+    /// that `is_time` knows, and waits for its end. What it says to machines
+    /// is left aside, and so is what it said before.
+    ///
+    /// # Panics
+    /// If it cannot be started or interrupted, ends early, or what it writes
+    /// is not UTF-8.
+    #[must_use]
+    pub fn interrupt_after(mut self, is_time: impl Fn(&str) -> bool) -> Ended {
+        let mut child = self
+            .command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut line = String::new();
+        while !is_time(&line) {
+            line.clear();
+            let length = stderr.read_line(&mut line).expect("it writes UTF-8");
+            assert!(length > 0, "it ended early");
+        }
+        let interrupted = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .expect("there is a `kill`");
+        assert!(interrupted.success());
+        let rest = std::io::read_to_string(stderr).expect("it writes UTF-8");
+        Ended {
+            code: child.wait().expect("it is our child").code(),
+            stdout: String::new(),
+            stderr: rest,
+        }
     }
 
     /// Runs it to its end.

@@ -1,10 +1,6 @@
 //! cargo-nextest runs the tests: its filters and retries, archives, tests that
 //! it kills, and an interrupt.
 
-use std::io::{BufRead as _, BufReader};
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
-
 use leakcheck_tests::command::{Ended, Workshop};
 use leakcheck_tests::project::Project;
 
@@ -177,7 +173,7 @@ fn killed_tests_of_an_archive_keep_their_findings() {
 fn an_interrupt_leaves_reports() {
     let project = project();
     hang(&project, &["hangs"]);
-    let mut command = project
+    let interrupted = project
         .call(&[
             "nextest",
             "--output",
@@ -189,31 +185,12 @@ fn an_interrupt_leaves_reports() {
             "-E",
             "test(hangs)",
         ])
-        .into_command();
-    // In a group of its own it is not of the terminal: as CI calls it.
-    let mut child = command
-        .process_group(0)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("it hangs") {
-        line.clear();
-        assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended early");
-    }
-    let interrupted = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(interrupted.success());
-    let rest = std::io::read_to_string(stderr).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+        .away_from_the_terminal()
+        .interrupt_after(|line| line.contains("it hangs"));
+    assert_eq!(interrupted.code, Some(130), "{}", interrupted.stderr);
     let ended = Ended {
-        code: None,
         stdout: project.read("n.json"),
-        stderr: rest,
+        ..interrupted
     };
     assert_eq!(outcome(&ended, "hangs"), "stopped");
     assert_eq!(ended.findings()[0].code, "LC0001");

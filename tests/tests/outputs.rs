@@ -2,8 +2,7 @@
 //! other runners, and an interrupt in the middle.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use leakcheck_tests::command::{Ended, Workshop};
 use leakcheck_tests::messages::Message;
@@ -319,7 +318,7 @@ fn an_interrupt_leaves_reports() {
     let dir = TempDir::new().unwrap();
     let report = dir.path().join("report.json");
     let junit = dir.path().join("report.xml");
-    let mut child = workshop()
+    let ended = workshop()
         .call(
             "hangs",
             &[
@@ -331,25 +330,9 @@ fn an_interrupt_leaves_reports() {
                 format!("junit={}", junit.display()),
             ],
         )
-        .into_command()
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    // The first test has passed; the second never ends.
-    while !(line.contains("PASS") && line.contains("ends")) {
-        line.clear();
-        assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended early");
-    }
-    let interrupted = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(interrupted.success());
-    let rest = std::io::read_to_string(stderr).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+        // The first test has passed; the second never ends.
+        .interrupt_after(|line| line.contains("PASS") && line.contains("ends"));
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
     let text = fs::read_to_string(&report).unwrap();
     let mut outcomes = Vec::new();
     for line in text.lines() {
