@@ -43,6 +43,7 @@ pub mod history;
 pub mod hooks;
 pub mod ids;
 pub mod leak;
+pub mod lockorder;
 pub mod race;
 pub mod reach;
 pub mod report;

@@ -13,6 +13,7 @@ use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use crate::lockorder::LockNumber;
 use crate::report::wire::ThreadId;
 use crate::rt::lock::SpinWord;
 use crate::rt::pool::{Pool, Zeroed};
@@ -36,6 +37,8 @@ pub struct SyncObject {
     /// Bits of a stamp that covers the clock; `u64::MAX` if there is none, 0
     /// if the clock is empty.
     covered_by: AtomicU64,
+    /// Its number as a lock that was taken together with others, or 0.
+    lock_number: AtomicU32,
     /// Invariant: touched only while `lock` is held.
     clock: UnsafeCell<Option<Box<ReleaseClock>>>,
 }
@@ -151,6 +154,20 @@ impl SyncObject {
         ReadGuard(self)
     }
 
+    /// Its number as a lock, given out when first asked for.
+    pub fn lock_number(&self) -> LockNumber {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let known = self.lock_number.load(Ordering::Relaxed);
+        if known != 0 {
+            return LockNumber(known);
+        }
+        let new = NEXT.fetch_add(1, Ordering::Relaxed);
+        let exchanged =
+            self.lock_number
+                .compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
+        LockNumber(exchanged.map_or_else(|number| number, |_| new))
+    }
+
     /// If a thread for which `known` holds has nothing to acquire here, the
     /// version to check with [`SyncObject::unchanged`] after the value is read.
     #[inline]
@@ -214,6 +231,7 @@ pub unsafe fn get(thread: &mut Thread, addr: usize) -> &'static SyncObject {
     let object = OBJECTS.get(number);
     object.addr.store(addr, Ordering::Relaxed);
     object.covered_by.store(0, Ordering::Relaxed);
+    object.lock_number.store(0, Ordering::Relaxed);
     let chain = chain(addr);
     loop {
         let first = chain.load(Ordering::Acquire);

@@ -142,6 +142,12 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
 
     fn leg(&mut self, kind: Kind, leg: &wire::Leg) -> Leg {
         let stack = self.resolver.stack(&leg.stack);
+        if kind == Kind::LockOrder {
+            // The first lock of the first thread is A.
+            for lock in leg.locks.iter().take(1) {
+                self.resolver.lock_name(lock.addr);
+            }
+        }
         let role = match (leg.access, kind) {
             (Some(access), _) => Role::Access(Access {
                 op: access.op,
@@ -156,7 +162,8 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                 | Kind::RaceWithFree
                 | Kind::RaceWithReturn
                 | Kind::VolatileRace
-                | Kind::Deadlock,
+                | Kind::Deadlock
+                | Kind::LockOrder,
             ) => Role::Stuck,
         };
         let wait = match (&leg.task, &leg.wait) {
@@ -171,9 +178,11 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             wait,
             task: task.map(|(status, of)| tasks::task(status, of, self.resolver)),
             lane: LaneId::thread(self.process, leg.thread),
-            locks: self
-                .resolver
-                .held(&leg.locks, leg.wait.as_ref().map(|_| &stack)),
+            locks: {
+                // In an order of locks it does not wait.
+                let waits = leg.wait.is_some() && kind != Kind::LockOrder;
+                self.resolver.held(&leg.locks, waits.then_some(&stack))
+            },
             stack,
         }
     }

@@ -48,7 +48,8 @@ pub fn fingerprint(
         | Kind::RaceWithFree
         | Kind::RaceWithReturn
         | Kind::VolatileRace
-        | Kind::Deadlock => legs.iter().map(|leg| functions(&leg.stack, test)).collect(),
+        | Kind::Deadlock
+        | Kind::LockOrder => legs.iter().map(|leg| functions(&leg.stack, test)).collect(),
     };
     paths.sort();
     let memory = memory

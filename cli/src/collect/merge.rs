@@ -26,7 +26,8 @@ fn key(finding: &Finding) -> Key {
         | Kind::RaceWithFree
         | Kind::RaceWithReturn
         | Kind::VolatileRace
-        | Kind::Deadlock => None,
+        | Kind::Deadlock
+        | Kind::LockOrder => None,
     };
     (finding.fingerprint.clone(), spawned)
 }

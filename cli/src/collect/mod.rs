@@ -19,6 +19,7 @@ pub mod by_design;
 pub mod crash;
 pub mod fingerprint;
 pub mod lanes;
+pub mod lock_order;
 pub mod memory;
 pub mod merge;
 pub mod pools;
@@ -119,6 +120,11 @@ impl<S: Symbols> Collector<S> {
             let mut alike = Alike::default();
             let mut resolver = Resolver::new(process, &self.options, &mut self.symbols, test);
             for (found, moment) in process.findings.iter().zip(&process.found_at) {
+                if !lock_order::holds(found, &mut resolver)
+                    || lock_order::is_told_by_a_deadlock(found, &process.findings)
+                {
+                    continue;
+                }
                 stuck |= found.fatal && is_root;
                 alike.add(found, process, || {
                     FindingBuilder::new(&mut resolver, at).build(found, *moment)

@@ -67,6 +67,7 @@ pub fn title(subject: &Subject<'_>) -> String {
         Kind::LeakedThread => leaked_title(subject),
         Kind::LeakedTask => task_title(subject),
         Kind::Deadlock => deadlock_title(subject),
+        Kind::LockOrder => order_title(subject),
     }
 }
 
@@ -191,6 +192,28 @@ fn deadlock_title(subject: &Subject<'_>) -> String {
     }
 }
 
+fn order_title(subject: &Subject<'_>) -> String {
+    let locks = subject
+        .legs
+        .iter()
+        .filter_map(|leg| leg.wait.as_ref()?.lock.as_ref());
+    let names: Vec<String> = locks.map(LockName::text).collect();
+    match (subject.legs, &names[..]) {
+        ([first, second], [one, other]) => format!(
+            "lock order: {} take {one} and {other} in both orders",
+            both(first, second)
+        ),
+        (legs, names) => {
+            let (last, others) = names.split_last().map_or(("", names), |(l, o)| (l, o));
+            format!(
+                "lock order: {} threads take {} and {last} in orders that form a circle",
+                legs.len(),
+                others.join(", ")
+            )
+        }
+    }
+}
+
 /// ``threads `a` and `b` ``.
 fn both(first: &Leg, second: &Leg) -> String {
     match (&first.thread.label, &second.thread.label) {
@@ -250,6 +273,11 @@ pub fn help(subject: &Subject<'_>) -> Vec<String> {
         Kind::LeakedThread => leaked_help(subject),
         Kind::LeakedTask => task_help(subject),
         Kind::Deadlock => deadlock_help(subject),
+        Kind::LockOrder => {
+            "take these locks in one order everywhere, for instance by an index or address, or \
+             let go of the first before taking the second"
+                .to_owned()
+        }
     };
     vec![help]
 }

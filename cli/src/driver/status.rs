@@ -368,6 +368,7 @@ const fn noun(kind: Kind) -> &'static str {
         Kind::LeakedThread => "leaked thread",
         Kind::LeakedTask => "leaked task",
         Kind::Deadlock => "deadlock",
+        Kind::LockOrder => "lock-order inversion",
     }
 }
 

@@ -155,7 +155,7 @@ impl Word {
                 Self::Race
             }
             Kind::LeakedThread | Kind::LeakedTask => Self::Leak,
-            Kind::Deadlock => Self::Deadlock,
+            Kind::Deadlock | Kind::LockOrder => Self::Deadlock,
         }
     }
 

@@ -54,6 +54,94 @@ fn two_locks_in_both_orders() {
     check("deadlock_two", &stuck(&mut world, legs, false));
 }
 
+/// A leg of an order: what is had, then what is taken.
+fn takes(
+    world: &mut World,
+    thread: ThreadId,
+    had: (u64, bool),
+    taken: (u64, ThreadId, Stack),
+    function: &str,
+) -> Leg {
+    let mut stack = |needle: &str| {
+        let mut stack = vec![world.std(function)];
+        stack.push(world.user("bank::transfer", "src/bank.rs", needle));
+        stack
+    };
+    let (first, second) = (stack("from.balance.lock()"), stack("to.balance.lock()"));
+    let (lock_taken, owner, acquired) = taken;
+    Leg {
+        locks: vec![lock(had.0, first, had.1)],
+        ..waits(
+            thread,
+            lock_wait(WaitOn::Futex, lock_taken, owner, acquired),
+            second,
+        )
+    }
+}
+
+/// Two threads take two locks in both orders, by this function of std's.
+fn orders(world: &mut World, function: &str) {
+    let (left, right) = (world.worker(1, "left"), world.worker(2, "right"));
+    let acquired = vec![
+        world.std(function),
+        world.user("bank::transfer", "src/bank.rs", "from.balance.lock()"),
+    ];
+    let legs = vec![
+        takes(
+            world,
+            left,
+            (LOCK_A, false),
+            (LOCK_B, right, acquired.clone()),
+            function,
+        ),
+        takes(
+            world,
+            right,
+            (LOCK_B, false),
+            (LOCK_A, left, acquired),
+            function,
+        ),
+    ];
+    world.found(finding(Kind::LockOrder, Certainty::Potential, legs));
+}
+
+#[test]
+fn two_locks_in_both_orders_without_a_deadlock() {
+    let mut world = World::new();
+    orders(&mut world, "std::sync::poison::mutex::Mutex<T>::lock");
+    let report = world.collect();
+    let text = render(&report.findings[0], &HumanOptions::default());
+    check("lock_order", &text);
+}
+
+#[test]
+fn what_only_looks_like_an_order_of_locks_is_not_told() {
+    let functions = [
+        "std::sync::poison::mutex::Mutex<T>::try_lock",
+        "std::sync::poison::rwlock::RwLock<T>::read",
+        "core::sync::atomic::AtomicU32::compare_exchange",
+    ];
+    for function in functions {
+        let mut world = World::new();
+        orders(&mut world, function);
+        assert!(world.collect().findings.is_empty(), "{function}");
+    }
+}
+
+#[test]
+fn an_order_that_became_a_deadlock_is_told_as_that() {
+    let mut world = World::new();
+    orders(&mut world, "std::sync::poison::mutex::Mutex<T>::lock");
+    let second = transfer(&mut world, "to.balance.lock()");
+    let legs = [(1, LOCK_B, 2), (2, LOCK_A, 1)].map(|(thread, lock, owner)| {
+        let wait = lock_wait(WaitOn::Mutex, lock, ThreadId(owner), second.clone());
+        waits(ThreadId(thread), wait, second.clone())
+    });
+    world.found(finding(Kind::Deadlock, Certainty::Proved, legs.into()));
+    let kinds: Vec<Kind> = world.collect().findings.iter().map(|f| f.kind).collect();
+    assert_eq!(kinds, [Kind::Deadlock]);
+}
+
 #[test]
 fn three_threads_in_a_cycle() {
     let mut world = World::new();

@@ -14,13 +14,14 @@ use std::arch::naked_asm;
 use std::sync::atomic::{Ordering, compiler_fence, fence};
 
 use super::integer::Atomic;
+use super::order as lock_order;
 use super::pause;
 use crate::check::{self, Seen, recorded};
 use crate::explore::Point;
 use crate::objects::{self, SyncObject};
-use crate::report::wire::AccessOp;
+use crate::report::wire::{AccessOp, WaitOn};
 use crate::rt::hot::current;
-use crate::rt::thread::Thread;
+use crate::rt::thread::{Taken, Thread};
 use crate::session;
 use crate::shadow::map;
 use crate::shadow::word::{Access, Cell, Class, Mask};
@@ -231,6 +232,8 @@ unsafe fn modify<T: Atomic>(
     let known = |bits| thread.clocks.knows_stamp(Cell::from_bits(bits).stamp());
     let version = object.map(|object| object.nothing_new(known));
     let silent = !order.release && !thread.clocks.has_released();
+    let like_a_lock = order.acquire && !order.release && !matches!(new, New::Computed);
+    let mut taught = false;
     let result = if silent && version != Some(None) {
         let result = op();
         touch_if_conditional(thread, result.is_ok());
@@ -249,6 +252,7 @@ unsafe fn modify<T: Atomic>(
             };
             thread.busy += 1;
             if let Some(clock) = object.lock_to_read().clock() {
+                taught = like_a_lock && thread.learns(clock);
                 thread.clocks.load(clock, acquire);
             }
             thread.busy -= 1;
@@ -261,7 +265,10 @@ unsafe fn modify<T: Atomic>(
         let result = op();
         touch_if_conditional(thread, result.is_ok());
         let released = match result {
-            Ok(_) => thread.clocks.read_modify_write(guard.clock(), order),
+            Ok(_) => {
+                taught = like_a_lock && thread.learns(guard.clock());
+                thread.clocks.read_modify_write(guard.clock(), order)
+            }
             Err(_) => {
                 thread
                     .clocks
@@ -276,7 +283,7 @@ unsafe fn modify<T: Atomic>(
         thread.busy -= 1;
         result
     };
-    note_lock(thread, addr, order, result, new, pc);
+    note_lock(thread, addr, order, result, new, taught, pc);
     if pauses && order.release && !order.acquire {
         pause::at(thread, pc, Point::GaveBack);
     }
@@ -291,6 +298,7 @@ fn note_lock<T: Atomic>(
     order: Order,
     result: Result<T, T>,
     new: New<T>,
+    taught: bool,
     pc: u64,
 ) {
     if order.release {
@@ -316,7 +324,16 @@ fn note_lock<T: Atomic>(
             New::Exchanged(new) => !new.is_zero() && old != new,
         };
         if taken {
-            thread.lock_taken(addr, !old.is_zero(), pc);
+            thread.lock_taken(&Taken {
+                addr,
+                shared: !old.is_zero(),
+                on: WaitOn::Futex,
+                taught,
+                pc,
+            });
+            if thread.locks().len() > 1 {
+                lock_order::taken(thread);
+            }
         }
     }
 }

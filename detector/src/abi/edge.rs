@@ -33,15 +33,23 @@ pub fn release(thread: &mut Thread, addr: usize) {
 
 /// All that was released at `addr` happens before what the thread does next.
 pub fn acquire(thread: &mut Thread, addr: usize) {
+    acquire_lock(thread, addr);
+}
+
+/// The same, of a lock. True if the thread [learned](Thread::learns) of something.
+pub fn acquire_lock(thread: &mut Thread, addr: usize) -> bool {
     if mode::leaks_alone() || !map::covers(addr, 1) {
-        return;
+        return false;
     }
+    let mut taught = false;
     thread.busy += 1;
     // SAFETY: covered, as just checked.
     if let Some(object) = unsafe { objects::find(addr) }
         && let Some(clock) = object.lock_to_read().clock()
     {
+        taught = thread.learns(clock);
         thread.clocks.acquire(clock);
     }
     thread.busy -= 1;
+    taught
 }

@@ -14,6 +14,7 @@
 //! - [`task`]: what patched executors tell of their tasks.
 //! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
 //!   [`edge`] of an address.
+//! - [`order`]: locks taken under other locks, for cycles of orders.
 //! - [`pause`]: other schedules, for `--explore`.
 //! - [`fd`]: channels behind file descriptors, for [`io`], [`socket`], [`poll`]
 //!   and [`descriptor`].
@@ -38,6 +39,7 @@ pub mod kernel;
 pub mod locals;
 pub mod map;
 pub mod mem;
+pub mod order;
 pub mod pause;
 pub mod place;
 pub mod plain;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::edge::tracked;
 use super::end;
 use super::fd;
+use super::order;
 use super::pause;
 use super::real;
 use super::stuck;
@@ -61,6 +62,7 @@ unsafe extern "C" fn __lc_interpose_fork() -> i32 {
         task::reset();
         fd::reset();
         stuck::reset();
+        order::reset();
         end::reset();
         pause::reset();
         wire::reopen(true);

@@ -5,12 +5,14 @@
 use std::ffi::c_void;
 
 use super::caller::return_address;
-use super::edge::{acquire, release, tracked};
+use super::edge::{acquire_lock, release, tracked};
+use super::order;
 use super::pause;
 use super::real;
 use super::snapshot::Snapshot;
 use super::stuck::{self, Asked};
-use crate::rt::thread::Thread;
+use crate::report::wire::WaitOn;
+use crate::rt::thread::{Taken, Thread};
 use crate::rt::waiting::{Blocked, Call};
 
 type Lock = *mut c_void;
@@ -41,11 +43,27 @@ fn is_shared(lock: Lock, call: Call) -> bool {
     }
 }
 
-/// The thread has the lock.
-pub(super) fn taken(thread: &mut Thread, lock: Lock, shared: bool, pc: u64) {
-    acquire(thread, lock as usize);
+/// The thread has the lock. `waited` tells whether it would have waited for it.
+pub(super) fn taken(thread: &mut Thread, lock: Lock, call: Call, waited: bool, pc: u64) {
+    let taught = acquire_lock(thread, lock as usize);
     thread.load_calls(pc);
-    thread.lock_taken(lock as usize, shared, pc);
+    thread.lock_taken(&Taken {
+        addr: lock as usize,
+        shared: call == Call::ReadLock,
+        on: match call {
+            Call::ReadLock => WaitOn::RwLockRead,
+            Call::WriteLock => WaitOn::RwLockWrite,
+            Call::Mutex => WaitOn::Mutex,
+            Call::Futex | Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io => {
+                WaitOn::Futex
+            }
+        },
+        taught,
+        pc,
+    });
+    if waited {
+        order::taken(thread);
+    }
 }
 
 /// The thread is about to give the lock back.
@@ -87,18 +105,18 @@ fn take(taking: &Taking, attempt: impl Fn() -> i32, wait: impl Fn() -> i32) -> i
         failed = stuck::blocking_unless(thread, &blocked, ask, wait);
     }
     if failed == 0 || failed == libc::EOWNERDEAD {
-        taken(thread, lock, call == Call::ReadLock, pc);
+        taken(thread, lock, call, !timed, pc);
     }
     failed
 }
 
-/// Tries a lock.
-fn attempt(lock: Lock, shared: bool, pc: u64, call: impl FnOnce() -> i32) -> i32 {
+/// Tries a lock; with `waits`, until it is free.
+fn attempt(lock: Lock, as_if: Call, waits: bool, pc: u64, call: impl FnOnce() -> i32) -> i32 {
     let failed = call();
     if (failed == 0 || failed == libc::EOWNERDEAD)
         && let Some(thread) = tracked()
     {
-        taken(thread, lock, shared, pc);
+        taken(thread, lock, as_if, waits, pc);
     }
     failed
 }
@@ -187,7 +205,7 @@ locks! {
         pthread_mutex_clocklock(lock, clock: libc::clockid_t, until: Time)
         => |lock, pc, real| mutex(lock, pc, true, real);
     "__lc_interpose_pthread_mutex_trylock" pthread_mutex_trylock(lock)
-        => |lock, pc, real| attempt(lock, false, pc, real);
+        => |lock, pc, real| attempt(lock, Call::Mutex, false, pc, real);
     "__lc_interpose_pthread_mutex_unlock" pthread_mutex_unlock(lock)
         => |lock, _pc, real| give_back(lock, real);
     "__lc_interpose_pthread_rwlock_rdlock" pthread_rwlock_rdlock(lock)
@@ -195,19 +213,19 @@ locks! {
     "__lc_interpose_pthread_rwlock_timedrdlock" pthread_rwlock_timedrdlock(lock, until: Time)
         => |lock, pc, real| read(lock, pc, true, real);
     "__lc_interpose_pthread_rwlock_tryrdlock" pthread_rwlock_tryrdlock(lock)
-        => |lock, pc, real| attempt(lock, true, pc, real);
+        => |lock, pc, real| attempt(lock, Call::ReadLock, false, pc, real);
     "__lc_interpose_pthread_rwlock_wrlock" pthread_rwlock_wrlock(lock)
         => |lock, pc, real| write(lock, pc, false, real);
     "__lc_interpose_pthread_rwlock_timedwrlock" pthread_rwlock_timedwrlock(lock, until: Time)
         => |lock, pc, real| write(lock, pc, true, real);
     "__lc_interpose_pthread_rwlock_trywrlock" pthread_rwlock_trywrlock(lock)
-        => |lock, pc, real| attempt(lock, false, pc, real);
+        => |lock, pc, real| attempt(lock, Call::WriteLock, false, pc, real);
     "__lc_interpose_pthread_rwlock_unlock" pthread_rwlock_unlock(lock)
         => |lock, _pc, real| give_back(lock, real);
     "__lc_interpose_pthread_spin_lock" pthread_spin_lock(lock)
-        => |lock, pc, real| attempt(lock, false, pc, real);
+        => |lock, pc, real| attempt(lock, Call::Mutex, true, pc, real);
     "__lc_interpose_pthread_spin_trylock" pthread_spin_trylock(lock)
-        => |lock, pc, real| attempt(lock, false, pc, real);
+        => |lock, pc, real| attempt(lock, Call::Mutex, false, pc, real);
     "__lc_interpose_pthread_spin_unlock" pthread_spin_unlock(lock)
         => |lock, _pc, real| give_back(lock, real);
 }

@@ -141,7 +141,7 @@ fn on_condvar(
         ask,
         wait,
     );
-    taken(thread, mutex, false, pc);
+    taken(thread, mutex, Call::Mutex, true, pc);
     failed
 }
 

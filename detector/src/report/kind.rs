@@ -45,6 +45,8 @@ pub enum Kind {
     Deadlock,
     /// A task that is still there when its executor or the process ends.
     LeakedTask,
+    /// Locks that threads take in different orders, without a deadlock yet.
+    LockOrder,
 }
 
 /// The row of a kind.
@@ -60,7 +62,7 @@ pub struct KindInfo {
 
 impl Kind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::DataRace,
         Self::LeakedThread,
         Self::Deadlock,
@@ -68,6 +70,7 @@ impl Kind {
         Self::RaceWithReturn,
         Self::VolatileRace,
         Self::LeakedTask,
+        Self::LockOrder,
     ];
 
     /// The row of this kind.
@@ -107,6 +110,11 @@ impl Kind {
                 code: "LC0007",
                 name: "leaked-task",
                 level: Level::Error,
+            },
+            Self::LockOrder => KindInfo {
+                code: "LC0010",
+                name: "lock-order",
+                level: Level::Warning,
             },
         }
     }

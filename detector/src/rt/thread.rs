@@ -7,6 +7,7 @@
 //! word and may be old.
 
 pub mod calls;
+mod locks;
 mod peek;
 
 use std::mem::offset_of;
@@ -14,6 +15,8 @@ use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use self::locks::Taken;
+use self::locks::{Note, Notes};
 use super::hot;
 use super::sys;
 use super::waiting::Waiting;
@@ -21,7 +24,7 @@ use crate::abi::kernel;
 use crate::check::Again;
 use crate::explore::Steps;
 use crate::history::{self, HeldThen, PART_WORDS, SNAPSHOT_FRAMES};
-use crate::report::wire::{AccessOp, Stack, ThreadId};
+use crate::report::wire::{AccessOp, Stack, ThreadId, WaitOn};
 use crate::shadow::word::{Access, Cell, Stamp};
 use crate::stack::{self, StackId};
 use crate::sync::Clocks;
@@ -96,6 +99,9 @@ pub struct Held {
     pcs: [u64; LOCK_FRAMES],
     /// The same in the table of stacks, once the history needed it.
     interned: StackId,
+    /// What the call that took it says of it.
+    pub on: WaitOn,
+    note: Note,
 }
 
 impl Held {
@@ -150,6 +156,7 @@ pub struct Thread {
     pub busy: u32,
     held: [Held; LOCKS],
     held_len: usize,
+    notes: Notes,
     /// The history does not know the locks of now.
     locks_changed: bool,
     /// Numbers of sync objects and of blocks at hand.
@@ -211,8 +218,11 @@ impl Thread {
                 frames: 0,
                 pcs: [0; LOCK_FRAMES],
                 interned: StackId(0),
+                on: WaitOn::Futex,
+                note: Note::NONE,
             }; LOCKS],
             held_len: 0,
+            notes: Notes::new(),
             locks_changed: false,
             objects: Vec::new(),
             blocks: Vec::new(),
@@ -239,6 +249,7 @@ impl Thread {
         self.top = self.frames;
         self.foreign.store(usize::MAX, Ordering::Relaxed);
         self.held_len = 0;
+        self.notes.reset();
         self.busy = 0;
         self.waiting.reset();
         self.new_part();
@@ -489,19 +500,32 @@ impl Thread {
 
     /// The thread took a lock.
     #[inline]
-    pub fn lock_taken(&mut self, addr: usize, shared: bool, pc: u64) {
+    pub fn lock_taken(&mut self, taken: &Taken) {
+        let &Taken {
+            addr,
+            shared,
+            on,
+            taught,
+            pc,
+        } = taken;
         if !shared {
             // Taken again without being given back: it was no lock.
             self.lock_released(addr);
         }
         if self.held_len == LOCKS {
-            self.held.copy_within(1.., 0);
-            self.held_len -= 1;
+            self.remove_lock(0);
         }
+        let note = if taught {
+            self.notes.keep()
+        } else {
+            Note::NONE
+        };
         let depth = (self.top as usize - self.frames as usize) / size_of::<u64>();
         let held = &mut self.held[self.held_len];
         held.addr = addr;
         held.shared = shared;
+        held.on = on;
+        held.note = note;
         held.interned = StackId(0);
         held.pcs[0] = pc;
         held.frames = 1 + depth.min(LOCK_FRAMES - 1);
@@ -528,10 +552,16 @@ impl Thread {
             .iter()
             .rposition(|held| held.addr == addr)
         {
-            self.held.copy_within(at + 1..self.held_len, at);
-            self.held_len -= 1;
+            self.remove_lock(at);
             self.log_locks();
         }
+    }
+
+    #[inline]
+    fn remove_lock(&mut self, at: usize) {
+        self.notes.give_back(self.held[at].note);
+        self.held.copy_within(at + 1..self.held_len, at);
+        self.held_len -= 1;
     }
 
     /// The locks that it holds, in the order in which it took them.

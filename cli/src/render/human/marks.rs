@@ -6,7 +6,8 @@ use leakcheck::report::wire::AccessOp;
 use super::snippet::Mark;
 use crate::collect::words::{access_phrase, object, wait_phrase_here};
 use crate::model::{
-    Access, Crash, Finding, Leg, Memory, Place, Role, Shape, Stack, ThreadLabel, Wait, WaitFor,
+    Access, Crash, Finding, HeldLock, Leg, Memory, Place, Role, Shape, Stack, ThreadLabel, Wait,
+    WaitFor,
 };
 
 /// The marks of a finding, in the order of their numbers.
@@ -17,6 +18,7 @@ pub fn marks(finding: &Finding) -> Vec<Mark> {
         }
         Kind::LeakedThread | Kind::LeakedTask => leaked_marks(finding),
         Kind::Deadlock => deadlock_marks(finding),
+        Kind::LockOrder => order_marks(finding),
     }
 }
 
@@ -40,7 +42,7 @@ pub fn number(finding: &Finding, leg: usize) -> usize {
         Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
             finding.legs.len() - leg
         }
-        Kind::LeakedThread | Kind::LeakedTask | Kind::Deadlock => leg + 1,
+        Kind::LeakedThread | Kind::LeakedTask | Kind::Deadlock | Kind::LockOrder => leg + 1,
     }
 }
 
@@ -197,6 +199,34 @@ fn deadlock_marks(finding: &Finding) -> Vec<Mark> {
             let label = acquired(wait, owner, finding.shape == Some(Shape::Own));
             marks.extend(mark(&wait.acquired, label, false));
         }
+    }
+    marks
+}
+
+/// The lock that a leg of an order takes under another, by name.
+pub fn order_locks(leg: &Leg) -> Option<(String, &HeldLock)> {
+    let second = leg.wait.as_ref()?.lock.as_ref()?;
+    Some((second.text(), leg.locks.first()?))
+}
+
+fn order_marks(finding: &Finding) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for (at, leg) in finding.legs.iter().enumerate() {
+        let Some((second, first)) = order_locks(leg) else {
+            continue;
+        };
+        let number = number(finding, at);
+        let thread = leg.thread.label.text();
+        let (had, at_once) = (
+            first.name.text(),
+            place(&first.acquired) == place(&leg.stack),
+        );
+        if !at_once {
+            let label = format!("({number}) {thread} takes {had} here");
+            marks.extend(mark(&first.acquired, label, false));
+        }
+        let label = format!("({number}) {thread} takes {second} here, while it has {had}");
+        marks.extend(mark(&leg.stack, label, true));
     }
     marks
 }

@@ -4,7 +4,7 @@ use leakcheck::report::kind::{Certainty, Kind};
 use leakcheck::report::wire::Proof;
 
 use super::HumanOptions;
-use super::marks::{number, race_label};
+use super::marks::{number, order_locks, race_label};
 use super::stacks::push_stack;
 use crate::collect::words::object;
 use crate::model::{
@@ -98,9 +98,24 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
     if let Some(task) = &leg.task {
         push_task(&mut text, task, options);
     }
+    if finding.kind == Kind::LockOrder {
+        push_first_lock(&mut text, leg, options);
+    }
     push_spawn(&mut text, &leg.thread, options);
     push_locks(&mut text, finding, leg);
     text
+}
+
+/// The lock that a leg of an order has, and where it took it.
+fn push_first_lock(text: &mut String, leg: &Leg, options: &HumanOptions) {
+    if let Some((_, first)) = order_locks(leg) {
+        let shared = if first.shared { " for reading" } else { "" };
+        text.push_str(&format!(
+            "\nwhile it has {}{shared}, taken:",
+            first.name.text()
+        ));
+        push_stack(text, &first.acquired, false, options);
+    }
 }
 
 /// What a task has done so far.
@@ -285,6 +300,9 @@ fn seen(finding: &Finding, options: &HumanOptions) -> String {
             }
             None => "proved",
         },
+        (Kind::LockOrder, Certainty::Potential) => {
+            "potential: they deadlock if each gets its first lock before the other lets go of it"
+        }
         (_, Certainty::Proved) => "proved",
         (_, Certainty::Observed) => "observed",
         (_, Certainty::Potential) => "potential: not certain",

@@ -1,0 +1,204 @@
+//! Which of the orders that the runtime tells of are orders of locks.
+//!
+//! The runtime sees words that change as a lock's does. Whose function changed
+//! them the stack tells: what is no lock's is no order of locks, a lock that is
+//! only tried makes nobody wait, and a reader does not wait for a reader.
+
+use std::collections::BTreeSet;
+
+use leakcheck::report::kind::Kind;
+use leakcheck::report::wire::{self, WaitOn};
+
+use super::resolve::Resolver;
+use crate::model::{FrameClass, Stack};
+
+/// How a lock is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Alone.
+    Alone,
+    /// With other readers.
+    Shared,
+    /// With readers, but alone among those that may become writers.
+    Upgradable,
+}
+
+impl Mode {
+    /// True if who has the lock so keeps out who wants it as `wanted`.
+    fn keeps_out(self, wanted: Self) -> bool {
+        match (self, wanted) {
+            (Self::Alone, _) | (_, Self::Alone) | (Self::Upgradable, Self::Upgradable) => true,
+            (Self::Shared, Self::Shared | Self::Upgradable) | (Self::Upgradable, Self::Shared) => {
+                false
+            }
+        }
+    }
+}
+
+/// A function that takes a lock.
+struct Api {
+    krate: &'static str,
+    tail: &'static [&'static str],
+    mode: Mode,
+    /// It waits for the lock, for as long as it takes.
+    waits: bool,
+}
+
+const fn takes(krate: &'static str, tail: &'static [&'static str], mode: Mode) -> Api {
+    Api {
+        krate,
+        tail,
+        mode,
+        waits: true,
+    }
+}
+
+const fn tries(krate: &'static str, tail: &'static [&'static str], mode: Mode) -> Api {
+    Api {
+        krate,
+        tail,
+        mode,
+        waits: false,
+    }
+}
+
+/// The functions of std and lock_api that take locks.
+const APIS: &[Api] = &[
+    takes("std", &["Mutex", "lock"], Mode::Alone),
+    tries("std", &["Mutex", "try_lock"], Mode::Alone),
+    takes("std", &["ReentrantLock", "lock"], Mode::Alone),
+    tries("std", &["ReentrantLock", "try_lock"], Mode::Alone),
+    takes("std", &["RwLock", "read"], Mode::Shared),
+    tries("std", &["RwLock", "try_read"], Mode::Shared),
+    takes("std", &["RwLock", "write"], Mode::Alone),
+    tries("std", &["RwLock", "try_write"], Mode::Alone),
+    // It takes its lock again.
+    takes("std", &["Condvar", "wait"], Mode::Alone),
+    takes("std", &["Condvar", "wait_while"], Mode::Alone),
+    takes("std", &["Condvar", "wait_timeout"], Mode::Alone),
+    takes("lock_api", &["Mutex", "lock"], Mode::Alone),
+    takes("lock_api", &["Mutex", "lock_arc"], Mode::Alone),
+    tries("lock_api", &["Mutex", "try_lock"], Mode::Alone),
+    tries("lock_api", &["Mutex", "try_lock_arc"], Mode::Alone),
+    tries("lock_api", &["Mutex", "try_lock_for"], Mode::Alone),
+    tries("lock_api", &["Mutex", "try_lock_until"], Mode::Alone),
+    takes("lock_api", &["ReentrantMutex", "lock"], Mode::Alone),
+    tries("lock_api", &["ReentrantMutex", "try_lock"], Mode::Alone),
+    takes("lock_api", &["RwLock", "read"], Mode::Shared),
+    takes("lock_api", &["RwLock", "read_arc"], Mode::Shared),
+    takes("lock_api", &["RwLock", "read_recursive"], Mode::Shared),
+    tries("lock_api", &["RwLock", "try_read"], Mode::Shared),
+    tries("lock_api", &["RwLock", "try_read_for"], Mode::Shared),
+    takes("lock_api", &["RwLock", "write"], Mode::Alone),
+    takes("lock_api", &["RwLock", "write_arc"], Mode::Alone),
+    tries("lock_api", &["RwLock", "try_write"], Mode::Alone),
+    tries("lock_api", &["RwLock", "try_write_for"], Mode::Alone),
+    takes("lock_api", &["RwLock", "upgradable_read"], Mode::Upgradable),
+    tries(
+        "lock_api",
+        &["RwLock", "try_upgradable_read"],
+        Mode::Upgradable,
+    ),
+    takes("parking_lot", &["Condvar", "wait"], Mode::Alone),
+    takes("parking_lot", &["Condvar", "wait_while"], Mode::Alone),
+];
+
+/// How the lock is taken that is taken with this stack, if it is one; and
+/// whether the thread would have waited for it.
+fn taken(on: WaitOn, stack: &Stack) -> Option<(Mode, bool)> {
+    match on {
+        // The runtime is in the place of the C library's function.
+        WaitOn::Mutex | WaitOn::RwLockWrite => return Some((Mode::Alone, true)),
+        WaitOn::RwLockRead => return Some((Mode::Shared, true)),
+        WaitOn::Condvar
+        | WaitOn::Park
+        | WaitOn::Join
+        | WaitOn::Futex
+        | WaitOn::Sleep
+        | WaitOn::Io
+        | WaitOn::Running => {}
+    }
+    let frames = stack.frames();
+    let libraries = frames
+        .iter()
+        .take_while(|frame| frame.class != FrameClass::User);
+    let (at, api) = libraries.enumerate().find_map(|(at, frame)| {
+        let api = APIS
+            .iter()
+            .find(|api| frame.function.is(api.krate, api.tail))?;
+        Some((at, api))
+    })?;
+    // What std locks inside is its own affair.
+    let caller = frames[at..].iter().find(|frame| {
+        !APIS
+            .iter()
+            .any(|api| frame.function.is(api.krate, api.tail))
+    })?;
+    (caller.class != FrameClass::Std).then_some((api.mode, api.waits))
+}
+
+/// True if a finding is what it says it is, as far as orders of locks go.
+pub fn holds(found: &wire::Finding, resolver: &mut Resolver<'_>) -> bool {
+    if found.kind != Kind::LockOrder {
+        return true;
+    }
+    found.legs.iter().all(|leg| {
+        let Some(wait) = &leg.wait else { return false };
+        let wanted = taken(wait.on, &resolver.stack(&leg.stack));
+        let had = taken(wait.on, &resolver.stack(&wait.acquired_at));
+        match (wanted, had) {
+            (Some((wanted, true)), Some((had, _))) => had.keeps_out(wanted),
+            (Some((_, false)) | None, _) | (_, None) => false,
+        }
+    })
+}
+
+/// The locks of a cycle, and of what kind it is.
+fn locks(found: &wire::Finding) -> BTreeSet<Option<u64>> {
+    let waits = found.legs.iter();
+    waits
+        .map(|leg| leg.wait.as_ref().and_then(|wait| wait.addr))
+        .collect()
+}
+
+/// True if an order of locks has become a deadlock in the same process, which
+/// tells it better.
+pub fn is_told_by_a_deadlock(found: &wire::Finding, all: &[wire::Finding]) -> bool {
+    let deadlock =
+        |other: &&wire::Finding| other.kind == Kind::Deadlock && locks(other) == locks(found);
+    found.kind == Kind::LockOrder && all.iter().any(|other| deadlock(&other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STD: (&str, FrameClass) = ("std::sync::poison::mutex::Mutex<T>::lock", FrameClass::Std);
+    const USER: (&str, FrameClass) = ("bank::transfer", FrameClass::User);
+
+    #[test]
+    fn the_function_of_the_lock_decides() {
+        let of = |frames: &[(&str, FrameClass)]| taken(WaitOn::Futex, &Stack::of_test(frames));
+        assert_eq!(of(&[STD, USER]), Some((Mode::Alone, true)));
+        assert_eq!(of(&[USER, STD]), None);
+        let read = (
+            "std::sync::poison::rwlock::RwLock<T>::try_read",
+            FrameClass::Std,
+        );
+        assert_eq!(of(&[read, USER]), Some((Mode::Shared, false)));
+        let own = ("std::io::stdio::Stdout::lock", FrameClass::Std);
+        assert_eq!(of(&[STD, own, USER]), None);
+        let again = ("std::sync::poison::condvar::Condvar::wait", FrameClass::Std);
+        assert_eq!(of(&[STD, again, USER]), Some((Mode::Alone, true)));
+    }
+
+    #[test]
+    fn readers_let_readers_in() {
+        assert!(!Mode::Shared.keeps_out(Mode::Shared));
+        assert!(!Mode::Upgradable.keeps_out(Mode::Shared));
+        assert!(!Mode::Shared.keeps_out(Mode::Upgradable));
+        assert!(Mode::Upgradable.keeps_out(Mode::Upgradable));
+        assert!(Mode::Shared.keeps_out(Mode::Alone));
+        assert!(Mode::Alone.keeps_out(Mode::Shared));
+    }
+}
