@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use leakcheck::report::kind::{Certainty, Kind, Level};
-use leakcheck::report::wire::{self, ThreadId};
+use leakcheck::report::wire::{self, ThreadId, WaitOn};
 
 use super::by_design::by_design;
 use super::fingerprint::fingerprint;
@@ -54,6 +54,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
     pub fn build(mut self, found: &wire::Finding, moment: Option<u64>) -> Finding {
         self.resolver.begin(&threads(found));
         let told = self.without_harness(found);
+        let told = self.without_workers(told);
         let found = told.as_ref();
         let legs: Vec<Leg> = found
             .legs
@@ -138,6 +139,25 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                 || self.resolver.stack(&leg.stack).has_user_frame()
         });
         Cow::Owned(told)
+    }
+
+    /// The workers of an executor have nothing to do where all its tasks are
+    /// stuck: told are the tasks, and the threads that wait in the user's code.
+    fn without_workers<'f>(&mut self, found: Cow<'f, wire::Finding>) -> Cow<'f, wire::Finding> {
+        let of_executor = |leg: &wire::Leg| {
+            leg.task.is_some() || leg.wait.as_ref().is_some_and(|wait| wait.on == WaitOn::Io)
+        };
+        if found.kind != Kind::Deadlock || !found.legs.iter().any(of_executor) {
+            return found;
+        }
+        let mut told = found.clone().into_owned();
+        told.legs
+            .retain(|leg| leg.task.is_some() || self.resolver.stack(&leg.stack).has_user_frame());
+        if told.legs.is_empty() {
+            found
+        } else {
+            Cow::Owned(told)
+        }
     }
 
     fn leg(&mut self, kind: Kind, leg: &wire::Leg) -> Leg {

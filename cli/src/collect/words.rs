@@ -177,6 +177,12 @@ fn deadlock_title(subject: &Subject<'_>) -> String {
                 label(only)
             )
         }
+        (_, legs) if legs.iter().any(|leg| leg.task.is_some()) => {
+            format!(
+                "deadlock: {} wait, and nothing is left to wake them",
+                tasks_and_threads(legs)
+            )
+        }
         (_, [first, second]) => {
             format!(
                 "deadlock: {} wait, and nothing is left to wake them",
@@ -221,6 +227,23 @@ fn both(first: &Leg, second: &Leg) -> String {
             format!("threads `{first}` and `{second}`")
         }
         (first, second) => format!("{} and {}", first.text(), second.text()),
+    }
+}
+
+/// `2 tasks and 1 thread`.
+fn tasks_and_threads(legs: &[Leg]) -> String {
+    let tasks = legs.iter().filter(|leg| leg.task.is_some()).count();
+    let number = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    match legs.len() - tasks {
+        0 => format!("all {}", number(tasks, "task")),
+        threads => format!(
+            "{} and {}",
+            number(tasks, "task"),
+            number(threads, "thread")
+        ),
     }
 }
 
@@ -425,6 +448,14 @@ fn task_help(subject: &Subject<'_>) -> String {
         WaitFor::Task | WaitFor::Join | WaitFor::Scope => {
             "the task that it waits for never ends: end or abort that one"
         }
+        WaitFor::Sleep => {
+            "nothing drives its timer any more: keep the runtime that it was made in, or end the \
+             task before that"
+        }
+        WaitFor::Accept | WaitFor::Io => {
+            "nothing waits for its socket or pipe any more: shut it down, or put a timeout around \
+             it, and await the `JoinHandle`"
+        }
         WaitFor::Nothing => {
             "a future that returned `Pending` must have left its waker somewhere; `pending()` \
              never completes: abort the task by its handle"
@@ -432,9 +463,6 @@ fn task_help(subject: &Subject<'_>) -> String {
         WaitFor::Park
         | WaitFor::Child
         | WaitFor::Future
-        | WaitFor::Sleep
-        | WaitFor::Accept
-        | WaitFor::Io
         | WaitFor::Futex
         | WaitFor::Running
         | WaitFor::Signal

@@ -2,13 +2,14 @@
 
 use leakcheck::report::kind::{Certainty, Kind};
 use leakcheck::report::wire::{
-    Executor, Leg, Moment, Proof, Stack, TaskState, TaskStatus, TaskType, ThreadId, Woken,
+    Executor, Finding, Leg, Moment, Proof, Stack, TaskState, TaskStatus, TaskType, ThreadId,
+    WaitOn, Woken,
 };
 use leakcheck_cli::document::{Line, of_model};
 use leakcheck_cli::render::human::{HumanOptions, render};
 
 use crate::redaction::check;
-use crate::world::{MAIN, World, finding};
+use crate::world::{MAIN, World, finding, wait, waits};
 
 const TOKIO: &str = "/registry/src/index/tokio-1.54.1/src";
 
@@ -90,6 +91,30 @@ fn per_await() {
             "join",
             &["<tokio::runtime::task::join::JoinHandle<T> as core::future::future::Future>::poll"],
         ),
+        (
+            "rwlock_read",
+            &["tokio::sync::rwlock::RwLock<T>::read::{{closure}}"],
+        ),
+        (
+            "rwlock_write",
+            &["tokio::sync::rwlock::RwLock<T>::write::{{closure}}"],
+        ),
+        (
+            "notify",
+            &["<tokio::sync::notify::Notified as core::future::future::Future>::poll"],
+        ),
+        (
+            "oneshot",
+            &["<tokio::sync::oneshot::Receiver<T> as core::future::future::Future>::poll"],
+        ),
+        (
+            "timer",
+            &["<tokio::time::sleep::Sleep as core::future::future::Future>::poll"],
+        ),
+        (
+            "socket",
+            &["tokio::runtime::io::registration::Registration::poll_readiness"],
+        ),
         ("unknown", &[]),
     ];
     for (name, api) in cases {
@@ -100,6 +125,44 @@ fn per_await() {
         let text = leaked(&mut world, Certainty::Proved, leg);
         check(&format!("task_{name}"), &text);
     }
+}
+
+#[test]
+fn stuck_while_the_test_waits_for_them() {
+    let mut world = World::new();
+    let first = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+    let second = task(&mut world, 5, "poll::serve::{{closure}}", MAIN);
+    let worker = world.worker(6, "tokio-rt-worker");
+    let lock = &["tokio::sync::mutex::Mutex<T>::lock::{{closure}}"];
+    let stack = awaits(&mut world, lock);
+    let parked = vec![world.library(
+        "tokio::runtime::scheduler::multi_thread::park::Inner::park_condvar",
+        &format!("{TOKIO}/park.rs"),
+        9,
+    )];
+    let test = vec![
+        world.library(
+            "tokio::runtime::runtime::Runtime::block_on",
+            &format!("{TOKIO}/runtime.rs"),
+            9,
+        ),
+        world.user("poll::drains", "src/poll.rs", "recv()"),
+    ];
+    let legs = vec![
+        leg(first, stack.clone(), status(None)),
+        leg(second, stack, status(None)),
+        waits(MAIN, wait(WaitOn::Futex), test),
+        // A worker that has nothing to do is not told.
+        waits(worker, wait(WaitOn::Condvar), parked),
+    ];
+    let found = finding(Kind::Deadlock, Certainty::Proved, legs);
+    world.found(Finding {
+        fatal: true,
+        ..found
+    });
+    let report = world.collect();
+    let text = render(&report.findings[0], &HumanOptions::default());
+    check("task_deadlock", &text);
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub struct Channel {
     clock: Spin<ReleaseClock>,
     /// The epoll instances that watch it.
     watchers: Spin<Vec<Weak<Channel>>>,
+    /// This process made both ends.
+    is_pair: bool,
 }
 
 /// What tells which descriptions are one channel.
@@ -200,11 +202,34 @@ pub fn opened_socket(fd: i32) {
 
 /// Two descriptors of the two ends of a new channel.
 pub fn opened_pair(fds: [i32; 2]) {
-    let channel = Arc::default();
+    let channel = Arc::new(Channel {
+        is_pair: true,
+        ..Channel::default()
+    });
     maps()
         .descriptors
         .insert(fds[0], Entry::Open(Arc::clone(&channel)));
     maps().descriptors.insert(fds[1], Entry::Open(channel));
+}
+
+/// True if only this process can write to what the descriptor refers to: an
+/// eventfd, or a pipe or pair of sockets whose two ends it has.
+pub fn stays_inside(fd: i32) -> bool {
+    let link = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+    if link.is_ok_and(|link| link.to_str() == Some("anon_inode:[eventfd]")) {
+        return true;
+    }
+    let pair = match maps().descriptors.get(&fd).as_deref() {
+        Some(Entry::Open(channel)) if channel.is_pair => Arc::clone(channel),
+        Some(Entry::Open(_) | Entry::Plain | Entry::Socket | Entry::Datagram { .. }) | None => {
+            return false;
+        }
+    };
+    let other_end = |end: &i32| *end != fd;
+    maps().descriptors.iter().any(|entry| {
+        other_end(entry.key())
+            && matches!(entry.value(), Entry::Open(other) if Arc::ptr_eq(other, &pair))
+    })
 }
 
 /// `copy` refers to the same description as `fd`.

@@ -242,7 +242,8 @@ const NO_TIME: libc::timeval = libc::timeval {
     tv_usec: 0,
 };
 
-fn has_children() -> bool {
+/// True if the process has children.
+pub fn has_children() -> bool {
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
     let arguments = [

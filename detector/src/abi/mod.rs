@@ -11,6 +11,7 @@
 //!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
 //!   [`place`] that they wait in and its [`symbols`]; [`sample`]: where one runs;
 //!   [`request`]: all of it on demand.
+//! - [`idle`]: the same where threads wait for events of the kernel.
 //! - [`task`]: what patched executors tell of their tasks.
 //! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
 //!   [`edge`] of an address.
@@ -32,6 +33,7 @@ pub mod environment;
 pub mod fd;
 pub mod futex;
 pub mod heap;
+pub mod idle;
 pub mod init;
 pub mod integer;
 pub mod io;

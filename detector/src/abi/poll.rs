@@ -8,9 +8,11 @@ use super::caller::return_address;
 use super::descriptor::after;
 use super::edge::tracked;
 use super::fd;
+use super::idle;
 use super::io::io;
 use super::real;
 use super::stuck;
+use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
 
 type Events = *mut libc::epoll_event;
@@ -108,8 +110,27 @@ unsafe extern "C" fn __lc_interpose_epoll_ctl(
     unsafe { epoll_ctl(epoll, operation, fd, event) }
 }
 
-/// Waits on an epoll instance.
-fn on_epoll(epoll: i32, timed: bool, pc: u64, wait: impl FnOnce() -> i32) -> i32 {
+/// Waits on an epoll instance, in slices if there is no timeout.
+fn on_epoll(epoll: i32, timeout: i32, pc: u64, wait: impl Fn(i32) -> i32) -> i32 {
+    let Some(thread) = tracked() else {
+        return wait(timeout);
+    };
+    let timed = timeout >= 0;
+    let blocked = Blocked {
+        call: Call::Events,
+        timed,
+        ..io(epoll, pc)
+    };
+    let ready = if timed {
+        stuck::blocking(thread, &blocked, || wait(timeout))
+    } else {
+        idle::wait_for_events(thread, &blocked, wait)
+    };
+    has_events(thread, epoll, ready)
+}
+
+/// As [`on_epoll`], by another function.
+fn on_epoll_once(epoll: i32, timed: bool, pc: u64, wait: impl FnOnce() -> i32) -> i32 {
     let Some(thread) = tracked() else {
         return wait();
     };
@@ -118,6 +139,11 @@ fn on_epoll(epoll: i32, timed: bool, pc: u64, wait: impl FnOnce() -> i32) -> i32
         ..io(epoll, pc)
     };
     let ready = stuck::blocking(thread, &blocked, wait);
+    has_events(thread, epoll, ready)
+}
+
+/// So many events have come.
+fn has_events(thread: &mut Thread, epoll: i32, ready: i32) -> i32 {
     if ready > 0
         && let Some(instance) = fd::channel(epoll)
     {
@@ -135,7 +161,7 @@ unsafe extern "C" fn __lc_interpose_epoll_wait(
     timeout: i32,
 ) -> i32 {
     // SAFETY: as the program says.
-    on_epoll(epoll, timeout >= 0, return_address(), || unsafe {
+    on_epoll(epoll, timeout, return_address(), |timeout| unsafe {
         epoll_wait(epoll, events, count, timeout)
     })
 }
@@ -150,7 +176,7 @@ unsafe extern "C" fn __lc_interpose_epoll_pwait(
     mask: Mask,
 ) -> i32 {
     // SAFETY: as the program says.
-    on_epoll(epoll, timeout >= 0, return_address(), || unsafe {
+    on_epoll_once(epoll, timeout >= 0, return_address(), || unsafe {
         epoll_pwait(epoll, events, count, timeout, mask)
     })
 }
@@ -165,7 +191,7 @@ unsafe extern "C" fn __lc_interpose_epoll_pwait2(
     mask: Mask,
 ) -> i32 {
     // SAFETY: as the program says.
-    on_epoll(epoll, !timeout.is_null(), return_address(), || unsafe {
+    on_epoll_once(epoll, !timeout.is_null(), return_address(), || unsafe {
         epoll_pwait2(epoll, events, count, timeout, mask)
     })
 }

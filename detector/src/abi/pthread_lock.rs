@@ -39,7 +39,13 @@ fn is_shared(lock: Lock, call: Call) -> bool {
     match call {
         Call::Mutex => word(MUTEX_KIND) & MUTEX_SHARED_BIT != 0,
         Call::ReadLock | Call::WriteLock => word(RWLOCK_SHARED) != 0,
-        Call::Futex | Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io => true,
+        Call::Futex
+        | Call::Join
+        | Call::Condvar
+        | Call::Other
+        | Call::Sleep
+        | Call::Io
+        | Call::Events => true,
     }
 }
 
@@ -54,9 +60,13 @@ pub(super) fn taken(thread: &mut Thread, lock: Lock, call: Call, waited: bool, p
             Call::ReadLock => WaitOn::RwLockRead,
             Call::WriteLock => WaitOn::RwLockWrite,
             Call::Mutex => WaitOn::Mutex,
-            Call::Futex | Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io => {
-                WaitOn::Futex
-            }
+            Call::Futex
+            | Call::Join
+            | Call::Condvar
+            | Call::Other
+            | Call::Sleep
+            | Call::Io
+            | Call::Events => WaitOn::Futex,
         },
         taught,
         pc,

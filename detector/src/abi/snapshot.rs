@@ -101,10 +101,19 @@ impl Member {
     /// True if the kernel has it asleep in the call that it noted.
     fn sleeps(&self, state: &State) -> bool {
         let Some(seen) = self.seen else { return false };
-        let call_fits = state.call.is_none_or(|call| {
-            call.number == libc::SYS_futex
-                && (seen.blocked.call != Call::Futex
-                    || call.arguments[0] == seen.blocked.addr as u64)
+        let call_fits = state.call.is_none_or(|call| match seen.blocked.call {
+            Call::Events => call.number == libc::SYS_epoll_wait,
+            Call::Futex => {
+                call.number == libc::SYS_futex && call.arguments[0] == seen.blocked.addr as u64
+            }
+            Call::Join
+            | Call::Mutex
+            | Call::ReadLock
+            | Call::WriteLock
+            | Call::Condvar
+            | Call::Other
+            | Call::Sleep
+            | Call::Io => call.number == libc::SYS_futex,
         });
         state.sleeps && call_fits
     }
@@ -118,7 +127,9 @@ impl Member {
         self.place = Place::of(names);
         self.locks = match seen.blocked.call {
             Call::Mutex | Call::ReadLock | Call::WriteLock => vec![addr],
-            Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io => vec![],
+            Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io | Call::Events => {
+                vec![]
+            }
             Call::Futex => match self.place {
                 Place::StdMutex | Place::StdRead | Place::StdOnce => vec![addr],
                 Place::StdWrite => beside(addr).into_iter().filter(held).take(1).collect(),
@@ -146,7 +157,7 @@ impl Member {
             Some(Call::WriteLock) => WaitOn::RwLockWrite,
             Some(Call::Condvar) => WaitOn::Condvar,
             Some(Call::Sleep) => WaitOn::Sleep,
-            Some(Call::Io) => WaitOn::Io,
+            Some(Call::Io | Call::Events) => WaitOn::Io,
             Some(Call::Other) => WaitOn::Futex,
             None => kernel::waits_on(state),
         }
@@ -286,7 +297,9 @@ pub fn may_close_cycle(thread: &Thread) -> bool {
                     .collect()
             }
             Call::Mutex | Call::ReadLock | Call::WriteLock => vec![addr],
-            Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io => vec![],
+            Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io | Call::Events => {
+                vec![]
+            }
         };
         for other in &records {
             let other: *const Thread = *other;
@@ -424,9 +437,10 @@ impl Snapshot {
                 },
                 Place::Condvar | Place::Park | Place::Unknown => Vec::new(),
             },
-            Some(Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io) | None => {
-                Vec::new()
-            }
+            Some(
+                Call::Join | Call::Condvar | Call::Other | Call::Sleep | Call::Io | Call::Events,
+            )
+            | None => Vec::new(),
         }
     }
 

@@ -349,7 +349,7 @@ fn look_alone(own: i32, blocks: &dyn Fn(&Snapshot) -> bool) -> Look {
 }
 
 /// True if a signal has a handler that could wake a thread.
-fn signals_can_wake() -> bool {
+pub fn signals_can_wake() -> bool {
     let own = if signal::is_ours(libc::SIGTERM) {
         1 << (libc::SIGTERM - 1)
     } else {
@@ -363,7 +363,7 @@ fn signals_can_wake() -> bool {
 }
 
 /// True if the supervisor started this process, and not one of its tests.
-fn is_test() -> bool {
+pub fn is_test() -> bool {
     SUPERVISOR.load(Ordering::Relaxed) == std::os::unix::process::parent_id()
 }
 
@@ -395,6 +395,36 @@ pub fn outside_can_wake(snapshot: &Snapshot) -> bool {
     let own = sys::thread_id();
     let known = |id: &i32| *id == own || snapshot.members().iter().any(|m| m.kernel_id == *id);
     signals_can_wake() || !kernel::tasks().is_some_and(|tasks| tasks.iter().all(known))
+}
+
+/// True if the snapshot has all threads of the process.
+pub fn all_are_known(snapshot: &Snapshot) -> bool {
+    let known = |id: &i32| snapshot.members().iter().any(|m| m.kernel_id == *id);
+    kernel::tasks().is_some_and(|tasks| tasks.iter().all(known))
+}
+
+/// Notes a wait while the thread does something else that is none.
+pub fn noted<R>(thread: &mut Thread, blocked: &Blocked, what: impl FnOnce(&Thread) -> R) -> R {
+    begin_wait(thread, blocked);
+    let result = what(thread);
+    end_wait(thread, blocked);
+    result
+}
+
+/// Nothing can happen any more: reports the cycles of threads, or where there
+/// are none these tasks and all threads, and ends the process.
+#[cold]
+pub fn report_idle(snapshot: &Snapshot, tasks: Vec<Leg>) -> ! {
+    if tasks.is_empty() || !snapshot.graph(false).cycles().is_empty() {
+        report_stuck(snapshot);
+    }
+    let threads = snapshot.members().iter();
+    let legs = tasks
+        .into_iter()
+        .chain(threads.map(|member| snapshot.leg(member, None, None)))
+        .collect();
+    emit(legs, Certainty::Proved, true);
+    end::stuck()
 }
 
 /// True if the member's futex still has the value that it waits on, so that it

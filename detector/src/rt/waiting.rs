@@ -33,10 +33,12 @@ pub enum Call {
     Sleep = 7,
     /// A call on file descriptors.
     Io = 8,
+    /// `epoll_wait`.
+    Events = 9,
 }
 
 impl Call {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Futex,
         Self::Join,
         Self::Mutex,
@@ -46,12 +48,13 @@ impl Call {
         Self::Other,
         Self::Sleep,
         Self::Io,
+        Self::Events,
     ];
 
     /// True if another thread ends it; false for what the world outside does.
     pub fn is_wait(self) -> bool {
         match self {
-            Self::Sleep | Self::Io => false,
+            Self::Sleep | Self::Io | Self::Events => false,
             Self::Futex
             | Self::Join
             | Self::Mutex

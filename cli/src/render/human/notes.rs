@@ -291,6 +291,11 @@ fn seen(finding: &Finding, options: &HumanOptions) -> String {
         (Kind::Deadlock, Certainty::Proved) if finding.legs.len() == 1 => {
             "proved: this thread can never run again"
         }
+        (Kind::Deadlock, Certainty::Proved)
+            if finding.legs.iter().any(|leg| leg.task.is_some()) =>
+        {
+            "proved: none of these tasks and threads can ever run again"
+        }
         (Kind::Deadlock, Certainty::Proved) => "proved: these threads can never run again",
         (Kind::LeakedThread, Certainty::Proved) => "proved: nothing can wake it any more",
         (Kind::LeakedTask, Certainty::Proved) => match proof(finding) {

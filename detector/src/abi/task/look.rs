@@ -14,7 +14,7 @@ use crate::stack;
 use crate::task::{Facts, Verdict, verdict};
 
 /// How often a world that does not stand still is looked at again.
-const TRIES: u32 = 6;
+const TRIES: u32 = 8;
 /// Until then, doubled each time.
 const PAUSE_MS: u64 = 1;
 
@@ -99,6 +99,18 @@ fn see_all() -> Vec<Seen> {
 /// A closure of the blocking pool is no task that waits.
 fn is_idle_service(facts: &Facts, state: TaskState) -> bool {
     facts.polls == 0 && state != TaskState::Waiting
+}
+
+/// Tasks told of at most, where none can go on.
+const STUCK: usize = 16;
+
+/// The tasks that wait, where nothing can happen any more.
+pub fn waiting() -> Vec<Leg> {
+    let told = |seen: Seen| {
+        let (state, proof, _) = verdict(seen.facts).told()?;
+        (state == TaskState::Waiting).then(|| leg(&seen, state, proof, Moment::Exit))
+    };
+    see_all().into_iter().filter_map(told).take(STUCK).collect()
 }
 
 /// All live tasks, for a snapshot.

@@ -48,6 +48,34 @@ pub fn event_data() -> Option<Vec<usize>> {
     Some(data)
 }
 
+/// The descriptors that epoll instances watch. None if that cannot be told.
+pub fn watched() -> Option<Vec<i32>> {
+    let mut watched = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd").ok()? {
+        let entry = entry.ok()?;
+        let Ok(target) = std::fs::read_link(entry.path()) else {
+            continue;
+        };
+        match target.to_str() {
+            Some("anon_inode:[io_uring]") => return None,
+            Some("anon_inode:[eventpoll]") => {
+                let info = std::path::Path::new("/proc/self/fdinfo").join(entry.file_name());
+                watched.extend(watched_in(&std::fs::read_to_string(info).ok()?));
+            }
+            Some(_) | None => {}
+        }
+    }
+    Some(watched)
+}
+
+/// The descriptors of the lines `tfd: 5 events: 19 data: 7f00 …`.
+fn watched_in(text: &str) -> impl Iterator<Item = i32> + '_ {
+    text.lines().filter_map(|line| {
+        let fd = line.strip_prefix("tfd:")?;
+        fd.split_ascii_whitespace().next()?.parse().ok()
+    })
+}
+
 /// The data of the lines `tfd: 5 events: 19 data: 7f00 …`.
 fn event_words(text: &str) -> impl Iterator<Item = usize> + '_ {
     text.lines()
@@ -67,5 +95,6 @@ mod tests {
     fn data_of_events_is_parsed() {
         let text = "pos:\t0\nflags:\t02000002\ntfd:        5 events:       19 data:     7f0012345678  pos:0 ino:1 sdev:f\n";
         assert_eq!(event_words(text).collect::<Vec<_>>(), [0x7f00_1234_5678]);
+        assert_eq!(watched_in(text).collect::<Vec<_>>(), [5]);
     }
 }
