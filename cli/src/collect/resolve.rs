@@ -10,6 +10,7 @@ use super::tasks;
 use crate::model::{
     Frame, FrameClass, HeldLock, LockName, SpawnStep, Stack, TestId, Thread, ThreadLabel,
 };
+use crate::overlay::executors;
 use crate::symbolize::{Symbols, Variable};
 
 /// The main thread.
@@ -299,10 +300,11 @@ fn printable(name: &str) -> String {
     text
 }
 
-/// The detector's own functions.
+/// The detector's own functions, those in patched executors included.
 fn is_hook(frame: &Frame) -> bool {
     frame.function.rust_crate() == Some("leakcheck")
         || (frame.class == FrameClass::Runtime && frame.function.path().starts_with("__tsan_"))
+        || executors::added(&frame.function)
 }
 
 /// `#[test] fn x` is called by a closure `x::{closure}` that the compiler made:

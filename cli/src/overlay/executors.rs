@@ -4,6 +4,7 @@
 //! `cli/overlay` and of the runtime's table of hooks.
 
 use super::patch::{At, Edit};
+use crate::symbolize::function::FunctionName;
 
 /// What is done to a crate.
 #[derive(Debug)]
@@ -56,6 +57,16 @@ impl Overlay {
 #[must_use]
 pub fn overlay_of(krate: &str) -> Option<&'static Overlay> {
     OVERLAYS.iter().find(|overlay| overlay.krate == krate)
+}
+
+/// True for a function of a module that was added to an executor.
+#[must_use]
+pub fn added(function: &FunctionName) -> bool {
+    OVERLAYS.iter().any(|overlay| {
+        let krate = overlay.krate.replace('-', "_");
+        let inside = overlay.module.trim_end_matches(".rs").replace('/', "::");
+        function.krate() == krate && function.is_within(&format!("{krate}::{inside}"))
+    })
 }
 
 /// All of them.
@@ -220,7 +231,9 @@ const ASYNC_TASK: Overlay = Overlay {
 
 #[cfg(test)]
 mod tests {
+    use super::added;
     use super::{OVERLAYS, overlay_of};
+    use crate::symbolize::function::FunctionName;
 
     #[test]
     fn crates_are_found_by_their_names() {
@@ -237,5 +250,16 @@ mod tests {
             assert!(text.contains("__leakcheck_hooks_v1"));
             assert_eq!(text.matches('{').count(), text.matches('}').count());
         }
+    }
+
+    #[test]
+    fn added_functions_are_known_by_their_module() {
+        let is_added = |name: &str| added(&FunctionName::from_demangled(name));
+        assert!(is_added("async_task::leakcheck::tracked::waker_clone"));
+        assert!(is_added(
+            "<tokio::runtime::task::leakcheck::tracked::Tracked<T> as core::future::Future>::poll"
+        ));
+        assert!(!is_added("tokio::runtime::task::waker::clone_waker"));
+        assert!(!is_added("mine::runtime::task::leakcheck::waker_clone"));
     }
 }
