@@ -117,9 +117,21 @@ pub struct TestLine {
 pub struct Summary {
     /// The exit code that follows.
     pub exit_code: i32,
+    /// What was not seen.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
     /// Entries that match nothing any more.
     #[serde(default)]
     pub stale: Vec<Stale>,
+}
+
+/// What was not seen.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Gap {
+    /// `unseen-tasks` …
+    pub gap: String,
+    /// As a person reads it.
+    pub text: String,
 }
 
 /// An entry that matches nothing any more.

@@ -13,8 +13,12 @@ use super::env;
 use super::record::{self, Call, What};
 use crate::args::{RunArgs, TestArgs};
 use crate::error::Error;
+use crate::model::{Gap, GapReason};
 use crate::overlay::executors::overlay_of;
 use crate::plan::{Plan, SourceDirectories};
+
+/// Diagnostics as text for people, all else as messages for us.
+const MESSAGES: &str = "--message-format=json-render-diagnostics";
 
 /// Which target an executable was built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,18 +48,73 @@ pub struct Built {
     pub sources: SourceDirectories,
 }
 
+impl Built {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            tests: 0,
+            origins: Origins::new(),
+            executors: BTreeSet::new(),
+            guards_stay: true,
+            sources: plan.project.sources.clone(),
+        }
+    }
+
+    fn add(&mut self, artifact: &Artifact) {
+        if let Some(dir) = artifact.manifest_path.parent() {
+            let by_path = artifact.package_id.repr.starts_with("path+");
+            self.sources.add_package(dir.into(), by_path);
+        }
+        let version = package_version(&artifact.package_id.repr);
+        let package = package_name(&artifact.package_id.repr, &artifact.manifest_path);
+        if overlay_of(&package).is_some() {
+            self.executors.insert((package, version.to_owned()));
+        }
+        self.guards_stay &= !lets_guards_go(artifact);
+        let executable = origin(artifact);
+        self.tests += usize::from(artifact.profile.test && executable.is_some());
+        self.origins.extend(executable);
+    }
+
+    /// What goes unseen, since an executor could not be patched.
+    #[must_use]
+    pub fn unseen(&self, plan: &Plan) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        for (package, version) in &self.executors {
+            gaps.extend(plan.unseen(package, version).into_iter().map(|unseen| Gap {
+                reason: GapReason::UnseenTasks,
+                detail: Some(format!("{package} {version}: {unseen}")),
+                count: 1,
+            }));
+        }
+        gaps
+    }
+}
+
+/// Builds by a call of cargo that tells what it has built, as messages.
+fn build(command: &mut Command, built: &mut Built) -> Result<(), Error> {
+    let mut cargo = spawn(command.stdout(Stdio::piped()))?;
+    if let Some(stdout) = cargo.stdout.take() {
+        for message in Message::parse_stream(BufReader::new(stdout)) {
+            // Others are what cargo, build scripts or proc-macros print besides.
+            if let Message::CompilerArtifact(artifact) = message.map_err(Error::Wait)? {
+                built.add(&artifact);
+            }
+        }
+    }
+    let status = cargo.wait().map_err(Error::Wait)?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Build { status })
+    }
+}
+
 /// Builds the tests. cargo's own output goes to standard error.
 ///
 /// # Errors
 /// If cargo cannot be started, or does not build them.
 pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
-    let mut built = Built {
-        tests: 0,
-        origins: Origins::new(),
-        executors: BTreeSet::new(),
-        guards_stay: true,
-        sources: plan.project.sources.clone(),
-    };
+    let mut built = Built::new(plan);
     // `cargo test --doc --no-run` is an error: rustdoc builds while it tests.
     if args.selection.doc {
         // rustdoc builds while it tests: nothing is known yet.
@@ -63,35 +122,10 @@ pub fn build_tests(plan: &Plan, args: &TestArgs) -> Result<Built, Error> {
         return Ok(built);
     }
     let mut command = test_command(plan, args);
-    command.args(["--no-run", "--message-format=json-render-diagnostics"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut cargo = spawn(&mut command)?;
-    if let Some(stdout) = cargo.stdout.take() {
-        for message in Message::parse_stream(BufReader::new(stdout)) {
-            // Others are what cargo, build scripts or proc-macros print besides.
-            if let Message::CompilerArtifact(artifact) = message.map_err(Error::Wait)? {
-                if let Some(dir) = artifact.manifest_path.parent() {
-                    let by_path = artifact.package_id.repr.starts_with("path+");
-                    built.sources.add_package(dir.into(), by_path);
-                }
-                let version = package_version(&artifact.package_id.repr);
-                let package = package_name(&artifact.package_id.repr, &artifact.manifest_path);
-                if overlay_of(&package).is_some() {
-                    built.executors.insert((package, version.to_owned()));
-                }
-                built.guards_stay &= !lets_guards_go(&artifact);
-                let executable = origin(&artifact);
-                built.tests += usize::from(artifact.profile.test && executable.is_some());
-                built.origins.extend(executable);
-            }
-        }
-    }
-    let status = cargo.wait().map_err(Error::Wait)?;
-    if status.success() {
-        Ok(built)
-    } else {
-        Err(Error::Build { status })
-    }
+    command.args(["--no-run", MESSAGES]);
+    command.stdin(Stdio::null());
+    build(&mut command, &mut built)?;
+    Ok(built)
 }
 
 /// Lets cargo say how it would call the tests that [`build_tests`] built.
@@ -141,28 +175,27 @@ pub fn record_tests(
 }
 
 /// Builds the program of `leakcheck run` and lets cargo say how it would call
-/// it.
+/// it, and what it has built.
 ///
 /// # Errors
 /// If cargo cannot be started, or does not build it.
-pub fn record_program(plan: &Plan, args: &RunArgs, notes: &Path) -> Result<Vec<Call>, Error> {
+pub fn record_program(
+    plan: &Plan,
+    args: &RunArgs,
+    notes: &Path,
+) -> Result<(Vec<Call>, Built), Error> {
     let mut command = plan.cargo();
     command.arg("run");
     command.args(args.package.iter().map(|name| format!("--package={name}")));
     command.args(args.bin.iter().map(|name| format!("--bin={name}")));
     command.args(args.example.iter().map(|name| format!("--example={name}")));
     command.args(args.build.to_cargo()).args(plan.target_args());
+    command.arg(MESSAGES);
     command.arg("--").args(&args.program_args);
-    command
-        .env(env::RECORD_DIR, notes)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
-    let status = spawn(&mut command)?.wait().map_err(Error::Wait)?;
-    if status.success() {
-        record::read(notes)
-    } else {
-        Err(Error::Build { status })
-    }
+    command.env(env::RECORD_DIR, notes).stdin(Stdio::null());
+    let mut built = Built::new(plan);
+    build(&mut command, &mut built)?;
+    Ok((record::read(notes)?, built))
 }
 
 fn test_command(plan: &Plan, args: &TestArgs) -> Command {

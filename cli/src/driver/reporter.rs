@@ -315,7 +315,9 @@ impl Reporter {
             let label = status::label("Findings", status::bad());
             say(&format!("{label} {}", status::findings(&run.findings)))?;
         }
-        for gap in run.gaps.iter().filter(|_| !self.teller.quiet) {
+        // A program that is known to have tasks that nobody sees is no clean one.
+        let is_told = |gap: &&Gap| !self.teller.quiet || gap.reason == GapReason::UnseenTasks;
+        for gap in run.gaps.iter().filter(is_told) {
             let label = status::label("Not seen", status::warning());
             say(&format!("{label} {}", gap.text()))?;
         }

@@ -18,7 +18,7 @@ use super::teller::Telling;
 use crate::args::{Backtrace, MessageFormat};
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::model::TestId;
+use crate::model::{Gap, TestId};
 use crate::outcome::Outcome;
 use crate::plan::SourceDirectories;
 use crate::render::github;
@@ -34,6 +34,8 @@ pub struct Settings {
     pub gate: Gate,
     /// The signal that asks for a snapshot.
     pub snapshot_signal: Option<i32>,
+    /// What is known to go unseen.
+    pub gaps: Vec<Gap>,
     /// Where GitHub wants to be told, if it does.
     pub annotations: Option<github::Place>,
 }
@@ -51,6 +53,7 @@ impl Default for Settings {
             grace: None,
             gate: Gate::default(),
             snapshot_signal: None,
+            gaps: Vec::new(),
             annotations: None,
         }
     }
@@ -104,6 +107,9 @@ pub fn watch(
     watcher.finish()?;
 
     let mut reporter = Reporter::new(settings.telling, sources, settings.gate);
+    for gap in settings.gaps {
+        reporter.gap(gap);
+    }
     reporter.annotations = settings.annotations;
     reporter.program(&id, &wire_dir, exit_code(ended.status))
 }

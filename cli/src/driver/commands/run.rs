@@ -27,7 +27,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Outcome, Error> {
     outputs::check(&gate.settings.outputs)?;
     let plan = super::plan(&args.build)?;
     let scratch = scratch::create(&plan.target_dir)?;
-    let calls = cargo::record_program(&plan, args, scratch.path())?;
+    let (calls, built) = cargo::record_program(&plan, args, scratch.path())?;
     let Some(call) = calls.first() else {
         return Ok(Outcome::NoTests);
     };
@@ -37,12 +37,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Outcome, Error> {
         grace: gate.settings.typed.grace,
         gate,
         snapshot_signal: Some(args.snapshot_signal),
+        gaps: built.unseen(&plan),
         annotations: github::wanted(args.gate.annotations, &user),
     };
-    watch(
-        &mut command,
-        &call.program,
-        plan.project.sources.clone(),
-        settings,
-    )
+    watch(&mut command, &call.program, built.sources, settings)
 }

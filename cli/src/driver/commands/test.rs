@@ -100,6 +100,7 @@ pub(super) fn run(args: &TestArgs) -> Result<(Outcome, Option<Document>), Error>
     let threads_in_force = gate.settings.test_threads();
     let telling = Telling::with(&args.detection, args.build.verbosity, &user);
     let unreadable = gate.unreadable().to_vec();
+    let unseen = built.unseen(&plan);
     let mut reporter = Reporter::new(telling, built.sources, gate);
     reporter.extent = extent;
     reporter.partition = args.filters.partition;
@@ -118,14 +119,8 @@ pub(super) fn run(args: &TestArgs) -> Result<(Outcome, Option<Document>), Error>
             count: 1,
         });
     }
-    for (package, version) in &built.executors {
-        for unseen in plan.unseen(package, version) {
-            reporter.gap(Gap {
-                reason: GapReason::UnseenTasks,
-                detail: Some(format!("{package} {version}: {unseen}")),
-                count: 1,
-            });
-        }
+    for gap in unseen {
+        reporter.gap(gap);
     }
     reporter.starting(&suite, conditions.exploration)?;
 
