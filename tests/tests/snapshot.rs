@@ -89,8 +89,14 @@ impl Service {
         panic!("the other thread never waits: {last}");
     }
 
-    /// Lets it end by itself.
-    fn end(mut self) {
+    /// Lets it end by itself, in success.
+    fn end(self) {
+        let (code, rest) = self.ended();
+        assert_eq!(code, Some(0), "{rest}");
+    }
+
+    /// Lets it end by itself: the exit code, and what the command says.
+    fn ended(mut self) -> (Option<i32>, String) {
         self.child
             .stdin
             .take()
@@ -99,7 +105,7 @@ impl Service {
             .unwrap();
         let rest: Vec<String> = self.said.map(Result::unwrap).collect();
         let status = self.child.wait().unwrap();
-        assert!(status.success(), "{status}\n{}", rest.join("\n"));
+        (status.code(), rest.join("\n"))
     }
 }
 
@@ -143,4 +149,34 @@ fn the_program_asks_itself() {
     assert!(snapshot.contains("fixture_live::serve"), "{snapshot}");
     assert!(snapshot.contains("5 tasks"), "{snapshot}");
     service.end();
+}
+
+#[test]
+fn what_is_left_is_told_at_the_end() {
+    for options in [&[][..], &["--no-races"]] {
+        let mut service = Service::start(options, "serve-and-leave");
+        let snapshot = service.until_all_wait("QUIT");
+        assert!(snapshot.contains("6 tasks"), "{snapshot}");
+        let (code, rest) = service.ended();
+        assert_eq!(code, Some(66), "{rest}");
+        assert_eq!(rest.matches("error[LC0007]").count(), 1, "{rest}");
+        assert!(rest.contains("fixture_live::serve_and_leave"), "{rest}");
+    }
+}
+
+#[test]
+fn a_test_asks_itself() {
+    let workshop = Workshop::new(
+        env!("CARGO_BIN_EXE_leakcheck-under-test"),
+        env!("CARGO_TARGET_TMPDIR"),
+    );
+    for options in [&[][..], &["--no-races"]] {
+        let ended = workshop.test("live", options).run();
+        ended.assert_code(0);
+        let told = &ended.stderr;
+        let head = "snapshot of `fixture-live::bin/fixture-live tests::asks_for_a_snapshot`";
+        assert!(told.contains(head), "{told}");
+        let tasks = told.matches("task `fixture_live::worker` waits for a message");
+        assert_eq!(tasks.count(), 2, "{told}");
+    }
 }
