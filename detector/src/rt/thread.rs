@@ -10,6 +10,7 @@ pub mod calls;
 mod locks;
 mod peek;
 
+use std::hint::assert_unchecked;
 use std::mem::offset_of;
 use std::ops::Range;
 use std::ptr::null_mut;
@@ -267,6 +268,9 @@ impl Thread {
     /// Who and when, for cells.
     #[inline(always)]
     pub fn stamp(&self) -> u64 {
+        // SAFETY: only ever a stamp's bits, or zero. Told so, the compiler
+        // knows the access of a cell that it makes from it.
+        unsafe { assert_unchecked(self.stamp & !Stamp::BITS == 0) };
         self.stamp
     }
 

@@ -136,6 +136,9 @@ impl Access {
 pub struct Stamp(u64);
 
 impl Stamp {
+    /// The bits of a cell that are its stamp's.
+    pub const BITS: u64 = !((1 << SLOT_SHIFT) - 1);
+
     /// The stamp of `slot` at `epoch`.
     pub const fn new(slot: Slot, epoch: Epoch) -> Self {
         Self(((slot.index() as u64) << SLOT_SHIFT) | (epoch.get() << EPOCH_SHIFT))
@@ -246,7 +249,7 @@ impl Cell {
     /// Who and when.
     #[inline]
     pub const fn stamp(self) -> Stamp {
-        Stamp(self.0 & !((1 << SLOT_SHIFT) - 1))
+        Stamp(self.0 & Stamp::BITS)
     }
 
     /// The slot.
