@@ -39,59 +39,106 @@ pub fn join(clock: &mut [u64], other: &[u64]) {
     }
 }
 
-/// An owned clock: what a sync object or a fence keeps.
-#[derive(Debug, Default, Clone)]
+/// Components that a clock holds without a block of the heap.
+const FEW: usize = 8;
+
+/// An owned clock: what a sync object or a fence keeps. All zero, it is the
+/// clock that knows nothing.
+#[derive(Debug, Default)]
+#[repr(C)]
 pub struct VectorClock {
-    /// Invariant: may be shorter than another's; the rest is zero.
-    times: Vec<u64>,
+    /// Components: in `few` up to [`FEW`], else in `many`. Another clock may
+    /// have more; the rest is zero.
+    len: usize,
+    few: [u64; FEW],
+    /// As long as it ever had to be.
+    many: Option<Box<[u64]>>,
 }
 
 impl VectorClock {
     /// The clock that knows nothing.
     pub const fn new() -> Self {
-        Self { times: Vec::new() }
+        Self {
+            len: 0,
+            few: [0; FEW],
+            many: None,
+        }
     }
 
     /// The components.
+    #[inline]
     pub fn as_slice(&self) -> &[u64] {
-        &self.times
+        if self.len <= FEW {
+            &self.few[..self.len]
+        } else {
+            &self.many.as_deref().unwrap_or_default()[..self.len]
+        }
+    }
+
+    /// The first `len` components, of which it knows nothing new yet.
+    #[inline]
+    fn with_room(&mut self, len: usize) -> &mut [u64] {
+        if len <= FEW {
+            &mut self.few[..len]
+        } else {
+            self.with_much_room(len)
+        }
+    }
+
+    #[inline(never)]
+    fn with_much_room(&mut self, len: usize) -> &mut [u64] {
+        let many = self.many.get_or_insert_default();
+        if many.len() < len {
+            let mut longer = vec![0; len.next_power_of_two()];
+            longer[..many.len()].copy_from_slice(many);
+            *many = longer.into_boxed_slice();
+        }
+        &mut many[..len]
     }
 
     /// True if it knows nothing.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.times.is_empty()
+        self.len == 0
     }
 
     /// Forgets everything, keeping the allocation.
+    #[inline]
     pub fn clear(&mut self) {
-        self.times.clear();
+        self.len = 0;
     }
 
     /// Becomes a copy of `clock`.
+    #[inline]
     pub fn assign(&mut self, clock: &[u64]) {
-        self.times.clear();
-        self.times.extend_from_slice(clock);
+        self.with_room(clock.len()).copy_from_slice(clock);
+        self.len = clock.len();
     }
 
     /// Knows all that `clock` knows, too.
     pub fn join(&mut self, clock: &[u64]) {
-        if self.times.len() < clock.len() {
-            self.times.resize(clock.len(), 0);
+        let len = self.len;
+        if len < clock.len() {
+            if len <= FEW && clock.len() > FEW {
+                let few = self.few;
+                self.with_room(clock.len())[..len].copy_from_slice(&few[..len]);
+            }
+            self.with_room(clock.len())[len..].fill(0);
+            self.len = clock.len();
         }
-        join(&mut self.times, clock);
+        let len = self.len;
+        join(self.with_room(len), clock);
     }
 
     /// True if `epoch` of `slot` is known.
     pub fn covers(&self, slot: Slot, epoch: Epoch) -> bool {
-        covers(&self.times, slot, epoch)
+        covers(self.as_slice(), slot, epoch)
     }
 }
 
 impl PartialEq for VectorClock {
     fn eq(&self, other: &Self) -> bool {
-        let len = self.times.len().max(other.times.len());
-        let at = |times: &[u64], i: usize| times.get(i).copied().unwrap_or(0);
-        (0..len).all(|i| at(&self.times, i) == at(&other.times, i))
+        below(self.as_slice(), other.as_slice()) && below(other.as_slice(), self.as_slice())
     }
 }
 
@@ -112,7 +159,7 @@ mod tests {
     }
 
     fn clock() -> impl Strategy<Value = Vec<u64>> {
-        prop::collection::vec(0u64..9, 0..6)
+        prop::collection::vec(0u64..9, 0..2 * FEW)
     }
 
     proptest! {
@@ -121,10 +168,23 @@ mod tests {
             let mut joined = VectorClock::new();
             joined.join(&a);
             joined.join(&b);
-            for i in 0..6 {
+            for i in 0..2 * FEW {
                 let at = |c: &[u64]| c.get(i).copied().unwrap_or(0);
                 prop_assert_eq!(at(joined.as_slice()), at(&a).max(at(&b)));
             }
+        }
+
+        #[test]
+        fn a_clock_that_was_longer_forgets_it(a in clock(), b in clock(), c in clock()) {
+            let mut reused = VectorClock::new();
+            reused.assign(&a);
+            reused.assign(&b);
+            prop_assert_eq!(reused.as_slice(), &b[..]);
+            reused.join(&c);
+            let mut fresh = VectorClock::new();
+            fresh.join(&b);
+            fresh.join(&c);
+            prop_assert_eq!(reused, fresh);
         }
 
         #[test]

@@ -40,7 +40,7 @@ pub struct SyncObject {
     /// Its number as a lock that was taken together with others, or 0.
     lock_number: AtomicU32,
     /// Invariant: touched only while `lock` is held.
-    clock: UnsafeCell<Option<Box<ReleaseClock>>>,
+    clock: UnsafeCell<ReleaseClock>,
 }
 
 // SAFETY: the clock is touched only under the lock, the rest is atomic; zero
@@ -97,8 +97,7 @@ impl Guard {
     /// Its clock.
     pub fn clock(&mut self) -> &mut ReleaseClock {
         // SAFETY: the lock is held as long as the guard lives.
-        let clock = unsafe { &mut *self.0.clock.get() };
-        clock.get_or_insert_with(Box::default)
+        unsafe { &mut *self.0.clock.get() }
     }
 }
 
@@ -121,10 +120,10 @@ impl Drop for Guard {
 pub struct ReadGuard(&'static SyncObject);
 
 impl ReadGuard {
-    /// Its clock, if it ever had one.
-    pub fn clock(&self) -> Option<&ReleaseClock> {
+    /// Its clock.
+    pub fn clock(&self) -> &ReleaseClock {
         // SAFETY: the lock is held as long as the guard lives.
-        unsafe { &*self.0.clock.get() }.as_deref()
+        unsafe { &*self.0.clock.get() }
     }
 }
 

@@ -19,10 +19,12 @@ use crate::shadow::word::{Cell, Stamp};
 /// What an atomic variable, or another sync object, publishes to those who
 /// acquire it.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct ReleaseClock {
+    /// The bits of a stamp, if not zero: whoever knows this epoch of this slot
+    /// knows all of `clock`.
+    all_of: u64,
     clock: VectorClock,
-    /// If set: whoever knows this epoch of this slot knows all of `clock`.
-    all_of: Option<Stamp>,
 }
 
 impl ReleaseClock {
@@ -30,11 +32,12 @@ impl ReleaseClock {
     pub const fn new() -> Self {
         Self {
             clock: VectorClock::new(),
-            all_of: None,
+            all_of: 0,
         }
     }
 
     /// True if there is nothing to acquire.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.clock.is_empty()
     }
@@ -42,7 +45,7 @@ impl ReleaseClock {
     /// Publishes nothing any more.
     pub fn clear(&mut self) {
         self.clock.clear();
-        self.all_of = None;
+        self.all_of = 0;
     }
 
     /// The components of what it publishes.
@@ -51,8 +54,9 @@ impl ReleaseClock {
     }
 
     /// The stamp whose knowledge includes this clock, if there is one.
+    #[inline]
     pub fn all_of(&self) -> Option<Stamp> {
-        self.all_of
+        (self.all_of != 0).then_some(Cell::from_bits(self.all_of).stamp())
     }
 }
 
@@ -129,7 +133,7 @@ impl Clocks {
     /// True if all that `object` publishes is known.
     #[inline]
     pub fn knows(&self, object: &ReleaseClock) -> bool {
-        object.is_empty() || object.all_of.is_some_and(|s| self.knows_stamp(s))
+        object.is_empty() || object.all_of().is_some_and(|s| self.knows_stamp(s))
     }
 
     /// True if that epoch of that slot is known.
@@ -177,7 +181,7 @@ impl Clocks {
         } else {
             object.clock.join(&self.now[..self.len]);
         }
-        object.all_of = covered.then(|| self.stamp());
+        object.all_of = if covered { self.stamp().bits() } else { 0 };
     }
 
     /// An atomic load from `object`.
@@ -195,10 +199,10 @@ impl Clocks {
     pub fn store(&mut self, object: &mut ReleaseClock, release: bool) -> bool {
         if release {
             object.clock.assign(&self.now[..self.len]);
-            object.all_of = Some(self.stamp());
+            object.all_of = self.stamp().bits();
         } else {
             object.clock.assign(self.released.as_slice());
-            object.all_of = None;
+            object.all_of = 0;
         }
         release
     }
@@ -212,7 +216,7 @@ impl Clocks {
             self.release(object);
         } else if !self.released.is_empty() {
             object.clock.join(self.released.as_slice());
-            object.all_of = None;
+            object.all_of = 0;
         }
         order.release
     }

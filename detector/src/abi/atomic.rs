@@ -131,9 +131,7 @@ fn load_value<T: Atomic>(thread: &mut Thread, at: *const T, acquire: bool) -> T 
         let guard = object.lock_to_read();
         // SAFETY: as the program says.
         let value = unsafe { T::load(at) };
-        if let Some(clock) = guard.clock() {
-            thread.clocks.load(clock, acquire);
-        }
+        thread.clocks.load(guard.clock(), acquire);
         drop(guard);
         thread.busy -= 1;
         return value;
@@ -251,10 +249,10 @@ unsafe fn modify<T: Atomic>(
                 Err(_) => order_of(orders[1]).acquire,
             };
             thread.busy += 1;
-            if let Some(clock) = object.lock_to_read().clock() {
-                taught = like_a_lock && thread.learns(clock);
-                thread.clocks.load(clock, acquire);
-            }
+            let guard = object.lock_to_read();
+            taught = like_a_lock && thread.learns(guard.clock());
+            thread.clocks.load(guard.clock(), acquire);
+            drop(guard);
             thread.busy -= 1;
         }
         result

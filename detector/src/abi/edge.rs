@@ -44,11 +44,10 @@ pub fn acquire_lock(thread: &mut Thread, addr: usize) -> bool {
     let mut taught = false;
     thread.busy += 1;
     // SAFETY: covered, as just checked.
-    if let Some(object) = unsafe { objects::find(addr) }
-        && let Some(clock) = object.lock_to_read().clock()
-    {
-        taught = thread.learns(clock);
-        thread.clocks.acquire(clock);
+    if let Some(object) = unsafe { objects::find(addr) } {
+        let guard = object.lock_to_read();
+        taught = thread.learns(guard.clock());
+        thread.clocks.acquire(guard.clock());
     }
     thread.busy -= 1;
     taught
