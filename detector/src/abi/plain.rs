@@ -62,13 +62,13 @@ extern "C" fn record<const SIZE: usize, const ACCESS: u64>(addr: usize, pc: u64)
     let Some(thread) = (unsafe { current().as_mut() }) else {
         return;
     };
-    let access = const { access_of::<ACCESS>() };
     let mask = mask_of::<SIZE>(addr);
+    // What is constant is no variable of the closure's: it would be passed on.
     let seen = move || Seen {
         addr,
         size: SIZE,
-        access,
-        op: op_of(access),
+        access: const { access_of::<ACCESS>() },
+        op: const { op_of(access_of::<ACCESS>()) },
         pc,
     };
     check::small(thread, seen, mask);

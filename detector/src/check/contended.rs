@@ -1,7 +1,7 @@
 //! What is not simple: a granule that a thread comes to for the first time, a
 //! race, an overflow, another thread at the same granule.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{LAST, Seen, load, swap, words};
 use crate::findings;
@@ -55,15 +55,15 @@ pub fn claim(
 ) -> bool {
     // SAFETY: the callers have checked that the access is covered.
     let words = unsafe { words(at) };
-    if index == 1 {
-        return claim_second(thread, at, new, seen, logged);
-    }
     let mut before = [Cell::EMPTY; WORDS];
     for (cell, word) in before.iter_mut().zip(words).take(index) {
         *cell = Cell::from_bits(word.load(Ordering::Relaxed) & !MORE);
         if race::gone(*cell, new, session::dead) {
             return contended(thread, at, new, seen, logged);
         }
+    }
+    if index == 1 {
+        return claim_second(thread, at, before[0], new, seen, logged);
     }
     if !logged {
         thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
@@ -95,15 +95,20 @@ pub fn claim(
     true
 }
 
-/// As [`claim`], for the second word: memory that one thread hands to another.
+/// Puts an access that races with nothing into the second word, `before` being
+/// the first: memory that one thread hands to another. True if the access is in
+/// the history.
 #[inline(always)]
-fn claim_second(thread: &mut Thread, at: usize, new: Cell, seen: Seen, logged: bool) -> bool {
+pub fn claim_second(
+    thread: &mut Thread,
+    at: usize,
+    before: Cell,
+    new: Cell,
+    seen: Seen,
+    logged: bool,
+) -> bool {
     // SAFETY: the callers have checked that the access is covered.
     let [first, second] = unsafe { map::front(at) };
-    let before = Cell::from_bits(first.load(Ordering::Relaxed));
-    if race::gone(before, new, session::dead) {
-        return contended(thread, at, new, seen, logged);
-    }
     if !logged {
         thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
     }
@@ -118,6 +123,34 @@ fn claim_second(thread: &mut Thread, at: usize, new: Cell, seen: Seen, logged: b
         let known = [before, new, Cell::EMPTY, Cell::EMPTY];
         missed(thread, at, &now, &known, new, seen);
     }
+    true
+}
+
+/// Puts an access in the place of one of another thread that it supersedes. True
+/// if the access is in the history.
+#[inline(always)]
+pub fn take_over(
+    thread: &mut Thread,
+    at: usize,
+    [old, cell]: [u64; 2],
+    word: &AtomicU64,
+    new: Cell,
+    seen: Seen,
+    logged: bool,
+) -> bool {
+    if !logged {
+        thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+    }
+    // SAFETY: the callers have checked that the access is covered.
+    let before = load(unsafe { words(at) }).0;
+    if !swap(word, old, cell) {
+        return contended(thread, at, new, seen, true);
+    }
+    thread.again.push(at, new, seen.pc);
+    came(thread, at, &before, new);
+    // SAFETY: as above. The swap is a full barrier.
+    let now = load(unsafe { words(at) }).0;
+    missed(thread, at, &now, &before, new, seen);
     true
 }
 

@@ -22,13 +22,16 @@ mod contended;
 mod end;
 #[cfg(test)]
 mod simulated;
+mod small;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use again::{Again, look_again};
-use contended::{claim, contended, listed};
+use contended::{claim, contended, listed, take_over};
 pub use end::{end_of_life, frame_ends, fresh};
+use small::quick;
+pub use small::small;
 
 use crate::findings;
 use crate::history;
@@ -122,6 +125,16 @@ pub fn access(thread: &mut Thread, seen: Seen) {
             continue;
         }
         // SAFETY: as above.
+        if let Some((word, cell)) = unsafe { quick(thread, at, new) } {
+            if !logged {
+                thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+                logged = true;
+            }
+            word.store(cell.bits(), Ordering::Relaxed);
+            at += GRANULE;
+            continue;
+        }
+        // SAFETY: as above.
         match unsafe { look(thread, at, new) } {
             Look::Recorded => {}
             Look::Own(word, cell) => {
@@ -134,60 +147,13 @@ pub fn access(thread: &mut Thread, seen: Seen) {
             Look::Empty(index) => logged |= claim(thread, at, index, new, seen, logged),
             Look::List(list) => logged |= listed(thread, at, list, new, seen, logged),
             Look::Last(old, cell) => logged = store_last(thread, at, old, cell, seen, logged),
+            Look::Known(word, old, cell) => {
+                logged |= take_over(thread, at, [old, cell], word, new, seen, logged);
+            }
             Look::Other => logged |= contended(thread, at, new, seen, logged),
         }
         at += GRANULE;
     }
-}
-
-/// Checks and records an access that lies in one granule. What is rare is a
-/// tail call: the rest needs no stack.
-#[inline(always)]
-pub fn small(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
-    let Seen {
-        addr,
-        size,
-        access,
-        op,
-        pc,
-    } = seen();
-    if !map::covers(addr, GRANULE) {
-        findings::unshadowed();
-        return;
-    }
-    let new = Cell::from_bits(thread.stamp() | access.bits() | u64::from(mask));
-    // SAFETY: covered, as just checked.
-    match unsafe { look(thread, addr, new) } {
-        Look::Recorded => {}
-        Look::Own(word, cell) if thread.is_calm() => {
-            thread.log_calmly(pc, access, op, addr, size);
-            word.store(cell, Ordering::Relaxed);
-        }
-        Look::Own(word, cell) => log_and_store(thread, seen, word, cell),
-        Look::Empty(index) => claim_slowly(thread, seen, new, index),
-        Look::List(list) => listed_slowly(thread, seen, new, list),
-        Look::Last(old, cell) => last_slowly(thread, seen, old, cell),
-        Look::Other => contended_slowly(thread, seen, new),
-    }
-}
-
-#[inline(never)]
-fn log_and_store(thread: &mut Thread, seen: impl Fn() -> Seen, word: &AtomicU64, cell: u64) {
-    let seen = seen();
-    thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
-    word.store(cell, Ordering::Relaxed);
-}
-
-#[inline(never)]
-fn claim_slowly(thread: &mut Thread, seen: impl Fn() -> Seen, new: Cell, index: usize) {
-    let seen = seen();
-    claim(thread, seen.addr & !(GRANULE - 1), index, new, seen, false);
-}
-
-#[inline(never)]
-fn last_slowly(thread: &mut Thread, seen: impl Fn() -> Seen, old: Cell, cell: Cell) {
-    let seen = seen();
-    store_last(thread, seen.addr & !(GRANULE - 1), old, cell, seen, false);
 }
 
 /// Replaces the last word, the thread's own: it may have become a reference to
@@ -209,18 +175,6 @@ fn store_last(
     swap(last, old.bits(), cell.bits()) || contended(thread, at, cell, seen, true)
 }
 
-#[inline(never)]
-fn listed_slowly(thread: &mut Thread, seen: impl Fn() -> Seen, new: Cell, list: u32) {
-    let seen = seen();
-    listed(thread, seen.addr & !(GRANULE - 1), list, new, seen, false);
-}
-
-#[inline(never)]
-fn contended_slowly(thread: &mut Thread, seen: impl Fn() -> Seen, new: Cell) {
-    let seen = seen();
-    contended(thread, seen.addr & !(GRANULE - 1), new, seen, false);
-}
-
 /// What [`look`] finds.
 enum Look {
     /// The access is recorded already.
@@ -236,6 +190,9 @@ enum Look {
     List(u32),
     /// It races with nothing, and takes the last word, its own thread's.
     Last(Cell, Cell),
+    /// It races with nothing, and takes a word of another thread, who will not
+    /// be missed: the word, its bits, and those that it becomes.
+    Known(&'static AtomicU64, u64, u64),
     /// Anything else.
     Other,
 }
@@ -243,7 +200,10 @@ enum Look {
 /// The common outcomes of the race check of [`crate::race::step`], without its
 /// generality. What the thread recorded earlier of the same bytes goes, and a
 /// write leaves nothing of what it supersedes: the word is its owner's to use
-/// again. Of threads that take turns, each has one word.
+/// again. Of threads that take turns, each has one word, as long as there are
+/// enough; then they have one in turn: an access that is ordered before one as
+/// strong need not be known any more, since what races with it races with the
+/// later one too (Flanagan and Freund, *FastTrack*, PLDI 2009, section 3).
 ///
 /// # Safety
 /// `at` is covered.
@@ -265,6 +225,8 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
     // The word, what it becomes, and its bit that is no part of it.
     let mut own: Option<(&'static AtomicU64, Cell, u64)> = None;
     let take = |own: (&'static AtomicU64, Cell, u64)| Look::Own(own.0, own.1.bits() | own.2);
+    // A word of another thread's that the access can have instead.
+    let mut known: Option<(&'static AtomicU64, Cell, u64)> = None;
     macro_rules! see {
         ($word:expr, $cell:expr, $more:expr) => {{
             let (word, cell, more): (&'static AtomicU64, Cell, u64) = ($word, $cell, $more);
@@ -291,17 +253,23 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
                 }
             } else {
                 let conflicts = cell.conflicts(new);
-                let superseded =
-                    !new.access().is_read() && !cell.says_nothing() && cell.superseded_by(new);
+                let superseded = !cell.says_nothing() && cell.superseded_by(new);
                 if conflicts || superseded {
                     if !thread.clocks.ordered(cell) {
                         if conflicts {
                             return Look::Other;
                         }
                     } else if superseded {
-                        let free = Cell::reserved(cell.stamp()).bits();
-                        swap(word, cell.bits() | more, free | more);
+                        if new.access().is_read() {
+                            known = Some((word, cell, more));
+                        } else {
+                            let free = Cell::reserved(cell.stamp());
+                            swap(word, cell.bits() | more, free.bits() | more);
+                            known = Some((word, free, more));
+                        }
                     }
+                } else if cell.says_nothing() {
+                    known = Some((word, cell, more));
                 }
             }
         }};
@@ -311,22 +279,31 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
         return own.map_or(Look::Empty(1), take);
     }
     see!(&front[1], second, more);
+    // The place, if neither the last word nor its list has anything to say.
+    let place = |own, known: Option<(&'static AtomicU64, Cell, u64)>| match (own, known) {
+        (Some(own), _) => Some(take(own)),
+        (None, Some((word, cell, more))) => {
+            let [old, new] = [cell, new].map(|cell| cell.bits() | more);
+            Some(Look::Known(word, old, new))
+        }
+        (None, None) => None,
+    };
     if more == 0 {
-        return own.map_or(Look::Empty(2), take);
+        return place(own, known).unwrap_or(Look::Empty(2));
     }
     // SAFETY: as the caller says.
     let back = unsafe { map::back(at) };
     let third = Cell::from_bits(back[0].load(Ordering::Relaxed));
     if third.is_empty() {
-        return own.map_or(Look::Empty(2), take);
+        return place(own, known).unwrap_or(Look::Empty(2));
     }
     see!(&back[0], third, 0);
     let last = Cell::from_bits(back[1].load(Ordering::Relaxed));
     if last.is_empty() {
-        return own.map_or(Look::Empty(3), take);
+        return place(own, known).unwrap_or(Look::Empty(3));
     }
     let list = last.as_overflow();
-    let Some(own) = own else {
+    let Some(place) = place(own, known) else {
         return match list {
             Some(list) => Look::List(list),
             None => look_at_last(last, new),
@@ -337,7 +314,7 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
         None => overflow::look_at(last, new, &thread.clocks),
     };
     match found {
-        Found::Nothing => take(own),
+        Found::Nothing => place,
         Found::Recorded => Look::Recorded,
         Found::Race(_) => Look::Other,
     }

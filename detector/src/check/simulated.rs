@@ -6,12 +6,12 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::{Seen, access, fresh};
+use super::{Seen, access, fresh, small};
 use crate::findings::simulated::{begin, told};
 use crate::report::wire::{AccessOp, ThreadId};
 use crate::rt::thread::Thread;
 use crate::session;
-use crate::shadow::word::GRANULE;
+use crate::shadow::word::{GRANULE, Mask};
 use crate::sync::ReleaseClock;
 
 #[path = "../../tests/model/mod.rs"]
@@ -81,7 +81,13 @@ impl Engine {
                     },
                     pc: self.events,
                 };
-                access(me, seen);
+                let within = seen.addr % GRANULE;
+                if within + seen.size <= GRANULE && self.events.is_multiple_of(2) {
+                    let bytes = ((1u16 << seen.size) - 1) << within;
+                    small(me, || seen, bytes as Mask);
+                } else {
+                    access(me, seen);
+                }
                 false
             }
             Op::Load(on, acquire) => {

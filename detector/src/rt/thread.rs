@@ -345,12 +345,19 @@ impl Thread {
     #[inline(always)]
     pub fn log(&mut self, pc: u64, access: Access, op: AccessOp, addr: usize, size: usize) {
         if !self.is_calm() {
-            self.catch_up();
-            if self.log_next >= self.log_end {
-                self.new_part();
-            }
+            self.settle();
         }
         self.log_calmly(pc, access, op, addr, size);
+    }
+
+    /// Brings the history up to the epoch and the shadow stack of now, and
+    /// makes room for an access.
+    #[inline(never)]
+    pub fn settle(&mut self) {
+        self.catch_up();
+        if self.log_next >= self.log_end {
+            self.new_part();
+        }
     }
 
     /// True if the history knows the stack and the epoch of now, and has room.
@@ -374,8 +381,8 @@ impl Thread {
         }
     }
 
-    /// Brings the history up to the epoch and the shadow stack of now.
-    #[inline(never)]
+    /// As [`Thread::settle`], with room left or not.
+    #[inline(always)]
     fn catch_up(&mut self) {
         let room = (self.log_end as usize).saturating_sub(self.log_next as usize) / 8;
         let pushes = (self.top as usize - self.low_water as usize) / 8;
@@ -530,12 +537,19 @@ impl Thread {
         held.shared = shared;
         held.on = on;
         held.note = note;
-        held.interned = StackId(0);
+        let frames = 1 + depth.min(LOCK_FRAMES - 1);
+        // Mostly it is taken where one was taken the last time.
+        let mut again = held.frames == frames && held.pcs[0] == pc;
+        held.frames = frames;
         held.pcs[0] = pc;
-        held.frames = 1 + depth.min(LOCK_FRAMES - 1);
-        for i in 1..held.frames {
+        for (i, there) in held.pcs[..frames].iter_mut().enumerate().skip(1) {
             // SAFETY: at most `depth` entries below `top`.
-            held.pcs[i] = unsafe { self.top.sub(i).read() };
+            let caller = unsafe { self.top.sub(i).read() };
+            again &= *there == caller;
+            *there = caller;
+        }
+        if !again {
+            held.interned = StackId(0);
         }
         self.held_len += 1;
         self.log_locks();
