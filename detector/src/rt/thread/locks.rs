@@ -1,13 +1,14 @@
-//! What a thread knew before it took each of the locks that it holds: who came
-//! after another for another reason than that lock.
+//! The locks that a thread holds, and what it knew before it took each of them:
+//! who came after another for another reason than that lock.
 //!
 //! A lock that is free, and that nobody gave back since the thread last knew,
 //! teaches nothing and has no note.
 
-use super::{Held, LOCKS, Thread};
+use super::{Held, LOCK_FRAMES, LOCKS, Thread};
 use crate::clock::VectorClock;
 use crate::history::HeldThen;
 use crate::report::wire::WaitOn;
+use crate::stack::StackId;
 use crate::sync::ReleaseClock;
 
 /// How a lock was taken.
@@ -79,6 +80,84 @@ impl Notes {
 }
 
 impl Thread {
+    /// The thread took a lock.
+    #[inline]
+    pub fn lock_taken(&mut self, taken: &Taken) {
+        let &Taken {
+            addr,
+            shared,
+            on,
+            taught,
+            pc,
+        } = taken;
+        if !shared {
+            // Taken again without being given back: it was no lock.
+            self.lock_released(addr);
+        }
+        if self.held_len == LOCKS {
+            self.remove_lock(0);
+        }
+        let note = if taught {
+            self.notes.keep()
+        } else {
+            Note::NONE
+        };
+        let depth = (self.top as usize - self.frames as usize) / size_of::<u64>();
+        let held = &mut self.held[self.held_len];
+        held.addr = addr;
+        held.shared = shared;
+        held.on = on;
+        held.note = note;
+        let frames = 1 + depth.min(LOCK_FRAMES - 1);
+        // Mostly it is taken where one was taken the last time.
+        let mut again = held.frames == frames && held.pcs[0] == pc;
+        held.frames = frames;
+        held.pcs[0] = pc;
+        for (i, there) in held.pcs[..frames].iter_mut().enumerate().skip(1) {
+            // SAFETY: at most `depth` entries below `top`.
+            let caller = unsafe { self.top.sub(i).read() };
+            again &= *there == caller;
+            *there = caller;
+        }
+        if !again {
+            held.interned = StackId(0);
+        }
+        self.held_len += 1;
+        self.log_locks();
+    }
+
+    /// The locks changed: the next access that is logged says so.
+    #[inline]
+    fn log_locks(&mut self) {
+        self.locks_changed = true;
+        // No thread has that stamp.
+        self.logged_stamp = 0;
+    }
+
+    /// The thread gave a lock back.
+    #[inline]
+    pub fn lock_released(&mut self, addr: usize) {
+        if let Some(at) = self.held[..self.held_len]
+            .iter()
+            .rposition(|held| held.addr == addr)
+        {
+            self.remove_lock(at);
+            self.log_locks();
+        }
+    }
+
+    #[inline]
+    fn remove_lock(&mut self, at: usize) {
+        self.notes.give_back(self.held[at].note);
+        self.held.copy_within(at + 1..self.held_len, at);
+        self.held_len -= 1;
+    }
+
+    /// The locks that it holds, in the order in which it took them.
+    pub fn locks(&self) -> &[Held] {
+        &self.held[..self.held_len]
+    }
+
     /// The thread is about to take a lock, or something like one, that
     /// publishes `clock`: notes what it knows, if that teaches it something.
     #[cold]
