@@ -74,6 +74,8 @@ pub mod stack;
 pub mod wire;
 
 #[cfg(not(feature = "abi"))]
+pub use track::coverage::{Coverage, LeftAlone, coverage};
+#[cfg(not(feature = "abi"))]
 pub use track::scope::{Entry, Snapshot, check, scope, snapshot, verify_none};
 
 #[cfg(feature = "attribute")]
@@ -84,11 +86,15 @@ pub use leakcheck_instrument::track;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::track::argument::Argument;
+    pub use crate::track::coverage::Left;
     pub use crate::track::hooks::access::*;
     pub use crate::track::hooks::order::*;
+    pub use crate::track::hooks::reached::*;
     pub use crate::track::hooks::spawn::*;
     pub use crate::track::hooks::*;
+    pub use crate::track::place::{Described, IsRaw, Step, any};
     pub use crate::track::probe::{Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Whole};
     pub use crate::track::scope::{Test, test_body};
-    pub use crate::track::site::{Item, Site};
+    pub use crate::track::site::{Item, Owner, Site};
+    pub use crate::track::variable::{Variable, range};
 }

@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::undocumented_unsafe_blocks,
+    static_mut_refs,
     reason = "what is unsafe here races on purpose"
 )]
 
@@ -93,6 +94,214 @@ fn a_copy_reads_all_that_it_copies() {
     assert!(found[0].title.contains("[u8; 16]") || found[0].title.contains("u8"));
 }
 
+#[track(name = "visits")]
+static mut VISITS: u32 = 0;
+
+#[track(allow(data_race, reason = "a guess is enough"))]
+static mut ESTIMATE: u32 = 0;
+
+#[track(skip)]
+static mut SKIPPED: u32 = 0;
+
+#[track]
+static mut PLAIN: [u32; 4] = [0; 4];
+
+#[track(name = "slot table")]
+struct Slots<T> {
+    used: T,
+    free: u8,
+}
+
+#[track(allow(LC0001, reason = "statistics"))]
+struct Statistics {
+    hits: u32,
+}
+
+#[track(skip)]
+struct Untold(u32);
+
+static mut SLOTS: Slots<u32> = Slots { used: 0, free: 0 };
+static mut STATISTICS: Statistics = Statistics { hits: 0 };
+static mut UNTOLD: Untold = Untold(0);
+
+/// A function that runs both on threads of their own.
+macro_rules! side_by_side {
+    ($($name:ident: $one:ident, $other:ident;)*) => {
+        $(#[track]
+        fn $name() -> Vec<Finding> {
+            let one = thread::spawn(|| $one());
+            let other = thread::spawn(|| $other());
+            one.join().unwrap();
+            other.join().unwrap();
+            leakcheck::check()
+        })*
+    };
+}
+
+side_by_side! {
+    visits: visit, visit_by_pointer;
+    plains: plain, plain;
+    estimates: estimate, estimate;
+    skips: skipped, skipped;
+    all_used: used, used;
+    used_and_free: used, free;
+    statistics: hits, hits;
+    all_untold: untold, untold;
+}
+
+#[track]
+fn visit() {
+    unsafe { VISITS += 1 }
+}
+
+#[track]
+fn visit_by_pointer() {
+    unsafe { *(&raw mut VISITS) = 1 }
+}
+
+#[track]
+fn estimate() {
+    unsafe { ESTIMATE += 1 }
+}
+
+#[track]
+fn skipped() {
+    unsafe { SKIPPED += 1 }
+}
+
+#[track]
+fn plain() {
+    unsafe { PLAIN[PLAIN.len() - 1] += 1 }
+}
+
+#[track]
+fn used() {
+    unsafe { SLOTS.used += 1 }
+}
+
+#[track]
+fn free() {
+    unsafe { SLOTS.free += 1 }
+}
+
+#[track]
+fn hits() {
+    unsafe { STATISTICS.hits += 1 }
+}
+
+#[track]
+fn untold() {
+    unsafe { UNTOLD.0 += 1 }
+}
+
+#[test]
+fn a_variable_of_no_tracked_module_has_its_name() {
+    let found = leakcheck_scope(visits);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].title, "data race on `visits: u32`");
+    let found = leakcheck_scope(plains);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].title, "data race on `PLAIN[PLAIN.len() - 1]: u32`");
+    let note = "the memory is the static variable `track::PLAIN`".to_owned();
+    assert!(found[0].notes.contains(&note), "{found:?}");
+}
+
+#[test]
+fn a_variable_of_no_tracked_module_has_its_arguments() {
+    assert_eq!(leakcheck_scope(estimates), []);
+    assert_eq!(leakcheck_scope(skips), []);
+}
+
+#[test]
+fn a_struct_has_a_name_and_fields() {
+    let found = leakcheck_scope(all_used);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].title, "data race on `slot table.used: u32`");
+    let note = "(1) accesses field `used` of `slot table`".to_owned();
+    assert!(found[0].notes.contains(&note), "{found:?}");
+    // Another field is other memory.
+    assert_eq!(leakcheck_scope(used_and_free), []);
+}
+
+#[test]
+fn a_struct_has_its_arguments() {
+    assert_eq!(leakcheck_scope(statistics), []);
+    assert_eq!(leakcheck_scope(all_untold), []);
+}
+
+/// Tells that it is dereferenced by having a `Deref` of its own.
+struct Own(Slots<u8>);
+
+impl std::ops::Deref for Own {
+    type Target = Slots<u8>;
+
+    fn deref(&self) -> &Slots<u8> {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Own {
+    fn deref_mut(&mut self) -> &mut Slots<u8> {
+        &mut self.0
+    }
+}
+
+static mut OWN: Own = Own(Slots { used: 0, free: 0 });
+
+macro_rules! unseen {
+    () => {
+        1
+    };
+}
+
+#[track]
+fn left_alone() -> u8 {
+    let one = unseen!();
+    unsafe {
+        OWN.used = one;
+        match SLOTS.free {
+            0 => 1,
+            _ => 2,
+        }
+    }
+}
+
+#[track]
+fn left_alone_elsewhere() {
+    unseen!();
+}
+
+#[test]
+fn what_is_left_alone_is_counted() {
+    left_alone();
+    let coverage = leakcheck::coverage();
+    let mut of_it = coverage.left_alone.clone();
+    of_it.retain(|left| left.place.function.ends_with("::left_alone"));
+    let left: Vec<(&str, &str)> = of_it
+        .iter()
+        .map(|left| (left.place.text.as_str(), left.why))
+        .collect();
+    let runs = "its steps call a `Deref` or `Index` of the program's own";
+    assert_eq!(
+        left,
+        [
+            ("unseen!(…)", "what a macro makes is not seen"),
+            ("OWN.used = one", runs),
+            ("SLOTS.free", "a pattern takes it apart"),
+        ]
+    );
+    // What has not run is not told.
+    let elsewhere = |left: &leakcheck::LeftAlone| left.place.function.ends_with("elsewhere");
+    assert!(!coverage.left_alone.iter().any(elsewhere));
+    left_alone_elsewhere();
+    assert!(leakcheck::coverage().left_alone.iter().any(elsewhere));
+    assert!(
+        leakcheck::coverage()
+            .to_string()
+            .contains("\n    `SLOTS.free` at ")
+    );
+}
+
 /// In a scope, whose races the function has taken out.
 fn leakcheck_scope(f: impl FnOnce() -> Vec<Finding>) -> Vec<Finding> {
     leakcheck::scope(f)
@@ -138,4 +347,32 @@ fn the_result_of_a_call_is_spawned() {
     assert_eq!(worker.spawned.text, "executor.spawn(work())");
     assert_eq!(worker.awaits[0].text, "pending::<()>().await");
     assert_eq!(worker.polls, 1);
+}
+
+#[track(name = "kept worker")]
+fn start_a_variable(executor: &mut Executor) {
+    let future = work();
+    executor.spawn(future);
+}
+
+#[track(name = "argument")]
+fn start_an_argument(executor: &mut Executor, future: impl Future<Output = ()> + 'static) {
+    executor.spawn(future);
+}
+
+#[test]
+fn a_future_in_a_variable_is_spawned() {
+    let mut executor = Executor(Vec::new());
+    start_a_variable(&mut executor);
+    start_an_argument(&mut executor, work());
+    executor.poll();
+    let all = leakcheck::snapshot();
+    for name in ["kept worker", "argument"] {
+        let mut entries = all.entries.iter();
+        let worker = entries.find(|entry| entry.name.as_deref() == Some(name));
+        assert_eq!(
+            worker.expect("the task is known").spawned.text,
+            "executor.spawn(future)"
+        );
+    }
 }

@@ -6,8 +6,21 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Error, Ident, LitStr, Path, Result, Token, parenthesized, token};
 
-/// The findings that `allow(…)` knows.
-const KINDS: &[&str] = &["data_race", "leaked_task", "leaked_thread"];
+/// The findings that `allow(…)` knows by name; by code, it knows all.
+const KINDS: &[&str] = &[
+    "all",
+    "data_race",
+    "deadlock",
+    "leaked_task",
+    "leaked_thread",
+];
+
+/// `LC0001` and the like.
+fn is_code(word: &Ident) -> bool {
+    let word = word.to_string();
+    word.strip_prefix("LC")
+        .is_some_and(|digits| digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
 
 /// The arguments of one attribute.
 #[derive(Clone, Default)]
@@ -15,14 +28,14 @@ pub struct Args {
     name: Option<LitStr>,
     /// What is spawned is meant to stay.
     pub daemon: bool,
-    /// What a variable is called.
-    variable: Option<LitStr>,
     allow: Vec<(String, LitStr)>,
     krate: Option<Path>,
     /// The item is left as it is.
     pub skip: bool,
     /// Where the first argument is.
     first: Option<Span>,
+    /// Where `daemon` is.
+    daemon_at: Option<Span>,
 }
 
 /// One argument, and where it is.
@@ -54,7 +67,10 @@ impl Parse for Args {
             args.first.get_or_insert(span);
             match kind {
                 Kind::Name(name) => args.name = Some(name),
-                Kind::Daemon => args.daemon = true,
+                Kind::Daemon => {
+                    args.daemon = true;
+                    args.daemon_at = Some(span);
+                }
                 Kind::Allow(kinds) => args.allow.extend(kinds),
                 Kind::Crate(path) => args.krate = Some(path),
                 Kind::Skip if count > 1 => {
@@ -140,13 +156,13 @@ fn allow(input: ParseStream<'_>, span: Span) -> Result<Vec<(String, LitStr)>> {
                 return Err(Error::new(text.span(), "the reason is empty"));
             }
             reason = Some(text);
-        } else if KINDS.iter().any(|kind| word == kind) {
+        } else if KINDS.iter().any(|kind| word == kind) || is_code(&word) {
             kinds.push(word.to_string());
         } else {
             return Err(Error::new(
                 word.span(),
                 format!(
-                    "no finding of this kind: there are `{}`",
+                    "no finding of this kind: there are `{}`, and codes such as `LC0001`",
                     KINDS.join("`, `")
                 ),
             ));
@@ -189,49 +205,43 @@ impl Args {
     pub fn inner(&self, own: Self) -> Self {
         Self {
             name: own.name.or_else(|| self.name.clone()),
-            variable: self.variable.clone(),
             daemon: own.daemon || self.daemon,
             allow: self.allow.iter().chain(&own.allow).cloned().collect(),
             krate: own.krate.or_else(|| self.krate.clone()),
             skip: own.skip,
             first: own.first,
-        }
-    }
-
-    /// The arguments of an access in an item with these to a variable with
-    /// its own.
-    #[must_use]
-    pub fn to_variable(&self, own: &Self) -> Self {
-        Self {
-            variable: own.name.clone(),
-            allow: self.allow.iter().chain(&own.allow).cloned().collect(),
-            ..self.clone()
+            daemon_at: own.daemon_at,
         }
     }
 
     /// As an `Item` of the library; none if they say nothing.
     pub fn item(&self) -> Option<TokenStream> {
-        if !self.says_something() && self.variable.is_none() {
+        if !self.says_something() && !self.skip {
             return None;
         }
         let krate = self.krate();
         let span = self.name.as_ref().map_or(Span::mixed_site(), |name| {
             Span::mixed_site().located_at(name.span())
         });
-        let [name, variable] = [&self.name, &self.variable].map(|name| match name {
+        let name = match &self.name {
             Some(name) => quote!(::core::option::Option::Some(#name)),
             None => quote!(::core::option::Option::None),
-        });
-        let daemon = self.daemon;
+        };
+        let (daemon, skip) = (self.daemon, self.skip);
         let allow = self.allow.iter().map(|(kind, why)| quote!((#kind, #why)));
         Some(quote_spanned! {span=>
             #krate::__private::Item {
                 name: #name,
-                variable: #variable,
                 daemon: #daemon,
+                skip: #skip,
                 allow: &[#(#allow),*],
             }
         })
+    }
+
+    /// Where `daemon` is, to complain about it.
+    pub fn daemon_span(&self) -> Span {
+        self.daemon_at.unwrap_or_else(|| self.span())
     }
 
     /// Where the arguments are, to complain about them.

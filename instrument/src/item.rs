@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, TraitItem, Type};
 
 use crate::args::Args;
-use crate::expand::{Context, function};
+use crate::expand::{Context, function, structure, variable};
 
 /// Expands `#[track(arguments)] item`.
 pub fn track(arguments: TokenStream, item: TokenStream, active: bool) -> TokenStream {
@@ -22,7 +22,8 @@ pub fn track(arguments: TokenStream, item: TokenStream, active: bool) -> TokenSt
     if let Err(error) = check(&args, &parsed) {
         return survive(&error, item);
     }
-    if args.skip || !active {
+    let names = matches!(parsed, Item::Static(_) | Item::Struct(_));
+    if !active || args.skip && !names {
         return item;
     }
     let mut parsed = parsed;
@@ -78,8 +79,8 @@ fn method(args: &Args, item: TokenStream, active: bool) -> TokenStream {
         let span = what.map_or(args.span(), |tokens| tokens.span());
         let error = Error::new(
             span,
-            "`track` sits on a function, an `impl` block, a module with its content, a static \
-             variable or a struct",
+            "`track` sits on a function, an `impl` block, a trait, a module with its content, a \
+             static variable or a struct",
         );
         return survive(&error, item);
     };
@@ -101,25 +102,14 @@ fn check(args: &Args, item: &Item) -> syn::Result<()> {
     let wrong = match item {
         Item::Fn(_) | Item::Impl(_) | Item::Trait(_) => return Ok(()),
         Item::Mod(module) if module.content.is_some() => return Ok(()),
-        Item::Static(_) if args.says_something() => {
-            return Err(Error::new(
-                args.span(),
-                "what a static variable is called, and what is allowed of it, is told where it is \
-                 accessed: put `#[track]` on the module around both, and this inside of it",
-            ));
-        }
-        Item::Struct(_) if args.says_something() => {
-            return Err(Error::new(
-                args.span(),
-                "`name`, `daemon` and `allow` are about what is spawned or accessed in code: \
-                 this item has none",
-            ));
+        Item::Static(_) | Item::Struct(_) if args.daemon => {
+            return Err(Error::new(args.daemon_span(), NO_DAEMON));
         }
         Item::Static(_) | Item::Struct(_) => return Ok(()),
         Item::Mod(_) => "this module is in a file of its own: write `#[track]` on the items in it",
         _ => {
-            "`track` sits on a function, an `impl` block, a module with its content, a static \
-             variable or a struct"
+            "`track` sits on a function, an `impl` block, a trait, a module with its content, a \
+             static variable or a struct"
         }
     };
     Err(Error::new(item.span(), wrong))
@@ -140,16 +130,14 @@ fn own(attrs: &mut Vec<Attribute>) -> syn::Result<Option<Args>> {
 /// The arguments that a static variable has, which stay there.
 pub fn of_static(item: &syn::ItemStatic) -> syn::Result<Option<Args>> {
     let args = own(&mut item.attrs.clone())?;
-    if let Some(args) = &args
-        && args.daemon
-    {
-        return Err(Error::new(
-            item.ident.span(),
-            "`daemon` is about what is spawned: a variable spawns nothing",
-        ));
+    match &args {
+        Some(args) if args.daemon => Err(Error::new(args.daemon_span(), NO_DAEMON)),
+        _ => Ok(args),
     }
-    Ok(args)
 }
+
+/// See [`check`].
+const NO_DAEMON: &str = "`daemon` is about what is spawned: a variable or a struct spawns nothing";
 
 /// The context of an inner item; none if it is to be skipped.
 fn inner(context: &Context, attrs: &mut Vec<Attribute>) -> syn::Result<Option<Context>> {
@@ -183,6 +171,10 @@ fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
             };
             let context = context.with_statics(items)?;
             for item in items {
+                if let Item::Static(_) | Item::Struct(_) = item {
+                    named_inside(&context, item)?;
+                    continue;
+                }
                 let Some(attrs) = attributes(item) else {
                     continue;
                 };
@@ -191,9 +183,34 @@ fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
                 }
             }
         }
+        Item::Static(_) | Item::Struct(_) => *item = named(context, item),
         _ => {}
     }
     Ok(())
+}
+
+/// A static variable or a struct in a tracked module: it has a name if it has
+/// the attribute.
+fn named_inside(context: &Context, item: &mut Item) -> syn::Result<()> {
+    let own = match attributes(item) {
+        Some(attrs) => own(attrs)?,
+        None => None,
+    };
+    if let Some(own) = own {
+        if own.daemon {
+            return Err(Error::new(own.daemon_span(), NO_DAEMON));
+        }
+        *item = named(&context.of_variable(own), item);
+    }
+    Ok(())
+}
+
+fn named(context: &Context, item: &Item) -> Item {
+    match item {
+        Item::Static(item) => Item::Verbatim(variable(context, item)),
+        Item::Struct(item) => Item::Verbatim(structure(context, item)),
+        other => other.clone(),
+    }
 }
 
 fn tracked_impl(context: &Context, item: &mut ItemImpl) -> syn::Result<()> {

@@ -52,20 +52,37 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `name = "…"` | what is spawned here is called that |
 /// | `daemon` | what is spawned here is meant to stay |
-/// | `allow(leaked_task, reason = "…")` | findings of this kind are let through; also `leaked_thread`, `data_race` |
+/// | `allow(leaked_task, reason = "…")` | findings of these kinds are let through, for that reason |
 /// | `skip` | alone: inside of a tracked item, this one is left alone |
 /// | `crate = path` | where the crate `leakcheck` is, if not at `::leakcheck` |
 ///
-/// On a static variable in a tracked module, `name` is what reports call the
-/// variable, `allow(data_race, …)` lets races on it through, and `skip` leaves
-/// accesses to it alone.
+/// `allow` knows `data_race`, `leaked_task`, `leaked_thread`, `deadlock`, `all`
+/// and codes such as `LC0001`, as `leakcheck explain` lists them; plain `cargo
+/// test` finds the first three.
+///
+/// On a static variable, `name` is what reports call the variable, `allow` lets
+/// races on it through, and `skip` leaves them alone, wherever it is accessed.
+/// On a struct, they are about its fields.
+///
+/// ```ignore
+/// #[track(name = "hit counter", allow(data_race, reason = "a guess is enough"))]
+/// static mut HITS: u32 = 0;
+///
+/// #[track(name = "slot table")]
+/// struct Slots {
+///     used: u32,
+/// }
+/// ```
 ///
 /// # What it never does
 ///
-/// It changes no type, no order of evaluation, no drop. What it cannot
-/// instrument without that, it leaves as it is. An access to a place in
-/// `unsafe` code evaluates the place once more for its address: a `Deref` or
-/// `Index` of your own in such a place is taken to have no effects.
+/// It changes no type, no order of evaluation, no drop, and evaluates nothing
+/// twice. What it cannot instrument without that, it leaves as it is and
+/// counts: `leakcheck::coverage()` tells what that was in the functions that
+/// ran, and a report says how much. It is, above all: what a macro makes that
+/// is not std's, a place that a `match` takes apart, the receiver of a method
+/// call, and a field that is reached by a `Deref` of the program's own. A
+/// `const fn` is left alone, and cannot count.
 #[proc_macro_attribute]
 pub fn track(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let active = cfg!(feature = "track") && (cfg!(debug_assertions) || cfg!(feature = "release"));

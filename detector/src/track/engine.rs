@@ -318,6 +318,7 @@ pub fn access(strand: &Arc<Strand>, access: &Access) -> Option<u64> {
         let stamp = state.accesses();
         let record = Record {
             site: access.site,
+            owner: access.owner,
             strand: Arc::clone(strand),
             who: Arc::clone(&state.who),
             sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed),
@@ -339,7 +340,7 @@ pub fn access(strand: &Arc<Strand>, access: &Access) -> Option<u64> {
             || acquired && earlier.strand.has_released_since(earlier.epoch);
         // If it has ended, most likely somebody waited for its end.
         if !(ordered_unseen && earlier.strand.has_ended()) {
-            found::tell_race(&earlier, &record, stays && !ordered_unseen);
+            found::tell_race(&earlier, &record, access.addr, stays && !ordered_unseen);
         }
     }
     Some(stamp.bits())

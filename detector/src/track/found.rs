@@ -8,6 +8,7 @@ use super::shadow::Record;
 use super::sharded::lock;
 use super::site::Site;
 use super::units::{Leaked, Unit};
+use super::variable::{self, Variable};
 use crate::report::kind::{Certainty, Kind};
 use crate::report::source::{Finding, Leg, Place};
 
@@ -42,12 +43,19 @@ struct Races {
 
 static RACES: Mutex<Option<Races>> = Mutex::new(None);
 
-/// Keeps a race, unless it is known or allowed.
-pub fn tell_race(earlier: &Record, now: &Record, certain: bool) {
-    let allowed = [earlier, now]
-        .iter()
-        .any(|record| record.site.item.allows("data_race").is_some());
-    if allowed {
+/// Keeps a race on the memory at `addr`, unless it is known or allowed.
+pub fn tell_race(earlier: &Record, now: &Record, addr: usize, certain: bool) {
+    let variable = variable::at(addr);
+    let both = [earlier, now];
+    let sites = both.iter().map(|record| record.site.item);
+    let owners = both.iter().filter_map(|record| record.owner);
+    let items = sites
+        .chain(owners.map(|owner| owner.item))
+        .chain(variable.map(|variable| variable.item));
+    if items
+        .into_iter()
+        .any(|item| item.skip || item.allows(Kind::DataRace).is_some())
+    {
         return;
     }
     let mut places = [earlier.site, now.site].map(|site| (site.file, site.line, site.column));
@@ -56,7 +64,7 @@ pub fn tell_race(earlier: &Record, now: &Record, certain: bool) {
     let races = races.get_or_insert_default();
     if races.found.len() < FINDINGS && races.told.insert(places) {
         races.found.push(Found {
-            finding: race(earlier, now, certain),
+            finding: race(earlier, now, variable, certain),
             contexts: [earlier.context, now.context],
         });
     }
@@ -82,14 +90,17 @@ fn thread(record: &Record) -> String {
 }
 
 /// Two accesses, of which nothing that was seen orders one before the other.
-fn race(earlier: &Record, now: &Record, certain: bool) -> Finding {
+fn race(earlier: &Record, now: &Record, known: Option<&Variable>, certain: bool) -> Finding {
     let who = [earlier, now].map(thread);
     let verb = |record: &Record| if record.writes { "write" } else { "read" };
-    let variable = variable(earlier, now);
+    let variable = title_of(earlier, now, known);
     let mut notes = Vec::new();
     for (index, record) in [earlier, now].into_iter().enumerate() {
         let number = index + 1;
         notes.push(format!("({number}) is in `{}`", record.site.function));
+        if let Some(owner) = record.owner {
+            notes.push(format!("({number}) accesses {owner}"));
+        }
         if let Some(site) = record.who.spawned {
             notes.push(format!(
                 "{} of ({number}) was spawned at {}",
@@ -104,6 +115,12 @@ fn race(earlier: &Record, now: &Record, certain: bool) -> Finding {
                 lock.text
             ));
         }
+    }
+    if let Some(variable) = known {
+        notes.push(format!(
+            "the memory is the static variable `{}`",
+            variable.path
+        ));
     }
     let (title, certainty, help) = if certain {
         (
@@ -138,14 +155,22 @@ fn race(earlier: &Record, now: &Record, certain: bool) -> Finding {
     }
 }
 
-/// What is accessed, by its shortest expression, and its type.
-fn variable(earlier: &Record, now: &Record) -> String {
-    let shortest = [earlier, now]
+/// What is accessed, by the name that it was given or else its shortest
+/// expression, and its type.
+fn title_of(earlier: &Record, now: &Record, variable: Option<&Variable>) -> String {
+    let both = [earlier, now];
+    let shortest = both
         .into_iter()
         .min_by_key(|record| record.site.text.len())
         .unwrap_or(now);
-    if let Some(name) = [earlier, now].iter().find_map(|it| it.site.item.variable) {
-        return format!("`{name}: {}`", shortest.type_name);
+    let type_name = shortest.type_name;
+    if let Some(name) = variable.and_then(|variable| variable.item.name) {
+        return format!("`{name}: {type_name}`");
+    }
+    let mut owners = both.iter().filter_map(|record| record.owner);
+    let named = owners.find_map(|owner| Some((owner.item.name?, owner.field)));
+    if let Some((name, field)) = named {
+        return format!("`{name}.{field}: {type_name}`");
     }
     let name = shortest.site.text;
     let name = name
@@ -156,14 +181,13 @@ fn variable(earlier: &Record, now: &Record) -> String {
             place.trim_end_matches(['*', '/', '|', '&', '^'])
         })
         .trim();
-    format!("`{name}: {}`", shortest.type_name)
+    format!("`{name}: {type_name}`")
 }
 
 /// A task or thread that is still there, unless its item allows that.
 pub fn leak_unless_allowed(leaked: &Leaked) -> Option<Finding> {
     let finding = leak(leaked);
-    let name = finding.kind.info().name.replace('-', "_");
-    let allowed = leaked.unit.site.item.allows(&name);
+    let allowed = leaked.unit.site.item.allows(finding.kind);
     allowed.is_none().then_some(finding)
 }
 

@@ -1,8 +1,8 @@
 //! The source front end: what `#[track]` feeds, under plain `cargo test`.
 //!
-//! - [`hooks`]: what an expansion calls; [`probe`] and [`argument`]: dispatch by
-//!   type;
-//!   [`site`]: places of the source.
+//! - [`hooks`]: what an expansion calls; [`probe`], [`place`] and [`argument`]:
+//!   dispatch by type; [`site`]: places of the source; [`variable`]: static
+//!   variables that have a name; [`coverage`]: what was left alone.
 //! - [`local`]: a thread's own cells; [`strand`]: threads and their clocks;
 //!   [`task`]: futures that are spawned; [`units`]: both, as long as they are
 //!   there; [`context`]: the tests and scopes that they belong to.
@@ -15,11 +15,13 @@
 
 pub mod argument;
 pub mod context;
+pub mod coverage;
 pub mod engine;
 pub mod found;
 pub mod hooks;
 pub mod local;
 pub mod object;
+pub mod place;
 pub mod probe;
 pub mod scope;
 pub mod shadow;
@@ -28,3 +30,4 @@ pub mod site;
 pub mod strand;
 pub mod task;
 pub mod units;
+pub mod variable;

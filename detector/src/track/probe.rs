@@ -68,24 +68,24 @@ impl<'a, T: ?Sized> Pointer<'a, T> {
 
 impl<T> Pointer<'_, *const T> {
     /// An access.
-    pub fn access(&self, site: &'static super::site::Site, writes: bool) {
+    pub fn access(&self, site: impl Into<super::site::Told>, writes: bool) {
         super::hooks::access::element(site, *self.0, writes);
     }
 
     /// An access to so many values.
-    pub fn accesses(&self, site: &'static super::site::Site, writes: bool, count: &usize) {
+    pub fn accesses(&self, site: impl Into<super::site::Told>, writes: bool, count: &usize) {
         super::hooks::access::elements(site, *self.0, *count, writes);
     }
 }
 
 impl<T> Pointer<'_, *mut T> {
     /// An access.
-    pub fn access(&self, site: &'static super::site::Site, writes: bool) {
+    pub fn access(&self, site: impl Into<super::site::Told>, writes: bool) {
         super::hooks::access::element(site, *self.0, writes);
     }
 
     /// An access to so many values.
-    pub fn accesses(&self, site: &'static super::site::Site, writes: bool, count: &usize) {
+    pub fn accesses(&self, site: impl Into<super::site::Told>, writes: bool, count: &usize) {
         super::hooks::access::elements(site, *self.0, *count, writes);
     }
 }
@@ -100,12 +100,12 @@ impl<T: ?Sized> Deref for Pointer<'_, T> {
 
 impl NoPointer {
     /// Nothing that can be told.
-    pub const fn access(&self, _site: &'static super::site::Site, _writes: bool) {}
+    pub fn access(&self, _site: impl Into<super::site::Told>, _writes: bool) {}
 
     /// Nothing that can be told, whatever the last argument is.
-    pub const fn accesses<N: ?Sized>(
+    pub fn accesses<N: ?Sized>(
         &self,
-        _site: &'static super::site::Site,
+        _site: impl Into<super::site::Told>,
         _writes: bool,
         _count: &N,
     ) {
@@ -129,7 +129,7 @@ impl<T: ?Sized> Plain<T> {
 
 impl<T: Copy> Plain<T> {
     /// A read of it.
-    pub fn read(&self, site: &'static super::site::Site) {
+    pub fn read(&self, site: impl Into<super::site::Told>) {
         super::hooks::access::read(site, self.0);
     }
 }
@@ -144,7 +144,7 @@ impl<T: ?Sized> Deref for Plain<T> {
 
 impl NoPlain {
     /// Nothing that can be told.
-    pub const fn read(&self, _site: &'static super::site::Site) {}
+    pub fn read(&self, _site: impl Into<super::site::Told>) {}
 }
 
 /// The place behind a raw pointer, if its size is known.
@@ -163,7 +163,7 @@ impl<T: ?Sized> Whole<T> {
 
 impl<T> Whole<T> {
     /// A write of it.
-    pub fn write(&self, site: &'static super::site::Site) {
+    pub fn write(&self, site: impl Into<super::site::Told>) {
         super::hooks::access::write(site, self.0);
     }
 }
@@ -178,7 +178,7 @@ impl<T: ?Sized> Deref for Whole<T> {
 
 impl NoWhole {
     /// Nothing that can be told.
-    pub const fn write(&self, _site: &'static super::site::Site) {}
+    pub fn write(&self, _site: impl Into<super::site::Told>) {}
 }
 
 /// What does a reference point to?
@@ -193,14 +193,14 @@ impl<'a, T: ?Sized> Element<'a, T> {
 
 impl<T: Copy> Element<'_, &T> {
     /// A read of it.
-    pub fn access(&self, site: &'static super::site::Site) {
+    pub fn access(&self, site: impl Into<super::site::Told>) {
         super::hooks::access::element(site, std::ptr::from_ref(*self.0), false);
     }
 }
 
 impl<T> Element<'_, &mut T> {
     /// A write of it.
-    pub fn access(&self, site: &'static super::site::Site) {
+    pub fn access(&self, site: impl Into<super::site::Told>) {
         super::hooks::access::element(site, std::ptr::from_ref(&**self.0), true);
     }
 }
@@ -215,7 +215,7 @@ impl<T: ?Sized> Deref for Element<'_, T> {
 
 impl NoWhole {
     /// Nothing that can be told.
-    pub const fn access(&self, _site: &'static super::site::Site) {}
+    pub fn access(&self, _site: impl Into<super::site::Told>) {}
 }
 
 /// Which object does a method act on? Looks through up to three pointers.

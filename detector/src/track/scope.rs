@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 
 use super::context::{self, ContextId};
+use super::coverage;
 use super::found;
 use super::hooks::elsewhere;
 use super::local;
@@ -120,7 +121,15 @@ fn judge(findings: &[Finding]) {
     } else {
         "findings"
     };
-    panic!("leakcheck: {} {noun}\n\n{report}\n", errors.len());
+    let left = match coverage::coverage().left_alone.len() {
+        0 => String::new(),
+        1 => "\n1 place in tracked code was left alone: `leakcheck::coverage()` tells it\n"
+            .to_owned(),
+        count => format!(
+            "\n{count} places in tracked code were left alone: `leakcheck::coverage()` tells them\n"
+        ),
+    };
+    panic!("leakcheck: {} {noun}\n\n{report}\n{left}", errors.len());
 }
 
 /// Runs `f` in a scope of its own: [`check`] and [`verify_none`] in it look at

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::context::ContextId;
 use super::sharded::Sharded;
-use super::site::Site;
+use super::site::{Owner, Site};
 use super::strand::{Strand, Who};
 use crate::ids::Epoch;
 use crate::race::{self, Update};
@@ -40,6 +40,8 @@ pub struct Access {
     pub type_name: &'static str,
     /// Where.
     pub site: &'static Site,
+    /// What the field belongs to, if it is one.
+    pub owner: Option<Owner>,
     /// What it belongs to.
     pub context: ContextId,
 }
@@ -62,6 +64,8 @@ struct Recorded {
 pub struct Record {
     /// Where.
     pub site: &'static Site,
+    /// What the field belongs to, if it is one.
+    pub owner: Option<Owner>,
     /// By whom.
     pub strand: Arc<Strand>,
     /// Who that was then.

@@ -1,5 +1,9 @@
 //! A place in tracked code: what the attribute knows of it when it expands.
 
+use std::fmt;
+
+use crate::report::kind::Kind;
+
 /// A place in tracked code, built at compile time by the expansion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Site {
@@ -25,10 +29,10 @@ pub struct Site {
 pub struct Item {
     /// `name = "…"`.
     pub name: Option<&'static str>,
-    /// `name = "…"` of the static variable that is accessed.
-    pub variable: Option<&'static str>,
     /// `daemon`: what it spawns is meant to stay.
     pub daemon: bool,
+    /// `skip`: accesses to this variable or struct are left alone.
+    pub skip: bool,
     /// `allow(…, reason = "…")`: kinds, each with its reason.
     pub allow: &'static [(&'static str, &'static str)],
 }
@@ -37,17 +41,72 @@ impl Item {
     /// An item without arguments.
     pub const PLAIN: Self = Self {
         name: None,
-        variable: None,
         daemon: false,
+        skip: false,
         allow: &[],
     };
 
     /// The reason for which this kind of finding is allowed.
-    pub fn allows(&self, kind: &str) -> Option<&'static str> {
+    pub fn allows(&self, kind: Kind) -> Option<&'static str> {
+        let info = kind.info();
         let mut allowed = self.allow.iter();
+        let is_it =
+            |word: &str| word == "all" || word == info.code || word.replace('_', "-") == info.name;
         allowed
-            .find(|(name, _)| *name == kind)
+            .find(|(word, _)| is_it(word))
             .map(|(_, reason)| *reason)
+    }
+}
+
+/// What an accessed field belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner {
+    /// Its type.
+    type_name: fn() -> &'static str,
+    /// The field.
+    pub field: &'static str,
+    /// What the arguments of the struct say.
+    pub item: &'static Item,
+}
+
+impl Owner {
+    /// A field of a type.
+    pub const fn new(
+        type_name: fn() -> &'static str,
+        field: &'static str,
+        item: &'static Item,
+    ) -> Self {
+        Self {
+            type_name,
+            field,
+            item,
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.item.name.unwrap_or_else(|| {
+            // A reference has the fields of what it refers to.
+            let name = (self.type_name)().trim_start_matches('&');
+            name.strip_prefix("mut ").unwrap_or(name)
+        });
+        write!(f, "field `{}` of `{name}`", self.field)
+    }
+}
+
+/// A place in tracked code, and what the accessed field belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// Where.
+    pub site: &'static Site,
+    /// If it is a field.
+    pub owner: Option<Owner>,
+}
+
+impl From<&'static Site> for Told {
+    fn from(site: &'static Site) -> Self {
+        Self { site, owner: None }
     }
 }
 
@@ -76,6 +135,15 @@ impl Site {
     pub const fn of(mut self, item: &'static Item) -> Self {
         self.item = item;
         self
+    }
+
+    /// The same place, where a field of `owner` is accessed.
+    #[must_use]
+    pub const fn within(&'static self, owner: Owner) -> Told {
+        Told {
+            site: self,
+            owner: Some(owner),
+        }
     }
 
     /// The same place, in a statement that runs untracked code as well.

@@ -18,13 +18,23 @@ use std::pin::Pin;
 use std::thread;
 
 pub struct Pair { a: u32, b: [u32; 4], next: *mut Pair }
-pub struct Owned { text: String, cell: UnsafeCell<u32>, lock: Mutex<u32>, many: RwLock<Vec<u32>> }
+pub struct Owned { text: String, cell: UnsafeCell<u32>, pair: UnsafeCell<Pair>, lock: Mutex<u32>, many: RwLock<Vec<u32>> }
 pub static mut COUNTER: u32 = 0;
 pub static mut TABLE: [u32; 4] = [0; 4];
 pub static mut PAIR: Pair = Pair { a: 0, b: [0; 4], next: ptr::null_mut() };
 pub static ATOMIC: AtomicU32 = AtomicU32::new(0);
 pub static LOCK: Mutex<u32> = Mutex::new(0);
 pub const LIMIT: u32 = 7;
+pub static mut HANDLE: Handle = Handle(Pair { a: 0, b: [0; 4], next: ptr::null_mut() });
+pub static mut GRID: Grid = Grid([0; 4]);
+pub static mut LIST: Vec<u32> = Vec::new();
+pub struct Handle(Pair);
+impl std::ops::Deref for Handle { type Target = Pair; fn deref(&self) -> &Pair { &self.0 } }
+impl std::ops::DerefMut for Handle { fn deref_mut(&mut self) -> &mut Pair { &mut self.0 } }
+pub struct Grid([u32; 4]);
+impl std::ops::Index<u32> for Grid { type Output = u32; fn index(&self, at: u32) -> &u32 { &self.0[at as usize] } }
+impl std::ops::IndexMut<u32> for Grid { fn index_mut(&mut self, at: u32) -> &mut u32 { &mut self.0[at as usize] } }
+pub fn at(n: u32) -> usize { n as usize % 4 }
 pub fn both(a: u32, b: u32) -> u32 { a ^ b }
 pub fn take(text: String) -> u32 { text.len() as u32 }
 pub struct Pool;
@@ -62,6 +72,25 @@ fn expression() -> impl Strategy<Value = String> {
         Just("(*p).a".to_owned()),
         Just("(*(*p).next).b[x as usize % 4]".to_owned()),
         Just("*q".to_owned()),
+        Just("HANDLE.a".to_owned()),
+        Just("HANDLE.b[at(x)]".to_owned()),
+        Just("GRID[x]".to_owned()),
+        Just("LIST[at(x)]".to_owned()),
+        Just("(*PAIR.next).b[at(x)]".to_owned()),
+        Just("(*o.pair.get()).b[at(x)]".to_owned()),
+        Just("(*o.pair.get()).a".to_owned()),
+        Just("(&mut (*o.pair.get()).b[at(x)..])[0]".to_owned()),
+        Just("((&(*p).b[at(x)..3]).len() as u32)".to_owned()),
+        Just("*Box::new(x)".to_owned()),
+        Just("{ let range = 1..3; TABLE[range][0] }".to_owned()),
+        Just("{ let t = (*p).b; t[at(x)] }".to_owned()),
+        Just("{ let b = Box::new(String::new()); take(*b) }".to_owned()),
+        Just("{ let fut = later(x); Any.spawn(fut) }".to_owned()),
+        Just("{ let fut = boxed(x); Exact.spawn(fut) }".to_owned()),
+        Just("{ let fut = std::future::ready(x); Any.spawn(fut) }".to_owned()),
+        Just("{ let fut = async move { LIMIT }; Any.spawn(fut) }".to_owned()),
+        Just("{ let f = || 3u32; Pool.spawn(f) }".to_owned()),
+        Just("{ let bundle = (x, 1).into(); Nothing.spawn(bundle) }".to_owned()),
         Just("*r".to_owned()),
         Just("*o.cell.get()".to_owned()),
         Just("*addr_of!(COUNTER)".to_owned()),
@@ -142,6 +171,13 @@ fn statement() -> impl Strategy<Value = String> {
         e().prop_map(|a| format!("(*p).a = {a};")),
         e().prop_map(|a| format!("(*p).b[1] ^= {a};")),
         e().prop_map(|a| format!("*q = {a};")),
+        e().prop_map(|a| format!("HANDLE.a = {a}; HANDLE.b[at({a})] += 1;")),
+        e().prop_map(|a| format!("GRID[{a}] ^= 1; LIST[at({a})] = x;")),
+        e().prop_map(|a| format!("(*o.pair.get()).b[at({a})] |= x; (*o.pair.get()).a = x;")),
+        e().prop_map(|a| format!("let mut b = Box::new(({a}, String::new())); let c = *b; *b = (1, c.1);")),
+        e().prop_map(|a| format!("if TABLE[at({a})..] == (*p).b[1..] {{ x ^= 1; }}")),
+        e().prop_map(|a| format!("match (*p).b[at({a})] {{ 0 => x ^= 1, n => x ^= n }}")),
+        e().prop_map(|a| format!("if let [1, ..] = TABLE {{ x ^= {a}; }}")),
         e().prop_map(|a| format!("*r ^= {a};")),
         e().prop_map(|a| format!("*o.cell.get() = {a};")),
         e().prop_map(|a| format!("*addr_of_mut!(COUNTER) ^= {a};")),
@@ -149,7 +185,7 @@ fn statement() -> impl Strategy<Value = String> {
         e().prop_map(|a| format!("ptr::write(&raw mut (*p).a, {a});")),
         e().prop_map(|a| format!("ptr::swap(q, &raw mut COUNTER); x ^= {a};")),
         e().prop_map(|a| format!("ptr::copy(q, q.add(1), ({a}) as usize);")),
-        e().prop_map(|a| format!("ptr::copy_nonoverlapping(&{a}, q, 1);")),
+        e().prop_map(|a| format!("ptr::copy_nonoverlapping(&({a}), q, 1);")),
         e().prop_map(|a| format!("ptr::copy::<u8>(q.cast(), (&raw mut (*p).b).cast(), ({a}) as usize);")),
         e().prop_map(|a| format!("ptr::write_bytes(q, 0, ({a}) as usize);")),
         e().prop_map(|a| format!("ptr::swap_nonoverlapping(q, &raw mut COUNTER, ({a}) as usize);")),

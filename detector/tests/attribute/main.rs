@@ -39,7 +39,7 @@ fn project(name: &str, library: &str) -> PathBuf {
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [dependencies]\nleakcheck = {{ path = {:?} }}\n\n[workspace]\n\n\
          [lints.rust]\nunused = {{ level = \"allow\", priority = -1 }}\n\
-         static_mut_refs = \"allow\"\n",
+         static_mut_refs = \"allow\"\ndangerous_implicit_autorefs = \"allow\"\n",
         env!("CARGO_MANIFEST_DIR")
     );
     fs::write(directory.join("Cargo.toml"), manifest).expect("a file can be written");

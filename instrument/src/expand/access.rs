@@ -1,144 +1,275 @@
 //! Accesses to shared variables: static variables that may change, and what
 //! raw pointers point to. Only inside of `unsafe`, where such code must be.
 //!
-//! A place has a root, a static variable or a pointer, and a path of fields
-//! and indices. The library is told the address of the whole place, by
-//! `&raw const`, which reads nothing. That evaluates the place twice: a place
-//! is left alone unless it is made of names, fields, dereferences and indices
-//! by names or numbers. A pointer that a call returns is bound first.
+//! A place is a chain ([`super::chain`]). The library is told the address of
+//! the whole place, and no step of it may run twice: it might be a `Deref` or
+//! an `Index` of the program's own. There are four ways:
+//!
+//! - a name, or a dereference of one, is evaluated before, by `&raw const`;
+//! - out of what is indexed nothing can be moved: its address is taken once,
+//!   and the access goes through that ([`Way::Once`]);
+//! - a borrow is looked at once it is there ([`Way::Borrowed`]);
+//! - a chain of fields is evaluated before if the types of its steps say that
+//!   this runs nothing, which is asked when the program runs, or else left
+//!   alone and counted.
 
 use std::collections::BTreeSet;
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::visit_mut::VisitMut as _;
-use syn::{Block, Expr, ExprBinary, ExprPath, ExprReference, ExprUnary, parse_quote_spanned};
+use syn::{Block, Expr, ExprBinary, ExprReference, parse_quote_spanned};
 
 use super::body::{Body, is_assignment};
+use super::chain::{
+    Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, root_of,
+    unevaluated, upper_root,
+};
 use super::guards::lock_of;
-use super::place::{bare, hygienic, ident, library};
+use super::place::{bare, first_span, hygienic, ident, library};
 use super::sync::simple;
 
 /// What is done with a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     Read,
+    /// Its value is compared, not moved.
+    Compare,
     Write,
     Borrow,
     BorrowMut,
 }
 
-/// Where a place begins.
-enum Root {
-    /// A static variable; true if it is known to be one that may change.
-    Static(bool),
-    /// A dereference of a pointer that may be evaluated twice.
-    Pointer(Expr),
-    /// A dereference of what a call or the like returns.
+/// How an access is told.
+enum Way {
+    /// It is none.
+    No,
+    /// By a hook that goes before it.
+    Before(TokenStream),
+    /// By its address, as far as `reach` says.
+    Once {
+        site: TokenStream,
+        reach: TokenStream,
+    },
+    /// As that, of a pointer that a call returns: the variable knows it.
+    OnceOf { site: TokenStream, root: syn::Ident },
+    /// By the reference.
+    Borrowed {
+        site: TokenStream,
+        reach: TokenStream,
+    },
+    /// As that, of a pointer that a call returns.
+    BorrowedOf { site: TokenStream, root: syn::Ident },
+    /// Where the pointer passes by.
     Computed,
-    /// Something else.
-    Other,
+    /// Not at all.
+    Alone(&'static str),
 }
 
+/// The steps of a place run code of the program's own.
+const RUNS_CODE: &str = "its steps call a `Deref` or `Index` of the program's own";
+/// See [`Way::OnceOf`].
+const NO_STATEMENT: &str = "a pointer that a call returns is indexed outside of a statement";
+/// See [`Body::extends`].
+const LIVES_ON: &str = "what a call returns lives on in the variable that borrows it";
+/// See [`Root::Static`].
+const NOT_KNOWN: &str =
+    "whether this is a variable is not known: put `#[track]` on the module around both";
+/// A pointer at a computed index.
+const POINTER_COMPUTED: &str = "its pointer has an index that is computed";
+
 impl Body<'_> {
-    fn root(&self, place: &Expr) -> Root {
-        match place {
-            Expr::Paren(paren) => self.root(&paren.expr),
-            Expr::Field(field) => self.root(&field.base),
-            Expr::Index(index) if simple(&index.index) || is_number(&index.index) => {
-                self.root(&index.expr)
-            }
-            Expr::Path(path) => self.static_root(path),
-            Expr::Unary(ExprUnary {
-                op: syn::UnOp::Deref(_),
-                expr,
-                ..
-            }) => {
-                if simple(expr) {
-                    Root::Pointer((**expr).clone())
-                } else if is_computed(expr) {
-                    Root::Computed
-                } else {
-                    Root::Other
-                }
-            }
-            _ => Root::Other,
-        }
-    }
-
-    fn static_root(&self, path: &ExprPath) -> Root {
-        match upper_name(path) {
-            Some(name) if self.context.statics.contains(&name) => Root::Static(true),
-            Some(name) if self.context.constants.contains(&name) => Root::Other,
-            Some(_) => Root::Static(false),
-            None => Root::Other,
-        }
-    }
-
-    /// The call that tells the library of an access to a place, before it.
-    fn hook(&self, place: &Expr, used: Use, whole: &Expr) -> Option<TokenStream> {
-        let krate = &self.context.krate;
-        let own = upper_root(place).and_then(|name| self.context.variables.get(&name));
-        let site = match own {
-            Some(own) if own.skip => return None,
-            Some(own) => {
-                let mut context = self.context.clone();
-                context.args = context.args.to_variable(own);
-                context.site(whole, &self.function, self.opaque)
-            }
-            None => self.site(whole),
+    /// The same place of the source, and what the accessed field belongs to.
+    fn site_of(&self, whole: &Expr, chain: &Chain) -> TokenStream {
+        let site = self.site(whole);
+        let Some((base, field)) = &chain.owner else {
+            return site;
         };
+        if matches!(chain.root, Root::Static(false)) {
+            return site;
+        }
+        let krate = &self.context.krate;
+        let span = hygienic(whole.span());
+        let base = unevaluated(base, krate);
+        quote_spanned! {span=>
+            #site.within(#krate::__private::Owner::of(|| &raw const #base).named(#field))
+        }
+    }
+
+    /// How an access to this place is told; `whole` is what a report shows.
+    fn way(&mut self, place: &Expr, used: Use, whole: &Expr) -> Way {
+        if !self.unsafety {
+            return Way::No;
+        }
+        let chain = Chain::of(self.context, place);
+        if upper_root(place).is_some_and(|name| self.context.skipped.contains(&name)) {
+            return Way::No;
+        }
+        let krate = self.context.krate.clone();
         let span = hygienic(place.span());
-        match self.root(place) {
-            Root::Static(known) => {
-                let tell = match (used, known) {
-                    (Use::Write, _) => quote_spanned! {span=>
-                        #krate::__private::write_static(#site, &raw const #place)
-                    },
-                    (Use::BorrowMut, true) => quote_spanned! {span=>
-                        #krate::__private::Whole::new(&raw const #place).write(#site)
-                    },
-                    (Use::Read, true) => quote_spanned! {span=>
-                        #krate::__private::read_static(#site, &raw const #place)
-                    },
-                    (Use::Borrow, true) => quote_spanned! {span=>
-                        #krate::__private::Plain::new(&raw const #place).read(#site)
-                    },
-                    // It may be a constant, which has no address of its own.
-                    (Use::Read, false) => {
-                        let allow = ident("allow");
-                        quote_spanned! {span=>
-                            #[#allow(static_mut_refs)]
-                            let place = &#place;
-                            #krate::__private::read(#site, place)
-                        }
-                    }
-                    (Use::Borrow | Use::BorrowMut, false) => return None,
-                };
-                Some(tell)
+        let borrows = matches!(used, Use::Borrow | Use::BorrowMut);
+        let site = self.site_of(whole, &chain);
+        match &chain.root {
+            Root::Other => match place {
+                Expr::Unary(unary) if matches!(*unary.expr, Expr::Index(_)) => {
+                    Way::Alone(POINTER_COMPUTED)
+                }
+                _ => Way::No,
+            },
+            Root::Pointer(pointer) if self.typed.is_box(pointer) => Way::No,
+            Root::Static(false) => self.perhaps(place, used, &chain, &site),
+            Root::Static(true) if chain.is_bare() => {
+                Way::Before(self.tell(&site, place, used, true))
             }
-            Root::Pointer(pointer) => {
-                let tell = self.tell(&site, place, used);
-                Some(quote_spanned! {span=>
+            Root::Pointer(pointer) if chain.is_bare() => {
+                let tell = self.tell(&site, place, used, false);
+                Way::Before(quote_spanned! {span=>
                     if #krate::__private::Raw::new(&#pointer).is() { #tell }
                 })
             }
-            Root::Computed | Root::Other => None,
+            Root::Computed if !chain.is_indexed => Way::Computed,
+            Root::Computed if borrows && self.extends => Way::Alone(LIVES_ON),
+            Root::Computed => match self.new_root() {
+                Some(root) if borrows => Way::BorrowedOf { site, root },
+                Some(root) => Way::OnceOf { site, root },
+                None => Way::Alone(NO_STATEMENT),
+            },
+            Root::Static(true) | Root::Pointer(_) => {
+                let reach = self.reach(&chain, whole);
+                // Out of what a reference leads to, nothing can be moved.
+                let stays = chain.is_indexed
+                    || used == Use::Compare
+                    || self.by_reference && chain.is_of_self();
+                if borrows {
+                    Way::Borrowed { site, reach }
+                } else if stays {
+                    Way::Once { site, reach }
+                } else {
+                    let hook = ident(if used == Use::Write {
+                        "write_reached"
+                    } else {
+                        "read_reached"
+                    });
+                    let tell = quote_spanned! {span=>
+                        #krate::__private::#hook(#site, reach, &raw const #place)
+                    };
+                    let guarded = self.guarded(&chain.bases, &tell, whole);
+                    Way::Before(quote_spanned! {span=>
+                        let reach = #reach;
+                        if reach.is_shared() { #guarded }
+                    })
+                }
+            }
         }
     }
 
-    fn tell(&self, site: &TokenStream, place: &Expr, used: Use) -> TokenStream {
+    /// What kind of memory a place is, by the types of its steps.
+    fn reach(&self, chain: &Chain, whole: &Expr) -> TokenStream {
+        let krate = &self.context.krate;
+        let span = hygienic(whole.span());
+        if let Root::Pointer(pointer) = &chain.root {
+            let pointer = unevaluated(pointer, krate);
+            return quote_spanned! {span=>
+                #krate::__private::Reach::of_pointer(
+                    #krate::__private::IsRaw::of(|| &raw const #pointer).is()
+                )
+            };
+        }
+        let known = chain.bases.iter().all(|base| has_simple_steps(&base.expr));
+        let own = chain.bases.iter().filter(|_| known).map(|base| {
+            let expr = unevaluated(&base.expr, krate);
+            let ask = ident(if base.is_indexed {
+                "is_array"
+            } else {
+                "is_own"
+            });
+            quote_spanned!(span=> #krate::__private::Step::of(|| &raw const #expr).#ask())
+        });
+        quote_spanned!(span=> #krate::__private::Reach::of_variable(#known #(&& #own)*))
+    }
+
+    /// Tells only if no step runs code.
+    ///
+    /// ```text
+    /// if Step::of(|| &raw const BASE).is_plain() && … { HOOK } else { LEFT.here() }
+    /// ```
+    fn guarded(&self, bases: &[Base], tell: &TokenStream, whole: &Expr) -> TokenStream {
+        let krate = &self.context.krate;
+        let span = hygienic(whole.span());
+        let plain = bases.iter().map(|base| {
+            let base = unevaluated(&base.expr, krate);
+            quote_spanned! {span=>
+                #krate::__private::Step::of(|| &raw const #base).is_plain()
+            }
+        });
+        let alone = self.alone_here(whole, RUNS_CODE);
+        quote_spanned!(span=> if true #(&& #plain)* { #tell; } else { #alone })
+    }
+
+    /// A name that may be a variable's or a constant's, which has no address
+    /// of its own. References are taken as far as no step runs code.
+    fn perhaps(&self, place: &Expr, used: Use, chain: &Chain, site: &TokenStream) -> Way {
+        if matches!(used, Use::Borrow | Use::BorrowMut) {
+            return Way::No;
+        }
+        let twice = chain
+            .bases
+            .iter()
+            .any(|base| is_indexed_by_name(&base.expr));
+        if chain.is_index_computed || twice || chain.is_indexed && used == Use::Compare {
+            return Way::Alone(NOT_KNOWN);
+        }
         let krate = &self.context.krate;
         let span = hygienic(place.span());
-        match used {
-            Use::Read => quote_spanned!(span=> #krate::__private::read(#site, &raw const #place)),
-            Use::Write => quote_spanned!(span=> #krate::__private::write(#site, &raw const #place)),
-            Use::Borrow => quote_spanned! {span=>
+        let allow = ident("allow");
+        let bases = chain.bases.iter().map(|base| {
+            let expr = &base.expr;
+            let ask = ident(if base.is_indexed {
+                "indexes"
+            } else {
+                "is_plain"
+            });
+            quote_spanned!(span=> #krate::__private::Step::by(&#expr).#ask())
+        });
+        let alone = self.alone_here(place, RUNS_CODE);
+        let tell = quote_spanned! {span=>
+            #[#allow(static_mut_refs)]
+            let place = &#place;
+            #krate::__private::read(#site, place)
+        };
+        Way::Before(if chain.is_bare() {
+            tell
+        } else {
+            quote_spanned! {span=>
+                #[#allow(static_mut_refs)]
+                let plain = true #(&& #bases)*;
+                if plain { #tell; } else { #alone }
+            }
+        })
+    }
+
+    fn tell(&self, site: &TokenStream, place: &Expr, used: Use, stays: bool) -> TokenStream {
+        let krate = &self.context.krate;
+        let span = hygienic(place.span());
+        match (used, stays) {
+            (Use::Read | Use::Compare, true) => quote_spanned! {span=>
+                #krate::__private::read_static(#site, &raw const #place)
+            },
+            (Use::Read | Use::Compare, false) => quote_spanned! {span=>
+                #krate::__private::read(#site, &raw const #place)
+            },
+            (Use::Write, true) => quote_spanned! {span=>
+                #krate::__private::write_static(#site, &raw const #place)
+            },
+            (Use::Write, false) => quote_spanned! {span=>
+                #krate::__private::write(#site, &raw const #place)
+            },
+            (Use::Borrow, _) => quote_spanned! {span=>
                 #krate::__private::Plain::new(&raw const #place).read(#site)
             },
-            Use::BorrowMut => quote_spanned! {span=>
+            (Use::BorrowMut, _) => quote_spanned! {span=>
                 #krate::__private::Whole::new(&raw const #place).write(#site)
             },
         }
@@ -152,7 +283,6 @@ impl Body<'_> {
     /// (*pass(CALL, |p| if Raw::new(p).is() { read(SITE, &raw const (**p).field) })).field
     /// ```
     fn computed(&mut self, place: &mut Expr, used: Use) {
-        let site = self.site(place);
         let span = hygienic(place.span());
         let bound = ident("__leakcheck_pointer");
         let mut copy = place.clone();
@@ -160,7 +290,23 @@ impl Body<'_> {
             return;
         };
         *hole = parse_quote_spanned!(span=> (*#bound));
-        let tell = self.tell(&site, &copy, used);
+        let chain = Chain::of(self.context, &copy);
+        let site = match &chain.owner {
+            Some((base, field)) => {
+                let site = self.site(place);
+                let krate = &self.context.krate;
+                quote_spanned! {span=>
+                    #site.within(#krate::__private::Owner::of(|| &raw const #base).named(#field))
+                }
+            }
+            None => self.site(place),
+        };
+        let tell = self.tell(&site, &copy, used, false);
+        // The first is the reference to the pointer.
+        let tell = match chain.bases.get(1..) {
+            Some(bases) if !bases.is_empty() => self.guarded(bases, &tell, place),
+            _ => tell,
+        };
         let krate = self.context.krate.clone();
         let Some(pointer) = pointer_of(place) else {
             return;
@@ -176,6 +322,70 @@ impl Body<'_> {
         *pointer = library(&krate, "pass", passed, pointer);
     }
 
+    /// Rewrites the pointer that a place dereferences, so that the variable
+    /// `root` knows whether it is one.
+    ///
+    /// Input: `(*CALL)[I]`. Output:
+    ///
+    /// ```text
+    /// (*pass(CALL, |p| root.is_raw(Raw::new(p).is())))[I]
+    /// ```
+    fn looked_at(&mut self, place: &mut Expr, root: &syn::Ident) {
+        self.inside_place(place);
+        let span = hygienic(place.span());
+        let krate = self.context.krate.clone();
+        let Some(pointer) = pointer_of(place) else {
+            return;
+        };
+        let bound = ident("__leakcheck_pointer");
+        let plain = bare(pointer);
+        let passed = quote_spanned! {span=>
+            #plain, |#bound| #root.set(#krate::__private::Raw::new(#bound).is())
+        };
+        *pointer = library(&krate, "pass", passed, pointer);
+    }
+
+    /// Input: `PLACE`, with an index. Output:
+    ///
+    /// ```text
+    /// *::leakcheck::__private::loads(SITE, REACH, &raw const PLACE)
+    /// *::leakcheck::__private::stores(SITE, REACH, &raw mut PLACE)
+    /// ```
+    fn once(&self, place: &mut Expr, used: Use, site: &TokenStream, reach: &TokenStream) {
+        let krate = &self.context.krate;
+        let span = hygienic(place.span());
+        let told = if used == Use::Write {
+            let told = quote_spanned!(span=> #site, #reach, &raw mut #place);
+            library(krate, "stores", told, place)
+        } else if used == Use::Compare {
+            let told = quote_spanned! {span=>
+                #krate::__private::At::new(&raw const #place).looks(#site, #reach)
+            };
+            library(krate, "as_it_is", told, place)
+        } else {
+            let told = quote_spanned!(span=> #site, #reach, &raw const #place);
+            library(krate, "loads", told, place)
+        };
+        let first = first_span(&place.to_token_stream());
+        *place = parse_quote_spanned!(first=> *#told);
+    }
+
+    /// Input: `&mut PLACE`. Output:
+    ///
+    /// ```text
+    /// borrowed(SITE, REACH, &mut PLACE, |s, r| Whole::new(&raw const **r).write(s))
+    /// ```
+    fn borrowed(&self, expression: &mut Expr, used: Use, site: &TokenStream, reach: &TokenStream) {
+        let krate = &self.context.krate;
+        let span = hygienic(expression.span());
+        let bound = ident("__leakcheck_borrowed");
+        let place: Expr = parse_quote_spanned!(span=> **#bound);
+        let at = ident("__leakcheck_site");
+        let tell = self.tell(&quote!(#at), &place, used, false);
+        let told = quote_spanned!(span=> #site, #reach, #expression, |#at, #bound| { #tell });
+        *expression = library(krate, "borrowed", told, expression);
+    }
+
     /// A place whose value is taken.
     ///
     /// Input: `PLACE`. Output:
@@ -184,17 +394,33 @@ impl Body<'_> {
     /// ::leakcheck::__private::second(HOOK, PLACE)
     /// ```
     pub fn value(&mut self, expression: &mut Expr) {
-        if self.unsafety && matches!(self.root(expression), Root::Computed) {
-            self.computed(expression, Use::Read);
-            return;
+        let whole = expression.clone();
+        let way = self.way(expression, Use::Read, &whole);
+        self.operand(expression, Use::Read, way, &whole);
+    }
+
+    /// A place that is used where it stands, not borrowed by name.
+    fn operand(&mut self, place: &mut Expr, used: Use, way: Way, whole: &Expr) {
+        match way {
+            Way::No | Way::Borrowed { .. } | Way::BorrowedOf { .. } => self.inside_place(place),
+            Way::Before(hook) => {
+                self.inside_place(place);
+                self.before(place, Some(hook));
+            }
+            Way::Once { site, reach } => {
+                self.inside_place(place);
+                self.once(place, used, &site, &reach);
+            }
+            Way::OnceOf { site, root } => {
+                self.looked_at(place, &root);
+                self.once(place, used, &site, &quote!(&#root));
+            }
+            Way::Computed => self.computed(place, used),
+            Way::Alone(why) => {
+                self.alone(whole, why);
+                self.inside_place(place);
+            }
         }
-        let hook = if self.unsafety {
-            self.hook(expression, Use::Read, expression)
-        } else {
-            None
-        };
-        self.inside_place(expression);
-        self.before(expression, hook);
     }
 
     fn before(&self, expression: &mut Expr, hook: Option<TokenStream>) {
@@ -258,20 +484,14 @@ impl Body<'_> {
             return;
         }
         self.visit_expr_mut(right);
-        if !self.unsafety {
-            self.inside_place(left);
-            return;
-        }
-        if matches!(self.root(left), Root::Computed) {
-            self.computed(left, Use::Write);
-            return;
-        }
-        let hook = self.hook(left, Use::Write, &whole);
-        self.inside_place(left);
-        if let Some(hook) = hook {
-            let span = hygienic(right.span());
-            let told = quote_spanned!(span=> #right, { #hook; });
-            **right = library(&self.context.krate, "first", told, right);
+        match self.way(left, Use::Write, &whole) {
+            Way::Before(hook) => {
+                self.inside_place(left);
+                let span = hygienic(right.span());
+                let told = quote_spanned!(span=> #right, { #hook; });
+                **right = library(&self.context.krate, "first", told, right);
+            }
+            way => self.operand(left, Use::Write, way, &whole),
         }
     }
 
@@ -286,17 +506,22 @@ impl Body<'_> {
         };
         let mut hooks = Vec::new();
         for operand in [&mut binary.left, &mut binary.right] {
-            if self.unsafety && matches!(self.root(operand), Root::Computed) {
-                self.computed(operand, Use::Read);
+            let whole = (**operand).clone();
+            if !is_place(&whole) {
+                self.place(operand);
                 continue;
             }
-            if self.unsafety {
-                hooks.extend(self.hook(operand, Use::Read, operand));
+            match self.way(operand, Use::Compare, &whole) {
+                Way::Before(hook) => {
+                    hooks.push(hook);
+                    self.inside_place(operand);
+                }
+                way => self.operand(operand, Use::Compare, way, &whole),
             }
-            self.place(operand);
         }
         if !hooks.is_empty() {
-            self.before(expression, Some(quote!(#(#hooks;)*)));
+            let hooks = hooks.iter().map(|hook| quote!({ #hook; }));
+            self.before(expression, Some(quote!(#(#hooks)*)));
         }
     }
 
@@ -312,8 +537,11 @@ impl Body<'_> {
             Expr::Macro(called) => address_of(&called.mac),
             _ => None,
         };
-        let Some(place) = place else { return };
-        if upper_root(&place).is_none() || !matches!(self.root(&place), Root::Static(_)) {
+        let Some(place) = place.as_ref().and_then(root_of).cloned() else {
+            return;
+        };
+        let place = Expr::Path(place);
+        if !matches!(Chain::of(self.context, &place).root, Root::Static(_)) {
             return;
         }
         let krate = &self.context.krate;
@@ -346,17 +574,26 @@ impl Body<'_> {
             self.visit_expr_mut(expr);
             return;
         }
-        if self.unsafety && matches!(self.root(expr), Root::Computed) {
-            self.computed(expr, used);
-            return;
+        match self.way(expr, used, &whole) {
+            Way::No | Way::Once { .. } | Way::OnceOf { .. } => self.inside_place(expr),
+            Way::Before(hook) => {
+                self.inside_place(expr);
+                self.before(expression, Some(hook));
+            }
+            Way::Borrowed { site, reach } => {
+                self.inside_place(expr);
+                self.borrowed(expression, used, &site, &reach);
+            }
+            Way::BorrowedOf { site, root } => {
+                self.looked_at(expr, &root);
+                self.borrowed(expression, used, &site, &quote!(&#root));
+            }
+            Way::Computed => self.computed(expr, used),
+            Way::Alone(why) => {
+                self.alone(&whole, why);
+                self.inside_place(expr);
+            }
         }
-        let hook = if self.unsafety {
-            self.hook(expr, used, &whole)
-        } else {
-            None
-        };
-        self.inside_place(expr);
-        self.before(expression, hook);
     }
 }
 
@@ -392,70 +629,4 @@ fn address_of(called: &syn::Macro) -> Option<Expr> {
         return None;
     }
     called.parse_body().ok()
-}
-
-/// The upper-case name that a place begins with.
-fn upper_root(place: &Expr) -> Option<String> {
-    match place {
-        Expr::Paren(paren) => upper_root(&paren.expr),
-        Expr::Field(field) => upper_root(&field.base),
-        Expr::Index(index) => upper_root(&index.expr),
-        Expr::Path(path) => upper_name(path),
-        _ => None,
-    }
-}
-
-/// The last name of a path, if it looks like a static variable's.
-fn upper_name(path: &ExprPath) -> Option<String> {
-    if path.qself.is_some() {
-        return None;
-    }
-    let mut segments = path.path.segments.iter().rev();
-    let name = segments.next()?.ident.to_string();
-    let of_type = segments
-        .next()
-        .is_some_and(|owner| owner.ident.to_string().starts_with(char::is_uppercase));
-    let upper = name.len() > 1
-        && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
-        && !name.contains(|c: char| c.is_ascii_lowercase());
-    (upper && !of_type).then_some(name)
-}
-
-fn is_place(expression: &Expr) -> bool {
-    match expression {
-        Expr::Paren(paren) => is_place(&paren.expr),
-        Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => true,
-        Expr::Unary(unary) => matches!(unary.op, syn::UnOp::Deref(_)),
-        _ => false,
-    }
-}
-
-fn is_number(expression: &Expr) -> bool {
-    matches!(expression, Expr::Lit(_))
-}
-
-/// What can be bound to a name and passed on.
-fn is_computed(expression: &Expr) -> bool {
-    match expression {
-        Expr::Paren(paren) => is_computed(&paren.expr),
-        Expr::Call(_) | Expr::MethodCall(_) | Expr::Cast(_) | Expr::RawAddr(_) => true,
-        Expr::Macro(called) => called
-            .mac
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "addr_of" || last.ident == "addr_of_mut"),
-        _ => false,
-    }
-}
-
-/// The pointer that the place dereferences first.
-fn pointer_of(place: &mut Expr) -> Option<&mut Expr> {
-    match place {
-        Expr::Paren(paren) => pointer_of(&mut paren.expr),
-        Expr::Field(field) => pointer_of(&mut field.base),
-        Expr::Index(index) => pointer_of(&mut index.expr),
-        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Deref(_)) => Some(&mut unary.expr),
-        _ => None,
-    }
 }

@@ -1,7 +1,7 @@
 //! Walks the body of a function and rewrites it.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
@@ -11,9 +11,11 @@ use syn::{
 
 use super::Context;
 use super::calls::{self, Calls};
+use super::chain::{self, Chain, Root};
 use super::guards::{self, Guarded};
 use super::macros;
 use super::place::{hygienic, ident, library};
+use super::typed::Typed;
 
 /// The walk.
 pub struct Body<'c> {
@@ -28,13 +30,30 @@ pub struct Body<'c> {
     pub opaque: bool,
     /// The variable that sees the release of the next lock.
     pub release: Option<syn::Ident>,
-    /// Variables that see releases, declared before the statement.
-    releases: Option<Vec<syn::Ident>>,
+    /// What is declared before the statement; none where there is none.
+    declared: Option<Declared>,
     count: usize,
     /// Each call of this name in the statement is announced.
     each: Option<String>,
     /// Guards of the blocks around, and what sees their release.
     names: Vec<(String, syn::Ident)>,
+    /// `self` is a reference.
+    pub by_reference: bool,
+    /// In what a variable begins with: a temporary may live as long as that.
+    pub extends: bool,
+    /// What is left alone: the place, and why.
+    left: Vec<TokenStream>,
+    /// Local variables whose type is known where they are used.
+    pub typed: Typed,
+}
+
+/// Variables that are declared before a statement.
+#[derive(Default)]
+struct Declared {
+    /// They see the releases of locks.
+    releases: Vec<syn::Ident>,
+    /// They know whether a pointer is one.
+    roots: Vec<syn::Ident>,
 }
 
 impl<'c> Body<'c> {
@@ -51,10 +70,14 @@ impl<'c> Body<'c> {
             unsafety: signature.unsafety.is_some(),
             opaque: false,
             release: None,
-            releases: None,
+            declared: None,
             count: 0,
             each: None,
             names: Vec::new(),
+            by_reference: is_reference(signature),
+            extends: false,
+            left: Vec::new(),
+            typed: Typed::default(),
         }
     }
 
@@ -70,11 +93,15 @@ impl<'c> Body<'c> {
     /// ```text
     /// { ::leakcheck::__private::entered(const { hash("name") }); BODY }
     /// ```
-    pub fn function(&mut self, block: &mut Block) {
+    pub fn function(&mut self, signature: &Signature, block: &mut Block) {
         if self.is_test {
             guards::check_at_the_end(block);
         }
+        self.typed = Typed::of(signature, block);
         self.visit_block_mut(block);
+        if let Some(left) = self.all_left(block) {
+            block.stmts.insert(0, left);
+        }
         // What a destructor sees came by the last drop of something shared.
         let entered = if self.name == "drop" {
             let krate = &self.context.krate;
@@ -118,11 +145,21 @@ impl<'c> Body<'c> {
     /// A variable that sees the release of a lock in this statement; none
     /// where there is no statement around.
     pub fn new_release(&mut self) -> Option<syn::Ident> {
-        let releases = self.releases.as_mut()?;
+        let declared = self.declared.as_mut()?;
         self.count += 1;
         let release = ident(&format!("__leakcheck_release_{}", self.count));
-        releases.push(release.clone());
+        declared.releases.push(release.clone());
         Some(release)
+    }
+
+    /// A variable that knows whether a pointer in this statement is one; none
+    /// where there is no statement around.
+    pub fn new_root(&mut self) -> Option<syn::Ident> {
+        let declared = self.declared.as_mut()?;
+        self.count += 1;
+        let root = ident(&format!("__leakcheck_root_{}", self.count));
+        declared.roots.push(root.clone());
+        Some(root)
     }
 
     /// Rewrites one statement; what comes before and after it goes to `out`.
@@ -153,7 +190,8 @@ impl<'c> Body<'c> {
         if let Calls::Each(name) = &calls {
             self.each = Some(name.clone());
         }
-        let releases = self.releases.replace(Vec::new());
+        let declared = self.declared.replace(Declared::default());
+        let extends = std::mem::replace(&mut self.extends, false);
         let guarded = guards::of(&statement, rest);
         let held = match &guarded {
             Guarded::Named(_) => {
@@ -164,7 +202,11 @@ impl<'c> Body<'c> {
         };
         self.visit_stmt_mut(&mut statement);
         self.release = None;
-        let mut releases = std::mem::replace(&mut self.releases, releases).unwrap_or_default();
+        self.extends = extends;
+        let Declared {
+            mut releases,
+            roots,
+        } = std::mem::replace(&mut self.declared, declared).unwrap_or_default();
         self.opaque = opaque;
         self.each = each;
 
@@ -178,6 +220,11 @@ impl<'c> Body<'c> {
         for release in &releases {
             out.push(parse_quote_spanned! {span=>
                 let #release = #krate::__private::Release::new();
+            });
+        }
+        for root in &roots {
+            out.push(parse_quote_spanned! {span=>
+                let #root = #krate::__private::Root::new();
             });
         }
         out.push(statement);
@@ -212,11 +259,11 @@ impl<'c> Body<'c> {
         };
         let opaque = std::mem::replace(&mut self.opaque, false);
         let each = self.each.take();
-        let releases = self.releases.take();
+        let declared = self.declared.take();
         let release = self.release.take();
         self.visit_block_mut(&mut block);
         self.release = release;
-        self.releases = releases;
+        self.declared = declared;
         self.opaque = opaque;
         self.each = each;
         block
@@ -246,6 +293,7 @@ impl<'c> Body<'c> {
         let locked = self.awaits_lock(base);
         if locked.is_none() {
             self.visit_expr_mut(base);
+            parenthesize(base);
         }
         let krate = &self.context.krate;
         let span = hygienic(expression.span());
@@ -258,10 +306,11 @@ impl<'c> Body<'c> {
     }
 
     fn macro_(&mut self, called: &mut Macro) {
-        if !macros::rewritten(called) {
-            return;
-        }
-        let Some(mut arguments) = macros::arguments(called) else {
+        let arguments = macros::arguments(called).filter(|_| macros::rewritten(called));
+        let Some(mut arguments) = arguments else {
+            if !macros::is_inert(called) {
+                self.alone_as(&*called, UNSEEN_MACRO, Some(&macros::head(called)));
+            }
             return;
         };
         for argument in &mut arguments {
@@ -275,14 +324,92 @@ impl<'c> Body<'c> {
     }
 
     fn closure(&mut self, closure: &mut ExprClosure) {
-        let releases = self.releases.take();
+        let declared = self.declared.take();
         let release = self.release.take();
         if closure.asyncness.is_none() {
             self.visit_expr_mut(&mut closure.body);
         }
         self.release = release;
-        self.releases = releases;
+        self.declared = declared;
     }
+}
+
+impl Body<'_> {
+    /// A place that a pattern takes apart: which parts are read, and whether
+    /// they are moved, only the compiler knows.
+    fn looked_into(&mut self, place: &mut Expr) {
+        if self.unsafety && chain::is_place(place) {
+            let chain = Chain::of(self.context, place);
+            let whole = place.clone();
+            match &chain.root {
+                Root::Static(_) => self.alone(&whole, TAKEN_APART),
+                Root::Pointer(pointer) if self.typed.is_box(pointer) => {}
+                Root::Pointer(_) | Root::Computed => self.alone(&whole, TAKEN_APART),
+                Root::Other => {}
+            }
+        }
+        self.place(place);
+    }
+
+    /// This is left alone.
+    pub fn alone(&mut self, what: &impl ToTokens, why: &str) {
+        self.alone_as(what, why, None);
+    }
+
+    fn alone_as(&mut self, what: &impl ToTokens, why: &str, text: Option<&str>) {
+        let site = self.context.site_with(what, &self.function, false, text);
+        self.left.push(quote!((#site, #why)));
+    }
+
+    /// As [`Body::alone`], for what is left alone when the program runs.
+    pub fn alone_here(&self, what: &Expr, why: &str) -> TokenStream {
+        let site = self.site(what);
+        let krate = &self.context.krate;
+        let span = hygienic(what.span());
+        let left = ident("__LEAKCHECK_LEFT");
+        quote_spanned! {span=>
+            static #left: #krate::__private::Left =
+                #krate::__private::Left::new(&[(#site, #why)]);
+            #left.here();
+        }
+    }
+
+    /// Tells what is left alone in the function, once it is entered.
+    fn all_left(&self, block: &Block) -> Option<Stmt> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let krate = &self.context.krate;
+        let span = hygienic(block.span());
+        let left = ident("__LEAKCHECK_LEFT");
+        let all = &self.left;
+        Some(parse_quote_spanned! {span=> {
+            static #left: #krate::__private::Left =
+                #krate::__private::Left::new(&[#(#all),*]);
+            #left.here();
+        }})
+    }
+}
+
+/// See [`Body::looked_into`].
+const TAKEN_APART: &str = "a pattern takes it apart";
+/// See [`Body::macro_`].
+const UNSEEN_MACRO: &str = "what a macro makes is not seen";
+
+/// What an expansion begins with a `*` goes into parentheses where something
+/// binds closer.
+fn parenthesize(expression: &mut Expr) {
+    if matches!(expression, Expr::Unary(_)) {
+        let span = expression.span();
+        *expression = parse_quote_spanned!(span=> (#expression));
+    }
+}
+
+/// True if `self` is behind a reference.
+fn is_reference(signature: &Signature) -> bool {
+    signature.receiver().is_some_and(|receiver| {
+        receiver.reference.is_some() || matches!(*receiver.ty, syn::Type::Reference(_))
+    })
 }
 
 impl VisitMut for Body<'_> {
@@ -337,11 +464,13 @@ impl VisitMut for Body<'_> {
             *closure.body = parse_quote_spanned!(span=> #block);
             return;
         }
+        let extends = std::mem::replace(&mut self.extends, true);
         if takes {
             self.visit_expr_mut(&mut init.expr);
         } else {
-            self.place(&mut init.expr);
+            self.looked_into(&mut init.expr);
         }
+        self.extends = extends;
         if let Some((_, diverge)) = &mut init.diverge {
             self.visit_expr_mut(diverge);
         }
@@ -369,11 +498,11 @@ impl VisitMut for Body<'_> {
             }
             Expr::Closure(closure) => self.closure(closure),
             Expr::Async(ExprAsync { block, .. }) => {
-                let releases = self.releases.take();
+                let declared = self.declared.take();
                 let release = self.release.take();
                 self.visit_block_mut(block);
                 self.release = release;
-                self.releases = releases;
+                self.declared = declared;
             }
             Expr::Unsafe(unsafe_) => {
                 let around = std::mem::replace(&mut self.unsafety, true);
@@ -381,7 +510,7 @@ impl VisitMut for Body<'_> {
                 self.unsafety = around;
             }
             Expr::Match(matching) => {
-                self.place(&mut matching.expr);
+                self.looked_into(&mut matching.expr);
                 for arm in &mut matching.arms {
                     if let Some((_, guard)) = &mut arm.guard {
                         self.visit_expr_mut(guard);
@@ -389,7 +518,11 @@ impl VisitMut for Body<'_> {
                     self.visit_expr_mut(&mut arm.body);
                 }
             }
-            Expr::Let(let_) => self.place(&mut let_.expr),
+            Expr::Let(let_) => self.looked_into(&mut let_.expr),
+            Expr::Try(syn::ExprTry { expr, .. }) => {
+                self.visit_expr_mut(expr);
+                parenthesize(expr);
+            }
             Expr::ForLoop(ExprForLoop { expr, body, .. }) => {
                 let known = calls::is_range(expr);
                 self.visit_expr_mut(expr);

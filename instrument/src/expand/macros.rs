@@ -1,6 +1,6 @@
 //! The arguments of std's macros.
 
-use super::names::MACROS;
+use super::names::{INERT_MACROS, MACROS};
 use syn::punctuated::Punctuated;
 use syn::{Expr, Macro, Token};
 
@@ -24,4 +24,24 @@ pub fn rewritten(called: &Macro) -> bool {
         Some(name) => MACROS.contains(&name),
         None => false,
     }
+}
+
+/// True for macros that are left as they are, and run nothing unseen.
+pub fn is_inert(called: &Macro) -> bool {
+    let last = called.path.segments.last();
+    last.is_some_and(|segment| {
+        INERT_MACROS.iter().any(|name| segment.ident == name)
+            || MACROS.iter().any(|name| segment.ident == name)
+    })
+}
+
+/// How a report names the call: `path!(…)`.
+pub fn head(called: &Macro) -> String {
+    let segments: Vec<String> = called
+        .path
+        .segments
+        .iter()
+        .map(|segment| segment.ident.to_string())
+        .collect();
+    segments.join("::") + "!(…)"
 }

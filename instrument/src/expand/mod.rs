@@ -2,7 +2,8 @@
 //!
 //! - [`body`]: walks a body, statement by statement;
 //! - [`spawn`]: what is spawned; [`access`] and [`pointers`]: shared
-//!   variables; [`sync`]: what orders; [`test`]: tests;
+//!   variables, whose places are chains ([`chain`]); [`sync`]: what orders; [`test`]: tests;
+//! - [`variable`]: what a static variable and a struct are called;
 //! - [`calls`]: which calls may run code that is not tracked;
 //! - [`place`]: places of the source, and paths into the library.
 //!
@@ -13,6 +14,7 @@
 mod access;
 mod body;
 mod calls;
+mod chain;
 mod guards;
 mod macros;
 mod names;
@@ -21,8 +23,10 @@ mod pointers;
 mod spawn;
 mod sync;
 mod test;
+mod typed;
+mod variable;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use proc_macro2::TokenStream;
@@ -31,6 +35,7 @@ use syn::{Attribute, Block, Item, Signature, StaticMutability};
 use crate::args::Args;
 use crate::item::of_static;
 use body::Body;
+pub use variable::{structure, variable};
 
 /// What all bodies of an item share.
 #[derive(Clone)]
@@ -43,8 +48,8 @@ pub struct Context {
     statics: Rc<BTreeSet<String>>,
     /// Constants and other static variables.
     constants: Rc<BTreeSet<String>>,
-    /// The arguments of static variables that have the attribute.
-    variables: Rc<BTreeMap<String, Args>>,
+    /// Static variables that are left alone.
+    skipped: Rc<BTreeSet<String>>,
 }
 
 impl Context {
@@ -56,7 +61,7 @@ impl Context {
             owner: Vec::new(),
             statics: Rc::default(),
             constants: Rc::default(),
-            variables: Rc::default(),
+            skipped: Rc::default(),
         }
     }
 
@@ -68,6 +73,14 @@ impl Context {
             args,
             ..self.clone()
         }
+    }
+
+    /// Of a variable or a struct with these arguments: those around are not
+    /// about it.
+    pub fn of_variable(&self, own: Args) -> Self {
+        let mut inner = self.with_args(own.clone());
+        inner.args = own;
+        inner
     }
 
     /// Of what is inside of this type.
@@ -93,12 +106,13 @@ impl Context {
     /// # Errors
     /// If a static variable has wrong arguments.
     pub fn with_statics(&self, items: &[Item]) -> syn::Result<Self> {
-        let mut variables = (*self.variables).clone();
+        let mut skipped = (*self.skipped).clone();
         for item in items {
             if let Item::Static(item) = item
                 && let Some(args) = of_static(item)?
+                && args.skip
             {
-                variables.insert(item.ident.to_string(), args);
+                skipped.insert(item.ident.to_string());
             }
         }
         let mut statics = (*self.statics).clone();
@@ -120,7 +134,7 @@ impl Context {
         Ok(Self {
             statics: Rc::new(statics),
             constants: Rc::new(constants),
-            variables: Rc::new(variables),
+            skipped: Rc::new(skipped),
             ..self.clone()
         })
     }
@@ -140,7 +154,7 @@ pub fn function(
     let is_test = attrs.iter().any(test::is_test);
     let context = &context.with_written(block);
     let mut body = Body::new(context, signature, is_test);
-    body.function(block);
+    body.function(signature, block);
     if is_test {
         test::wrap(context, signature, block);
     }

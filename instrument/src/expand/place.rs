@@ -100,7 +100,8 @@ fn respan(tokens: TokenStream, span: Span) -> TokenStream {
     respanned.collect()
 }
 
-fn first_span(tokens: &TokenStream) -> Span {
+/// Where these tokens begin.
+pub fn first_span(tokens: &TokenStream) -> Span {
     match tokens.clone().into_iter().next() {
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::None => {
             first_span(&group.stream())

@@ -50,6 +50,13 @@ const FUNCTIONS: &[(&str, &str, How)] = &[
     ("thread", "scope", How::Scope),
 ];
 
+/// An argument whose type the callee may decide.
+const NOT_TYPED: &str = "whether this is a future is not known: its type is told elsewhere";
+/// A function that is given a scope.
+const NOT_A_CLOSURE: &str = "a function that is no closure is given a scope";
+/// An `async` closure.
+const ASYNC_CLOSURE: &str = "an async closure is called by who it is given to";
+
 impl Body<'_> {
     /// A call of a function that spawns. False if it is none.
     ///
@@ -75,8 +82,9 @@ impl Body<'_> {
                 }
             }
             (How::Both, 2) | (How::PoolScope, 1) => {
+                let how = if how == How::Both { How::Function } else { how };
                 for argument in args.iter_mut() {
-                    self.argument(argument, &site, None);
+                    self.argument(argument, &site, Some(how));
                 }
                 *expression = library(&krate, "all_joined", quote!(#expression), expression);
             }
@@ -97,7 +105,8 @@ impl Body<'_> {
         self.place(&mut method.receiver);
         let mut arguments = method.args.iter_mut();
         if let Some(first) = arguments.next() {
-            let how = returns_what_it_says(first).then_some(How::Perhaps);
+            let typed = returns_what_it_says(first) || self.typed.knows_type_of(first);
+            let how = typed.then_some(How::Perhaps);
             self.argument(first, &site, how);
         }
         for argument in arguments {
@@ -122,6 +131,8 @@ impl Body<'_> {
         let span = hygienic(argument.span());
         if let Expr::Closure(closure) = argument {
             if closure.asyncness.is_some() {
+                let original = argument.clone();
+                self.alone(&original, ASYNC_CLOSURE);
                 return;
             }
             let spawn = ident(if closure.capture.is_some() {
@@ -149,6 +160,7 @@ impl Body<'_> {
         if self.wrap_async(argument, site) {
             return;
         }
+        let original = argument.clone();
         let name = match &*argument {
             Expr::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
             _ => None,
@@ -176,7 +188,14 @@ impl Body<'_> {
                     }
                 };
             }
-            Some(How::Both | How::Scope | How::PoolScope) | None => {}
+            Some(How::Both | How::Scope | How::PoolScope) => {
+                self.alone(&original, NOT_A_CLOSURE);
+            }
+            None => {
+                if !matches!(argument, Expr::Lit(_)) {
+                    self.alone(&original, NOT_TYPED);
+                }
+            }
         }
     }
 
@@ -240,7 +259,7 @@ impl Body<'_> {
 }
 
 /// A call whose type does not depend on what it is given to.
-fn returns_what_it_says(argument: &Expr) -> bool {
+pub fn returns_what_it_says(argument: &Expr) -> bool {
     const BY_WHAT_IS_WANTED: &[&str] = &[
         "into", "try_into", "from", "collect", "parse", "default", "sum", "product", "new",
     ];

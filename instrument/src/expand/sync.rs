@@ -8,6 +8,7 @@ use syn::visit_mut::VisitMut as _;
 use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
 
 use super::body::Body;
+use super::chain::{self, Chain, Root};
 use super::guards::lock_of;
 use super::names::{ATOMICS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
 use super::place::{hygienic, ident, library};
@@ -108,6 +109,7 @@ impl Body<'_> {
             return;
         }
         let original = call.clone();
+        self.borrows_shared(&original);
         self.receiver(call);
         for argument in &mut call.args {
             self.visit_expr_mut(argument);
@@ -120,6 +122,28 @@ impl Body<'_> {
             self.computed_pointer_method(expression, &original);
         }
         self.announce(expression, &original.method.to_string());
+    }
+
+    /// What a method does with a shared variable, only its type says: left
+    /// alone, unless it is one that orders.
+    fn borrows_shared(&mut self, call: &ExprMethodCall) {
+        if !self.unsafety || !chain::is_place(&call.receiver) {
+            return;
+        }
+        let name = call.method.to_string();
+        let orders = [LOCKS, SHARES, TRIES]
+            .iter()
+            .any(|names| names.contains(&name.as_str()))
+            || meets(call)
+            || ATOMICS.iter().any(|(atomic, ..)| *atomic == name);
+        let shared = match Chain::of(self.context, &call.receiver).root {
+            Root::Static(known) => known,
+            Root::Pointer(pointer) => !self.typed.is_box(&pointer),
+            Root::Computed | Root::Other => false,
+        };
+        if shared && !orders {
+            self.alone(call, "what a method does with it is not known");
+        }
     }
 
     /// The receiver is a place that the call borrows, or an expression.

@@ -7,16 +7,16 @@ use crate::shadow::word;
 use crate::track::engine;
 use crate::track::local::Local;
 use crate::track::shadow::{self, Access};
-use crate::track::site::Site;
+use crate::track::site::Told;
 
 #[inline]
-fn access<T>(site: &'static Site, at: *const T, writes: bool, class: word::Class, stays: bool) {
-    access_many(site, at, 1, writes, class, stays);
+fn access<T>(told: impl Into<Told>, at: *const T, writes: bool, class: word::Class, stays: bool) {
+    access_many(told.into(), at, 1, writes, class, stays);
 }
 
 #[inline]
 fn access_many<T>(
-    site: &'static Site,
+    told: Told,
     at: *const T,
     count: usize,
     writes: bool,
@@ -26,12 +26,12 @@ fn access_many<T>(
     let size = size_of::<T>().saturating_mul(count);
     let what = size << 1 | usize::from(writes);
     here(|local| {
-        if !site.opaque && local.recorded(at.addr(), what) {
+        if !told.site.opaque && local.recorded(at.addr(), what) {
             return;
         }
         let stamp = record::<T>(
             local,
-            site,
+            told,
             at.addr()..at.addr().saturating_add(size),
             writes,
             class,
@@ -47,13 +47,14 @@ fn access_many<T>(
 #[inline(never)]
 fn record<T>(
     local: &Local,
-    site: &'static Site,
+    told: Told,
     bytes: Range<usize>,
     writes: bool,
     class: word::Class,
     stays: bool,
 ) -> Option<u64> {
-    if bytes.is_empty() {
+    let Told { site, owner } = told;
+    if bytes.is_empty() || owner.is_some_and(|owner| owner.item.skip) {
         return None;
     }
     let strand = local.strand();
@@ -69,6 +70,7 @@ fn record<T>(
         stays,
         type_name: std::any::type_name::<T>(),
         site,
+        owner,
         context: local.context.get(),
     };
     engine::access(strand, &access)
@@ -76,70 +78,71 @@ fn record<T>(
 
 /// What `at` points to is read.
 #[inline]
-pub fn read<T>(site: &'static Site, at: *const T) {
+pub fn read<T>(site: impl Into<Told>, at: *const T) {
     access(site, at, false, word::Class::Plain, false);
 }
 
 /// What `at` points to is written.
 #[inline]
-pub fn write<T>(site: &'static Site, at: *const T) {
+pub fn write<T>(site: impl Into<Told>, at: *const T) {
     access(site, at, true, word::Class::Plain, false);
 }
 
 /// A static variable is read.
 #[inline]
-pub fn read_static<T>(site: &'static Site, at: *const T) {
+pub fn read_static<T>(site: impl Into<Told>, at: *const T) {
     access(site, at, false, word::Class::Plain, true);
 }
 
 /// A static variable is written.
 #[inline]
-pub fn write_static<T>(site: &'static Site, at: *const T) {
+pub fn write_static<T>(site: impl Into<Told>, at: *const T) {
     access(site, at, true, word::Class::Plain, true);
 }
 
 /// The argument of `ptr::read` and the like.
 #[inline]
-pub fn reads<T>(site: &'static Site, at: *const T) -> *const T {
+pub fn reads<T>(site: impl Into<Told>, at: *const T) -> *const T {
     read(site, at);
     at
 }
 
 /// The argument of `ptr::write` and the like.
 #[inline]
-pub fn writes<T>(site: &'static Site, at: *mut T) -> *mut T {
+pub fn writes<T>(site: impl Into<Told>, at: *mut T) -> *mut T {
     write(site, at);
     at
 }
 
 /// The argument of `ptr::read_volatile`.
 #[inline]
-pub fn reads_volatile<T>(site: &'static Site, at: *const T) -> *const T {
+pub fn reads_volatile<T>(site: impl Into<Told>, at: *const T) -> *const T {
     access(site, at, false, word::Class::Volatile, false);
     at
 }
 
 /// The argument of `ptr::write_volatile`.
 #[inline]
-pub fn writes_volatile<T>(site: &'static Site, at: *mut T) -> *mut T {
+pub fn writes_volatile<T>(site: impl Into<Told>, at: *mut T) -> *mut T {
     access(site, at, true, word::Class::Volatile, false);
     at
 }
 
 /// So many values from `at` on are read or written.
 #[inline]
-pub fn elements<T>(site: &'static Site, at: *const T, count: usize, writes: bool) {
-    access_many(site, at, count, writes, word::Class::Plain, false);
+pub fn elements<T>(site: impl Into<Told>, at: *const T, count: usize, writes: bool) {
+    access_many(site.into(), at, count, writes, word::Class::Plain, false);
 }
 
 /// The arguments of `ptr::copy` and the like.
 #[inline]
 pub fn copied<T>(
-    site: &'static Site,
+    site: impl Into<Told>,
     from: *const T,
     to: *mut T,
     count: usize,
 ) -> (*const T, *mut T, usize) {
+    let site = site.into();
     elements(site, from, count, false);
     elements(site, to, count, true);
     (from, to, count)
@@ -148,11 +151,12 @@ pub fn copied<T>(
 /// The arguments of `ptr::swap_nonoverlapping`.
 #[inline]
 pub fn exchanged<T>(
-    site: &'static Site,
+    site: impl Into<Told>,
     one: *mut T,
     other: *mut T,
     count: usize,
 ) -> (*mut T, *mut T, usize) {
+    let site = site.into();
     elements(site, one, count, true);
     elements(site, other, count, true);
     (one, other, count)
@@ -160,7 +164,7 @@ pub fn exchanged<T>(
 
 /// The arguments of `ptr::write_bytes`.
 #[inline]
-pub fn filled<T>(site: &'static Site, at: *mut T, byte: u8, count: usize) -> (*mut T, u8, usize) {
+pub fn filled<T>(site: impl Into<Told>, at: *mut T, byte: u8, count: usize) -> (*mut T, u8, usize) {
     elements(site, at, count, true);
     (at, byte, count)
 }
@@ -178,6 +182,6 @@ pub fn static_at<T>(at: *const T) {
 }
 
 /// What `get_unchecked` and the like return.
-pub fn element<T>(site: &'static Site, at: *const T, writes: bool) {
+pub fn element<T>(site: impl Into<Told>, at: *const T, writes: bool) {
     access(site, at, writes, word::Class::Plain, false);
 }

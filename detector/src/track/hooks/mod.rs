@@ -5,11 +5,12 @@
 //! nothing: it sees the same accesses, locks, threads and tasks itself, and a
 //! defect is told once.
 //!
-//! - [`access`]: shared variables; [`order`]: what synchronises; [`spawn`]:
+//! - [`access`] and [`reached`]: shared variables; [`order`]: what synchronises; [`spawn`]:
 //!   what is spawned, and where tasks wait.
 
 pub mod access;
 pub mod order;
+pub mod reached;
 pub mod spawn;
 
 use super::engine::{self, Key};
@@ -49,6 +50,12 @@ pub fn first<T>(value: T, (): ()) -> T {
 /// The second of two values, after the first.
 #[inline]
 pub fn second<T>((): (), value: T) -> T {
+    value
+}
+
+/// A value as it is.
+#[inline]
+pub fn as_it_is<T>(value: T) -> T {
     value
 }
 

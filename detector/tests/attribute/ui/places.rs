@@ -13,10 +13,10 @@ use std::thread;
 #[track]
 type Number = u32;
 
-#[track(name = "counter")]
+#[track(name = "counter", daemon)]
 static COUNTER: u32 = 0;
 
-#[track(allow(data_race, reason = "none"))]
+#[track(daemon)]
 struct Kept;
 
 #[track]

@@ -1,0 +1,162 @@
+//! Local variables whose type does not depend on where they are used.
+//!
+//! What a method is given may be a future or anything else: the library asks
+//! its type, and that must be known there. It is for an argument of the
+//! function, and for a variable that begins with what says its type. A name
+//! that is bound twice in a function is left out: which of the two is meant,
+//! only the compiler knows.
+//!
+//! And boxes: a dereference moves out of one, and assigns it again, which
+//! nothing may look at in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syn::visit::{self, Visit};
+use syn::{Block, Expr, FnArg, Ident, Local, Pat, PatIdent, Signature, Type};
+
+use super::spawn::returns_what_it_says;
+
+/// The variables of a function.
+#[derive(Default)]
+pub struct Typed {
+    names: BTreeMap<String, Binding>,
+    /// Boxes, which a dereference moves out of and assigns again.
+    boxes: BTreeSet<String>,
+}
+
+/// How a name is bound.
+#[derive(Default, Clone, Copy)]
+struct Binding {
+    times: usize,
+    is_typed: bool,
+}
+
+impl Typed {
+    /// Of this function.
+    pub fn of(signature: &Signature, block: &Block) -> Self {
+        let mut typed = Self::default();
+        for argument in &signature.inputs {
+            match argument {
+                FnArg::Typed(argument) => {
+                    typed.visit_pat(&argument.pat);
+                    if let Pat::Ident(name) = &*argument.pat {
+                        typed.knows(name);
+                        typed.may_be_box(&name.ident, is_box(&argument.ty));
+                    }
+                }
+                FnArg::Receiver(receiver) => {
+                    let name = Ident::new("self", receiver.self_token.span);
+                    typed.may_be_box(&name, is_box(&receiver.ty));
+                }
+            }
+        }
+        typed.visit_block(block);
+        typed
+    }
+
+    /// True if the expression is a variable whose type is known.
+    pub fn knows_type_of(&self, expression: &Expr) -> bool {
+        let Expr::Path(path) = expression else {
+            return false;
+        };
+        let name = path.path.get_ident();
+        let binding = name.and_then(|name| self.names.get(&name.to_string()));
+        binding.is_some_and(|binding| binding.is_typed && binding.times == 1)
+    }
+
+    /// True if the place is a variable that is a box.
+    pub fn is_box(&self, place: &Expr) -> bool {
+        let Expr::Path(path) = place else {
+            return false;
+        };
+        let name = path.path.get_ident();
+        name.is_some_and(|name| self.boxes.contains(&name.to_string()))
+    }
+
+    fn may_be_box(&mut self, name: &Ident, is_box: bool) {
+        if is_box {
+            self.boxes.insert(name.to_string());
+        }
+    }
+
+    fn knows(&mut self, name: &PatIdent) {
+        self.names
+            .entry(name.ident.to_string())
+            .or_default()
+            .is_typed = true;
+    }
+}
+
+impl<'ast> Visit<'ast> for Typed {
+    fn visit_item(&mut self, _: &'ast syn::Item) {}
+
+    fn visit_pat_ident(&mut self, name: &'ast PatIdent) {
+        self.names.entry(name.ident.to_string()).or_default().times += 1;
+        visit::visit_pat_ident(self, name);
+    }
+
+    fn visit_local(&mut self, local: &'ast Local) {
+        visit::visit_local(self, local);
+        if let Pat::Type(typed) = &local.pat
+            && let Pat::Ident(name) = &*typed.pat
+        {
+            self.may_be_box(&name.ident, is_box(&typed.ty));
+        }
+        let Some(init) = &local.init else { return };
+        if let Pat::Ident(name) = &local.pat
+            && name.by_ref.is_none()
+        {
+            self.may_be_box(&name.ident, makes_box(&init.expr));
+            if says_its_type(&init.expr) {
+                self.knows(name);
+            }
+        }
+    }
+}
+
+fn is_box(of: &Type) -> bool {
+    matches!(of, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Box"))
+}
+
+/// `Box::new(…)`
+fn makes_box(expression: &Expr) -> bool {
+    let Expr::Call(call) = expression else {
+        return false;
+    };
+    let Expr::Path(function) = &*call.func else {
+        return false;
+    };
+    let mut names = function.path.segments.iter().rev().map(|part| &part.ident);
+    let (function, owner) = (names.next(), names.next());
+    owner.is_some_and(|owner| owner == "Box")
+        && function.is_some_and(|name| name == "new" || name == "from" || name == "default")
+}
+
+fn says_its_type(expression: &Expr) -> bool {
+    match expression {
+        Expr::Async(_) | Expr::Closure(_) => true,
+        Expr::Paren(paren) => says_its_type(&paren.expr),
+        other => returns_what_it_says(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::{ItemFn, parse_str};
+
+    use super::Typed;
+
+    #[test]
+    fn what_is_bound_once_and_says_its_type_is_known() {
+        let text = "fn f(a: A, (b, c): (B, C)) {
+            let d = work(); let e = x.into(); let g = async {}; let h = one(); let h = two();
+            let i = Vec::new(); let j;
+        }";
+        let function: ItemFn = parse_str(text).unwrap();
+        let typed = Typed::of(&function.sig, &function.block);
+        let known = |name: &str| typed.knows_type_of(&parse_str(name).unwrap());
+        let all = ["a", "b", "c", "d", "e", "g", "h", "i", "j", "k"];
+        let names: Vec<&str> = all.into_iter().filter(|name| known(name)).collect();
+        assert_eq!(names, ["a", "d", "g"]);
+    }
+}
