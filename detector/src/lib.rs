@@ -87,13 +87,17 @@ pub use leakcheck_instrument::track;
 pub mod __private {
     pub use crate::track::argument::Argument;
     pub use crate::track::coverage::Left;
+    pub use crate::track::harness::MaybeTest;
     pub use crate::track::hooks::access::*;
     pub use crate::track::hooks::order::*;
     pub use crate::track::hooks::reached::*;
     pub use crate::track::hooks::spawn::*;
     pub use crate::track::hooks::*;
+    pub use crate::track::object::Object;
     pub use crate::track::place::{Described, IsRaw, Step, any};
-    pub use crate::track::probe::{Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Whole};
+    pub use crate::track::probe::{
+        Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Wakes, Whole,
+    };
     pub use crate::track::scope::{Test, test_body};
     pub use crate::track::site::{Item, Owner, Site};
     pub use crate::track::variable::{Variable, range};

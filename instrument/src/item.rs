@@ -1,7 +1,7 @@
 //! What the attribute may sit on. Whatever is wrong with it, the item itself
 //! survives, so that one error is one error.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, TraitItem, Type};
@@ -15,7 +15,7 @@ pub fn track(arguments: TokenStream, item: TokenStream, active: bool) -> TokenSt
         Ok(args) => args,
         Err(error) => return survive(&error, item),
     };
-    let parsed: Item = match syn::parse2(item.clone()) {
+    let parsed: Item = match syn::parse2(ungrouped(item.clone())) {
         Ok(parsed) => parsed,
         Err(_) => return method(&args, item, active),
     };
@@ -72,17 +72,11 @@ fn is_track(attr: &Attribute) -> bool {
 }
 
 /// What is no item by itself: a method with a receiver, in an `impl` block
-/// without the attribute.
+/// without the attribute. One without a body does nothing; what is no Rust is
+/// for the compiler to tell.
 fn method(args: &Args, item: TokenStream, active: bool) -> TokenStream {
-    let Ok(mut parsed) = syn::parse2::<syn::ImplItemFn>(item.clone()) else {
-        let what = syn::parse2::<TokenStream>(item.clone());
-        let span = what.map_or(args.span(), |tokens| tokens.span());
-        let error = Error::new(
-            span,
-            "`track` sits on a function, an `impl` block, a trait, a module with its content, a \
-             static variable or a struct",
-        );
-        return survive(&error, item);
+    let Ok(mut parsed) = syn::parse2::<syn::ImplItemFn>(ungrouped(item.clone())) else {
+        return item;
     };
     if args.skip || !active {
         return item;
@@ -90,6 +84,31 @@ fn method(args: &Args, item: TokenStream, active: bool) -> TokenStream {
     let context = Context::new(args);
     function(&context, &mut parsed.attrs, &parsed.sig, &mut parsed.block);
     parsed.into_token_stream()
+}
+
+/// Takes the invisible brackets off the blocks that a macro by example has
+/// put in: a block is what it is without them.
+fn ungrouped(tokens: TokenStream) -> TokenStream {
+    let tokens = tokens.into_iter().map(|token| match token {
+        TokenTree::Group(group) => {
+            let inner = ungrouped(group.stream());
+            let mut parts = inner.clone().into_iter();
+            match (group.delimiter(), parts.next(), parts.next()) {
+                (Delimiter::None, Some(TokenTree::Group(block)), None)
+                    if block.delimiter() == Delimiter::Brace =>
+                {
+                    TokenTree::Group(block)
+                }
+                (delimiter, ..) => {
+                    let mut same = Group::new(delimiter, inner);
+                    same.set_span(group.span());
+                    TokenTree::Group(same)
+                }
+            }
+        }
+        other => other,
+    });
+    tokens.collect()
 }
 
 fn survive(error: &Error, item: TokenStream) -> TokenStream {
@@ -100,7 +119,9 @@ fn survive(error: &Error, item: TokenStream) -> TokenStream {
 /// Whether the attribute, with these arguments, may sit there.
 fn check(args: &Args, item: &Item) -> syn::Result<()> {
     let wrong = match item {
-        Item::Fn(_) | Item::Impl(_) | Item::Trait(_) => return Ok(()),
+        // `Verbatim` is a function without a body, in a trait or a foreign
+        // block: it does nothing.
+        Item::Fn(_) | Item::Impl(_) | Item::Trait(_) | Item::Verbatim(_) => return Ok(()),
         Item::Mod(module) if module.content.is_some() => return Ok(()),
         Item::Static(_) | Item::Struct(_) if args.daemon => {
             return Err(Error::new(args.daemon_span(), NO_DAEMON));

@@ -205,10 +205,13 @@ impl Gate {
 
     fn suppressed(&mut self, finding: &Finding, test: &TestId) -> Option<Excuse> {
         let today = Day::today();
-        let mut first = self.code.excuse(finding).map(|(entry, excuse)| {
-            self.entries.matched(entry);
-            excuse
-        });
+        let mut first = self
+            .code
+            .excuse(finding, &self.tree)
+            .map(|(entry, excuse)| {
+                self.entries.matched(entry);
+                excuse
+            });
         for rule in &self.rules {
             if rule.matcher.matches(finding, test, self.packages.as_ref()) {
                 self.entries.matched(rule.line());

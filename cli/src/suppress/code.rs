@@ -1,15 +1,21 @@
-//! `#[track(allow(LC0002, reason = "…"))]` on a function, `impl` or module:
-//! what is found in its code does not count.
+//! `#[track(allow(LC0002, reason = "…"))]` on a function, `impl`, trait or
+//! module: what is found in its code does not count; on a static variable or a
+//! struct: races on its memory do not. `#[track(daemon)]` is said of threads
+//! and tasks that stay.
 //!
-//! The mark is read from the source of the frames of a finding. What it
-//! misses: a function that a macro makes, and a mark in source that has
-//! changed since the build.
+//! The mark is read from the source of the frames of a finding, of a variable
+//! or a struct from all sources of the workspace. What it misses: an item that
+//! a macro makes, and a mark in source that has changed since the build. Of
+//! memory the program tells the variable, or what was allocated: a struct is
+//! known by that, not as a field of another.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use cargo_metadata::Package;
+use leakcheck::report::kind::Kind;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
@@ -17,24 +23,89 @@ use syn::visit::{self, Visit};
 
 use crate::config::Selector;
 use crate::document::EntryLine;
-use crate::model::{Excuse, Finding, FrameClass, Stack};
+use crate::model::{Excuse, Finding, FrameClass, Memory, Stack};
 
 /// A mark in a source file.
 #[derive(Debug, Clone, PartialEq)]
 struct Mark {
+    about: About,
     lines: RangeInclusive<usize>,
     kinds: Vec<Selector>,
     reason: String,
     at: usize,
+    is_daemon: bool,
+}
+
+/// What a mark speaks of.
+#[derive(Debug, Clone, PartialEq)]
+enum About {
+    /// What code in its lines does.
+    Code,
+    /// The static variable of this path in its file.
+    Variable(String),
+    /// Memory of the struct with this name.
+    Struct(String),
+}
+
+impl About {
+    /// Whether a race on this memory is meant; `file` is where the mark is.
+    fn is(&self, memory: &Memory, file: &Path) -> bool {
+        match (self, memory) {
+            (Self::Variable(path), Memory::Static { name, .. }) => {
+                let path = match module_of(file) {
+                    Some(module) => format!("{module}::{path}"),
+                    None => path.clone(),
+                };
+                name.strip_suffix(path.as_str())
+                    .is_some_and(|before| before.is_empty() || before.ends_with("::"))
+            }
+            (
+                Self::Struct(wanted),
+                Memory::Static { ty: Some(ty), .. } | Memory::Heap { ty: Some(ty), .. },
+            ) => ty
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|word| word == wanted),
+            (Self::Code | Self::Variable(_) | Self::Struct(_), _) => false,
+        }
+    }
+}
+
+/// The name of the module or crate that a file holds, unless it is a library's
+/// or a program's root, whose crate may be called anything.
+fn module_of(file: &Path) -> Option<String> {
+    let stem = file.file_stem()?.to_str()?;
+    let module = match stem {
+        "lib" | "main" => return None,
+        "mod" => file.parent()?.file_name()?.to_str()?,
+        stem => stem,
+    };
+    Some(module.replace('-', "_"))
 }
 
 impl Mark {
+    fn is_of(&self, finding: &Finding) -> bool {
+        self.kinds.iter().any(|kind| kind.matches(finding.kind))
+    }
+
+    fn excuse(&self, shown: &str) -> (EntryLine, Excuse) {
+        let entry = self.line(shown);
+        let excuse = Excuse {
+            source: entry.source.clone(),
+            reason: self.reason.clone(),
+        };
+        (entry, excuse)
+    }
+
     /// How a report calls it; `shown` is the file.
     fn line(&self, shown: &str) -> EntryLine {
         let kinds: Vec<String> = self.kinds.iter().map(ToString::to_string).collect();
         EntryLine {
             source: format!("{shown}:{}", self.at),
-            entry: format!("`track(allow({}))`", kinds.join(", ")),
+            entry: if self.is_daemon {
+                "`track(daemon)`".to_owned()
+            } else {
+                format!("`track(allow({}))`", kinds.join(", "))
+            },
         }
     }
 }
@@ -46,7 +117,12 @@ pub struct CodeMarks(HashMap<PathBuf, Vec<Mark>>);
 impl CodeMarks {
     /// Why a finding does not count, if the code says so at one of its
     /// frames, and which mark says it.
-    pub fn excuse(&mut self, finding: &Finding) -> Option<(EntryLine, Excuse)> {
+    pub fn excuse(&mut self, finding: &Finding, tree: &SourceTree) -> Option<(EntryLine, Excuse)> {
+        self.of_code(finding)
+            .or_else(|| tree.excuse_of_memory(finding))
+    }
+
+    fn of_code(&mut self, finding: &Finding) -> Option<(EntryLine, Excuse)> {
         let stacks: Vec<&Stack> = finding
             .legs
             .iter()
@@ -60,16 +136,10 @@ impl CodeMarks {
             let Some(place) = &frame.place else { continue };
             let line = place.line as usize;
             let mark = self.of(&place.file).iter().find(|mark| {
-                mark.lines.contains(&line)
-                    && mark.kinds.iter().any(|kind| kind.matches(finding.kind))
+                mark.about == About::Code && mark.lines.contains(&line) && mark.is_of(finding)
             });
             if let Some(mark) = mark {
-                let entry = mark.line(&place.shown);
-                let excuse = Excuse {
-                    source: entry.source.clone(),
-                    reason: mark.reason.clone(),
-                };
-                return Some((entry, excuse));
+                return Some(mark.excuse(&place.shown));
             }
         }
         None
@@ -88,6 +158,8 @@ impl CodeMarks {
 pub struct SourceTree {
     root: PathBuf,
     dirs: BTreeSet<PathBuf>,
+    /// All marks, with their files, once they were asked for.
+    marks: OnceLock<Vec<(PathBuf, Mark)>>,
 }
 
 impl SourceTree {
@@ -101,24 +173,46 @@ impl SourceTree {
         Self {
             root: root.to_owned(),
             dirs: dirs.collect(),
+            marks: OnceLock::new(),
         }
+    }
+
+    fn shown(&self, file: &Path) -> String {
+        let shown = file.strip_prefix(&self.root).unwrap_or(file);
+        shown.display().to_string()
+    }
+
+    fn all(&self) -> &[(PathBuf, Mark)] {
+        self.marks.get_or_init(|| {
+            let mut files = BTreeSet::new();
+            for dir in &self.dirs {
+                collect(dir, &mut files);
+            }
+            let of = |file: PathBuf| {
+                let marks = marks_of(&file).into_iter();
+                marks.map(|mark| (file.clone(), mark)).collect::<Vec<_>>()
+            };
+            files.into_iter().flat_map(of).collect()
+        })
+    }
+
+    /// Why a race does not count, if the memory is of a variable or a struct
+    /// that says so.
+    fn excuse_of_memory(&self, finding: &Finding) -> Option<(EntryLine, Excuse)> {
+        let memory = finding.memory.as_ref()?;
+        let mut marks = self.all().iter();
+        let (file, mark) =
+            marks.find(|(file, mark)| mark.about.is(memory, file) && mark.is_of(finding))?;
+        Some(mark.excuse(&self.shown(file)))
     }
 
     /// All marks, also of code that was not compiled. What cannot be read has
     /// none: that is the compiler's to tell.
     pub fn marks(&self) -> Vec<EntryLine> {
-        let mut files = BTreeSet::new();
-        for dir in &self.dirs {
-            collect(dir, &mut files);
-        }
-        files
-            .iter()
-            .flat_map(|file| {
-                let shown = file.strip_prefix(&self.root).unwrap_or(file);
-                let shown = shown.display().to_string();
-                let lines = marks_of(file);
-                lines.into_iter().map(move |mark| mark.line(&shown))
-            })
+        // That something may stay does not say that it will.
+        let marks = self.all().iter().filter(|(_, mark)| !mark.is_daemon);
+        marks
+            .map(|(file, mark)| mark.line(&self.shown(file)))
             .collect()
     }
 }
@@ -146,7 +240,7 @@ fn marks_of(path: &Path) -> Vec<Mark> {
 
 fn marks(text: &str) -> Vec<Mark> {
     // Most files have none, and need not be parsed.
-    if !text.contains("track") || !text.contains("allow") {
+    if !text.contains("track") || !text.contains("allow") && !text.contains("daemon") {
         return Vec::new();
     }
     let Ok(file) = syn::parse_file(text) else {
@@ -156,9 +250,9 @@ fn marks(text: &str) -> Vec<Mark> {
     found.visit_file(&file);
     // An inner mark says more.
     found
-        .0
+        .marks
         .sort_by_key(|mark| mark.lines.end() - mark.lines.start());
-    found.0
+    found.marks
 }
 
 /// An attribute's `track(…)`, also within `cfg_attr(…)`: which configuration
@@ -181,21 +275,46 @@ fn tracks(meta: &syn::Meta) -> Vec<syn::MetaList> {
 }
 
 #[derive(Default)]
-struct Found(Vec<Mark>);
+struct Found {
+    marks: Vec<Mark>,
+    /// The modules around, in this file.
+    modules: Vec<String>,
+}
 
 impl Found {
     fn take(&mut self, attributes: &[syn::Attribute], item: proc_macro2::Span) {
+        self.take_about(&About::Code, attributes, item);
+    }
+
+    fn take_about(
+        &mut self,
+        about: &About,
+        attributes: &[syn::Attribute],
+        item: proc_macro2::Span,
+    ) {
         let (start, end) = (item.start().line, item.end().line);
         for attribute in attributes {
             for list in tracks(&attribute.meta) {
-                let Ok(Arguments(allows)) = syn::parse2(list.tokens) else {
+                let Ok(Arguments { allows, daemon }) = syn::parse2(list.tokens) else {
                     continue;
                 };
-                self.0.extend(allows.into_iter().map(|allow| Mark {
+                let stays = daemon.then(|| Allow {
+                    kinds: [Kind::LeakedThread, Kind::LeakedTask]
+                        .map(Selector::Kind)
+                        .to_vec(),
+                    reason: "a daemon: it is meant to stay".to_owned(),
+                });
+                let all = allows
+                    .into_iter()
+                    .map(|allow| (allow, false))
+                    .chain(stays.map(|stays| (stays, true)));
+                self.marks.extend(all.map(|(allow, is_daemon)| Mark {
+                    about: about.clone(),
                     lines: start..=end,
                     kinds: allow.kinds,
                     reason: allow.reason,
                     at: attribute.span().start().line,
+                    is_daemon,
                 }));
             }
         }
@@ -223,14 +342,36 @@ impl<'ast> Visit<'ast> for Found {
         visit::visit_item_impl(self, item);
     }
 
+    fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
+        self.take(&item.attrs, item.span());
+        visit::visit_item_trait(self, item);
+    }
+
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
         self.take(&item.attrs, item.span());
+        self.modules.push(item.ident.to_string());
         visit::visit_item_mod(self, item);
+        self.modules.pop();
+    }
+
+    fn visit_item_static(&mut self, item: &'ast syn::ItemStatic) {
+        let mut path = self.modules.clone();
+        path.push(item.ident.to_string());
+        let about = About::Variable(path.join("::"));
+        self.take_about(&about, &item.attrs, item.span());
+    }
+
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        let about = About::Struct(item.ident.to_string());
+        self.take_about(&about, &item.attrs, item.span());
     }
 }
 
-/// The arguments of `#[track(…)]`, of which only `allow(…)` is of interest.
-struct Arguments(Vec<Allow>);
+/// The arguments of `#[track(…)]` that excuse something.
+struct Arguments {
+    allows: Vec<Allow>,
+    daemon: bool,
+}
 
 struct Allow {
     kinds: Vec<Selector>,
@@ -241,6 +382,7 @@ impl Parse for Arguments {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let metas = Punctuated::<syn::Meta, syn::Token![,]>::parse_terminated(input)?;
         let mut allows = Vec::new();
+        let daemon = metas.iter().any(|meta| meta.path().is_ident("daemon"));
         for meta in metas {
             if let syn::Meta::List(list) = &meta
                 && list.path.is_ident("allow")
@@ -248,7 +390,7 @@ impl Parse for Arguments {
                 allows.push(syn::parse2(list.tokens.clone())?);
             }
         }
-        Ok(Self(allows))
+        Ok(Self { allows, daemon })
     }
 }
 
@@ -286,9 +428,9 @@ impl Parse for Allow {
 
 #[cfg(test)]
 mod tests {
-    use leakcheck::report::kind::Kind;
+    use std::path::Path;
 
-    use super::{Selector, marks};
+    use super::{About, Kind, Memory, Selector, marks};
 
     const TEXT: &str = r#"
 use leakcheck::track;
@@ -309,6 +451,51 @@ fn without_reason() {}
 #[other(allow(LC0001, reason = "no"))]
 fn not_ours() {}
 "#;
+
+    const MEMORY: &str = r#"
+#[track(daemon)]
+fn poller() {}
+
+mod counters {
+    #[track(allow(data_race, reason = "a guess"))]
+    static mut HITS: u32 = 0;
+}
+
+#[track(name = "slots", allow(data_race, reason = "statistics"))]
+struct Slots;
+"#;
+
+    fn variable(name: &str, ty: &str) -> Memory {
+        Memory::Static {
+            name: name.to_owned(),
+            ty: Some(ty.to_owned()),
+            part: None,
+        }
+    }
+
+    #[test]
+    fn marks_of_memory_are_about_it_alone() {
+        let marks = marks(MEMORY);
+        let of = |wanted: &About| marks.iter().find(|mark| mark.about == *wanted).unwrap();
+        let daemon = of(&About::Code);
+        assert!(daemon.is_daemon);
+        assert_eq!(daemon.kinds[1], Selector::Kind(Kind::LeakedTask));
+        let hits = About::Variable("counters::HITS".to_owned());
+        assert_eq!(of(&hits).reason, "a guess");
+        let lib = Path::new("src/lib.rs");
+        assert!(hits.is(&variable("a::counters::HITS", "u32"), lib));
+        assert!(!hits.is(&variable("a::other::HITS", "u32"), lib));
+        assert!(!hits.is(&variable("a::my_counters::HITS", "u32"), lib));
+        let inner = Path::new("src/inner.rs");
+        assert!(hits.is(&variable("a::inner::counters::HITS", "u32"), inner));
+        assert!(!hits.is(&variable("a::counters::HITS", "u32"), inner));
+        let test = Path::new("tests/some-test.rs");
+        assert!(hits.is(&variable("some_test::counters::HITS", "u32"), test));
+        let slots = About::Struct("Slots".to_owned());
+        assert!(slots.is(&variable("a::TABLE", "[a::Slots; 3]"), lib));
+        assert!(!slots.is(&variable("a::TABLE", "a::MySlots"), lib));
+        assert_eq!(of(&slots).reason, "statistics");
+    }
 
     #[test]
     fn marks_cover_their_item() {

@@ -53,6 +53,8 @@ pub enum Key {
     Spawn(u64),
     /// The end of this thread.
     Thread(ThreadId),
+    /// The wake-ups of this parked thread.
+    Unpark(ThreadId),
     /// The ends of all that was spawned.
     Ended,
 }

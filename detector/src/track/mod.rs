@@ -9,7 +9,8 @@
 //! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
 //!   synchronises, by its type; [`sharded`]: the tables of all these;
 //!   [`found`]: findings in words.
-//! - [`scope`]: what a program calls itself.
+//! - [`scope`]: what a program calls itself; [`harness`]: whether a function
+//!   runs as a test.
 //!
 //! No unsafe code, no system call: it runs wherever std does.
 
@@ -18,6 +19,7 @@ pub mod context;
 pub mod coverage;
 pub mod engine;
 pub mod found;
+pub mod harness;
 pub mod hooks;
 pub mod local;
 pub mod object;

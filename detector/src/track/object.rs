@@ -6,7 +6,8 @@
 //! not tracked.
 //!
 //! What it misses: the two ends of a channel share no address that can be
-//! seen. All channels that carry one type are taken for one.
+//! seen without reading the memory of a foreign type. All channels that carry
+//! one type are taken for one.
 
 use super::engine::Key;
 
@@ -20,7 +21,7 @@ pub enum Class {
     /// Whatever is done with it may order: a barrier, a once cell, a
     /// semaphore, a condition variable.
     Meeting,
-    /// An end of a channel.
+    /// One of several that share something: an end of a channel.
     Channel,
     /// A handle of a thread, or of a task.
     Handle,
@@ -59,6 +60,11 @@ const NAMES: &[(&str, Class)] = &[
     ("tokio::sync::oneshot::", Class::Channel),
     ("tokio::sync::broadcast::", Class::Channel),
     ("tokio::sync::watch::", Class::Channel),
+    // Copies that share what is behind them, as the ends of a channel do.
+    ("tokio_util::sync::cancellation_token::", Class::Channel),
+    ("tokio_util::task::task_tracker::", Class::Channel),
+    ("crossbeam_utils::sync::wait_group::", Class::Channel),
+    ("crossbeam_utils::sync::parker::", Class::Channel),
     ("std::sync::", Class::Meeting),
     ("tokio::sync::", Class::Meeting),
     ("tokio_util::sync::", Class::Meeting),

@@ -142,19 +142,33 @@ impl<T, const N: usize> Step<[T; N]> {
     }
 }
 
-impl<T> Step<[T]> {
-    /// An index of it runs nothing.
-    pub const fn indexes(&self) -> bool {
-        true
-    }
+/// Types whose index runs nothing that could be seen.
+macro_rules! indexes {
+    ($($of:ty),*) => {
+        $(impl<T> Step<$of> {
+            /// An index of it runs nothing.
+            pub const fn indexes(&self) -> bool {
+                true
+            }
+        })*
+    };
 }
 
-impl<T> Step<Vec<T>> {
-    /// An index of it runs nothing that could be seen.
-    pub const fn indexes(&self) -> bool {
-        true
-    }
+indexes!([T], Vec<T>, Box<[T]>, &[T], &Vec<T>, &mut [T], &mut Vec<T>);
+
+/// Arrays behind a reference.
+macro_rules! arrays {
+    ($($of:ty),*) => {
+        $(impl<T, const N: usize> Step<$of> {
+            /// An index of it runs nothing.
+            pub const fn indexes(&self) -> bool {
+                true
+            }
+        })*
+    };
 }
+
+arrays!(&[T; N], &mut [T; N], Box<[T; N]>);
 
 impl<T: ?Sized> Pointers<T>
 where

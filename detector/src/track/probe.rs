@@ -5,7 +5,7 @@
 //! that would have to be in scope, and never fails.
 
 use std::ops::Deref;
-use std::thread::{JoinHandle, ScopedJoinHandle, ThreadId};
+use std::thread::{JoinHandle, ScopedJoinHandle, Thread, ThreadId};
 
 use super::object::{self, Object};
 
@@ -368,6 +368,43 @@ impl Other {
     pub const fn thread(&self) -> Option<ThreadId> {
         None
     }
+}
+
+/// Which thread does `unpark` wake?
+pub struct Wakes<'a, T: ?Sized>(&'a T, Other);
+
+impl<'a, T: ?Sized> Wakes<'a, T> {
+    /// Asks about `thread`.
+    pub const fn new(thread: &'a T) -> Self {
+        Self(thread, Other)
+    }
+}
+
+impl Wakes<'_, Thread> {
+    /// It is about to be woken.
+    pub fn wakes(&self) {
+        super::hooks::order::unparks(self.0.id());
+    }
+}
+
+impl Wakes<'_, &Thread> {
+    /// It is about to be woken.
+    pub fn wakes(&self) {
+        super::hooks::order::unparks(self.0.id());
+    }
+}
+
+impl<T: ?Sized> Deref for Wakes<'_, T> {
+    type Target = Other;
+
+    fn deref(&self) -> &Other {
+        &self.1
+    }
+}
+
+impl Other {
+    /// Not a thread of std's.
+    pub const fn wakes(&self) {}
 }
 
 /// Did a `try_` method succeed?

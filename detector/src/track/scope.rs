@@ -158,6 +158,11 @@ pub struct Test {
 }
 
 impl Test {
+    /// True where no test or scope is around, and this front end judges.
+    pub fn may_begin() -> bool {
+        !elsewhere() && current() == ContextId::ROOT
+    }
+
     /// Begins a test, or a scope.
     #[must_use]
     pub fn begin() -> Self {

@@ -13,19 +13,16 @@
 //!   this runs nothing, which is asked when the program runs, or else left
 //!   alone and counted.
 
-use std::collections::BTreeSet;
-
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::visit::{self, Visit};
 use syn::visit_mut::VisitMut as _;
-use syn::{Block, Expr, ExprBinary, ExprReference, parse_quote_spanned};
+use syn::{Expr, ExprBinary, ExprReference, parse_quote_spanned};
 
 use super::body::{Body, is_assignment};
 use super::chain::{
-    Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, root_of,
-    unevaluated, upper_root,
+    Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, unevaluated,
+    upper_root,
 };
 use super::guards::lock_of;
 use super::place::{bare, first_span, hygienic, ident, library};
@@ -69,7 +66,7 @@ enum Way {
 }
 
 /// The steps of a place run code of the program's own.
-const RUNS_CODE: &str = "its steps call a `Deref` or `Index` of the program's own";
+pub const RUNS_CODE: &str = "its steps call a `Deref` or `Index` of the program's own";
 /// See [`Way::OnceOf`].
 const NO_STATEMENT: &str = "a pointer that a call returns is indexed outside of a statement";
 /// See [`Body::extends`].
@@ -423,7 +420,7 @@ impl Body<'_> {
         }
     }
 
-    fn before(&self, expression: &mut Expr, hook: Option<TokenStream>) {
+    pub fn before(&self, expression: &mut Expr, hook: Option<TokenStream>) {
         let Some(hook) = hook else { return };
         let span = hygienic(expression.span());
         let told = quote_spanned!(span=> { #hook; }, #expression);
@@ -525,33 +522,6 @@ impl Body<'_> {
         }
     }
 
-    /// Input: `addr_of!(X)`, `&raw mut X`, of a static variable. Output: the
-    /// library knows that the memory is never another variable's.
-    ///
-    /// ```text
-    /// ::leakcheck::__private::second(static_at(&raw const X), addr_of!(X))
-    /// ```
-    pub fn address(&self, expression: &mut Expr) {
-        let place = match expression {
-            Expr::RawAddr(raw) => Some((*raw.expr).clone()),
-            Expr::Macro(called) => address_of(&called.mac),
-            _ => None,
-        };
-        let Some(place) = place.as_ref().and_then(root_of).cloned() else {
-            return;
-        };
-        let place = Expr::Path(place);
-        if !matches!(Chain::of(self.context, &place).root, Root::Static(_)) {
-            return;
-        }
-        let krate = &self.context.krate;
-        let span = hygienic(expression.span());
-        self.before(
-            expression,
-            Some(quote_spanned!(span=> #krate::__private::static_at(&raw const #place))),
-        );
-    }
-
     /// Input: `&PLACE`, `&mut PLACE`. Output:
     ///
     /// ```text
@@ -595,38 +565,4 @@ impl Body<'_> {
             }
         }
     }
-}
-
-/// The upper-case names that a body assigns to or takes the address of.
-pub fn written(block: &Block, names: &mut BTreeSet<String>) {
-    struct Written<'n>(&'n mut BTreeSet<String>);
-
-    impl<'ast> Visit<'ast> for Written<'_> {
-        fn visit_expr(&mut self, expression: &'ast Expr) {
-            let place = match expression {
-                Expr::Assign(assign) => Some(&*assign.left),
-                Expr::Binary(binary) if is_assignment(&binary.op) => Some(&*binary.left),
-                Expr::RawAddr(raw) => Some(&*raw.expr),
-                _ => None,
-            };
-            self.0.extend(place.and_then(upper_root));
-            visit::visit_expr(self, expression);
-        }
-
-        fn visit_macro(&mut self, called: &'ast syn::Macro) {
-            self.0
-                .extend(address_of(called).as_ref().and_then(upper_root));
-        }
-    }
-
-    Written(names).visit_block(block);
-}
-
-/// The argument of `addr_of!` and `addr_of_mut!`.
-fn address_of(called: &syn::Macro) -> Option<Expr> {
-    let last = called.path.segments.last()?;
-    if last.ident != "addr_of" && last.ident != "addr_of_mut" {
-        return None;
-    }
-    called.parse_body().ok()
 }

@@ -11,8 +11,8 @@ use syn::{
 
 use super::Context;
 use super::calls::{self, Calls};
-use super::chain::{self, Chain, Root};
 use super::guards::{self, Guarded};
+use super::left::UNSEEN_MACRO;
 use super::macros;
 use super::place::{hygienic, ident, library};
 use super::typed::Typed;
@@ -42,7 +42,7 @@ pub struct Body<'c> {
     /// In what a variable begins with: a temporary may live as long as that.
     pub extends: bool,
     /// What is left alone: the place, and why.
-    left: Vec<TokenStream>,
+    pub left: Vec<TokenStream>,
     /// Local variables whose type is known where they are used.
     pub typed: Typed,
 }
@@ -285,21 +285,28 @@ impl<'c> Body<'c> {
     /// ```text
     /// ::leakcheck::__private::awaited(::leakcheck::__private::awaits(SITE), FUTURE.await)
     /// ```
+    ///
+    /// A variable may be what synchronises itself, an end of a channel or a
+    /// handle: `met(meets(SITE, Probe(&F).object()), F.await)`.
     fn await_(&mut self, expression: &mut Expr) {
         let site = self.site(expression);
         let Expr::Await(ExprAwait { base, .. }) = expression else {
             return;
         };
         let locked = self.awaits_lock(base);
+        let end = self.awaited_end(base);
         if locked.is_none() {
             self.visit_expr_mut(base);
             parenthesize(base);
         }
         let krate = &self.context.krate;
         let span = hygienic(expression.span());
-        let value = match locked {
-            Some(wrap) => wrap(expression.to_token_stream()),
-            None => expression.to_token_stream(),
+        let value = match (locked, end) {
+            (Some(wrap), _) => wrap(expression.to_token_stream()),
+            (None, Some(object)) => quote_spanned! {span=>
+                #krate::__private::met(#krate::__private::meets(#site, #object), #expression)
+            },
+            (None, None) => expression.to_token_stream(),
         };
         let told = quote_spanned!(span=> #krate::__private::awaits(#site), #value);
         *expression = library(krate, "awaited", told, expression);
@@ -333,68 +340,6 @@ impl<'c> Body<'c> {
         self.declared = declared;
     }
 }
-
-impl Body<'_> {
-    /// A place that a pattern takes apart: which parts are read, and whether
-    /// they are moved, only the compiler knows.
-    fn looked_into(&mut self, place: &mut Expr) {
-        if self.unsafety && chain::is_place(place) {
-            let chain = Chain::of(self.context, place);
-            let whole = place.clone();
-            match &chain.root {
-                Root::Static(_) => self.alone(&whole, TAKEN_APART),
-                Root::Pointer(pointer) if self.typed.is_box(pointer) => {}
-                Root::Pointer(_) | Root::Computed => self.alone(&whole, TAKEN_APART),
-                Root::Other => {}
-            }
-        }
-        self.place(place);
-    }
-
-    /// This is left alone.
-    pub fn alone(&mut self, what: &impl ToTokens, why: &str) {
-        self.alone_as(what, why, None);
-    }
-
-    fn alone_as(&mut self, what: &impl ToTokens, why: &str, text: Option<&str>) {
-        let site = self.context.site_with(what, &self.function, false, text);
-        self.left.push(quote!((#site, #why)));
-    }
-
-    /// As [`Body::alone`], for what is left alone when the program runs.
-    pub fn alone_here(&self, what: &Expr, why: &str) -> TokenStream {
-        let site = self.site(what);
-        let krate = &self.context.krate;
-        let span = hygienic(what.span());
-        let left = ident("__LEAKCHECK_LEFT");
-        quote_spanned! {span=>
-            static #left: #krate::__private::Left =
-                #krate::__private::Left::new(&[(#site, #why)]);
-            #left.here();
-        }
-    }
-
-    /// Tells what is left alone in the function, once it is entered.
-    fn all_left(&self, block: &Block) -> Option<Stmt> {
-        if self.left.is_empty() {
-            return None;
-        }
-        let krate = &self.context.krate;
-        let span = hygienic(block.span());
-        let left = ident("__LEAKCHECK_LEFT");
-        let all = &self.left;
-        Some(parse_quote_spanned! {span=> {
-            static #left: #krate::__private::Left =
-                #krate::__private::Left::new(&[#(#all),*]);
-            #left.here();
-        }})
-    }
-}
-
-/// See [`Body::looked_into`].
-const TAKEN_APART: &str = "a pattern takes it apart";
-/// See [`Body::macro_`].
-const UNSEEN_MACRO: &str = "what a macro makes is not seen";
 
 /// What an expansion begins with a `*` goes into parentheses where something
 /// binds closer.

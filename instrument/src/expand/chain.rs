@@ -60,18 +60,22 @@ pub struct Chain {
 impl Chain {
     /// Of this place.
     pub fn of(context: &Context, place: &Expr) -> Self {
-        let mut chain = Self {
-            root: Root::Other,
-            bases: Vec::new(),
-            is_indexed: false,
-            is_index_computed: false,
-            owner: None,
-        };
+        let mut chain = Self::empty();
         chain.descend(context, place);
         chain.bases.reverse();
         let owner = field_of(place);
         chain.owner = owner.filter(|(base, _)| has_simple_steps(base));
         chain
+    }
+
+    const fn empty() -> Self {
+        Self {
+            root: Root::Other,
+            bases: Vec::new(),
+            is_indexed: false,
+            is_index_computed: false,
+            owner: None,
+        }
     }
 
     fn descend(&mut self, context: &Context, place: &Expr) {
@@ -139,6 +143,14 @@ impl Chain {
         };
         matches!(first, Expr::Path(path) if path.path.is_ident("self"))
     }
+}
+
+/// What the steps of a place go out from, dereferences among them.
+pub fn steps_of(place: &Expr) -> Vec<Base> {
+    let mut chain = Chain::empty();
+    chain.pointer(place);
+    chain.bases.reverse();
+    chain.bases
 }
 
 fn static_root(context: &Context, path: &ExprPath) -> Root {

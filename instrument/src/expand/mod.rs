@@ -4,6 +4,7 @@
 //! - [`spawn`]: what is spawned; [`access`] and [`pointers`]: shared
 //!   variables, whose places are chains ([`chain`]); [`sync`]: what orders; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
+//! - [`left`]: what is left alone;
 //! - [`calls`]: which calls may run code that is not tracked;
 //! - [`place`]: places of the source, and paths into the library.
 //!
@@ -12,10 +13,12 @@
 //! as long as they did.
 
 mod access;
+mod address;
 mod body;
 mod calls;
 mod chain;
 mod guards;
+mod left;
 mod macros;
 mod names;
 mod place;
@@ -83,6 +86,11 @@ impl Context {
         inner
     }
 
+    /// True for a function of a module, not of a type.
+    fn is_in_module(&self) -> bool {
+        self.owner.is_empty()
+    }
+
     /// Of what is inside of this type.
     pub fn inside(&self, name: &str) -> Self {
         let mut inner = self.clone();
@@ -94,7 +102,7 @@ impl Context {
     /// static variable.
     fn with_written(&self, block: &Block) -> Self {
         let mut statics = (*self.statics).clone();
-        access::written(block, &mut statics);
+        address::written(block, &mut statics);
         Self {
             statics: Rc::new(statics),
             ..self.clone()
@@ -157,5 +165,7 @@ pub fn function(
     body.function(signature, block);
     if is_test {
         test::wrap(context, signature, block);
+    } else {
+        test::ask(context, signature, block);
     }
 }

@@ -75,6 +75,7 @@ pub const MEETS: &[&str] = &[
     "call_once",
     "is_completed",
     "get_or_init",
+    "get_or_try_init",
     "changed",
     "subscribe",
     "unpark",
@@ -183,6 +184,13 @@ pub const INERT_MACROS: &[&str] = &[
     "todo",
     "unimplemented",
     "dbg",
+    "pin",
+    "ready",
+    "include_bytes",
+    "option_env",
+    "compile_error",
+    "thread_local",
+    "offset_of",
 ];
 
 /// Methods that run no code of others, on any type that is likely to have
@@ -284,7 +292,15 @@ pub const INERT_TYPES: &[(&str, &[&str])] = &[
     ("Builder", &["new"]),
     (
         "thread",
-        &["sleep", "yield_now", "spawn", "scope", "current"],
+        &[
+            "sleep",
+            "yield_now",
+            "spawn",
+            "scope",
+            "current",
+            "park",
+            "park_timeout",
+        ],
     ),
     ("hint", &["black_box", "spin_loop"]),
     (

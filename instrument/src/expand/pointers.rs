@@ -25,9 +25,11 @@ impl Body<'_> {
         let pointer = &original.receiver;
         let span = hygienic(original.method.span());
         let site = self.site(original);
-        let tell = quote_spanned! {span=>
-            { #krate::__private::Pointer::new(&#pointer).access(#site, #writes); }
+        let asks = quote_spanned! {span=>
+            #krate::__private::Pointer::new(&#pointer).access(#site, #writes)
         };
+        let tell = self.unless_it_runs(pointer, &asks, &quote!(()));
+        let tell = quote_spanned!(span=> { #tell; });
         let Expr::MethodCall(call) = expression else {
             return;
         };
@@ -100,18 +102,22 @@ impl Body<'_> {
         let other = original.args.first().filter(|other| *two && simple(other));
         let written = !writes;
         let other = other.map(|other| {
-            quote_spanned! {span=>
-                #krate::__private::Pointer::new(&#other).accesses(#site, #written, &#count);
-            }
+            let asks = quote_spanned! {span=>
+                #krate::__private::Pointer::new(&#other).accesses(#site, #written, &#count)
+            };
+            self.unless_it_runs(other, &asks, &quote!(()))
         });
+        let asks = quote_spanned! {span=>
+            #krate::__private::Pointer::new(&#pointer).accesses(#site, #writes, &#count)
+        };
+        let tell = self.unless_it_runs(pointer, &asks, &quote!(()));
         if let Some(last) = call.args.last_mut() {
             let value = bare(last);
             *last = parse_quote_spanned! {span=>
                 match #value {
                     #count => {
-                        #krate::__private::Pointer::new(&#pointer)
-                            .accesses(#site, #writes, &#count);
-                        #other
+                        #tell;
+                        #other;
                         #count
                     }
                 }

@@ -7,13 +7,16 @@ use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
 use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
 
+use super::access::RUNS_CODE;
 use super::body::Body;
 use super::chain::{self, Chain, Root};
 use super::guards::lock_of;
 use super::names::{ATOMICS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
 use super::place::{hygienic, ident, library};
 
-/// True for what may be evaluated twice: names, fields, dereferences.
+/// True for names, fields, dereferences and plain indices: what may be
+/// evaluated twice, if its types say that this runs nothing
+/// ([`Body::unless_it_runs`]).
 pub fn simple(expression: &Expr) -> bool {
     match expression {
         Expr::Path(path) => path.qself.is_none(),
@@ -35,7 +38,9 @@ pub fn is_joined(call: &ExprMethodCall) -> bool {
 /// A method that may order, by the type that it is called on.
 pub fn meets(call: &ExprMethodCall) -> bool {
     let name = call.method.to_string();
-    MEETS.contains(&name.as_str()) || name == "get" && call.args.is_empty()
+    MEETS.contains(&name.as_str())
+        || name == "get" && call.args.is_empty()
+        || name == "set" && call.args.len() == 1
 }
 
 /// What an ordering that is written out means.
@@ -57,10 +62,46 @@ impl Body<'_> {
         let krate = &self.context.krate;
         let span = hygienic(receiver.span());
         let object = ident("object");
+        let probe = quote_spanned!(span=> #krate::__private::Probe::new(&#receiver).object());
+        let unknown = quote_spanned!(span=> #krate::__private::Object::UNKNOWN);
+        let probe = self.unless_it_runs(receiver, &probe, &unknown);
         quote_spanned! {span=> {
-            let #object = #krate::__private::Probe::new(&#receiver).object();
+            let #object = #probe;
             #object
         }}
+    }
+
+    /// What asks a place that is evaluated again, or else the answer for what
+    /// is not known, where a step of the place runs code.
+    ///
+    /// ```text
+    /// if Step::of(|| &raw const BASE).is_plain() && … { ASKS } else { LEFT.here(); OTHER }
+    /// ```
+    pub fn unless_it_runs(
+        &self,
+        place: &Expr,
+        asks: &TokenStream,
+        other: &TokenStream,
+    ) -> TokenStream {
+        let bases = chain::steps_of(place);
+        if bases.is_empty() {
+            return asks.clone();
+        }
+        let krate = &self.context.krate;
+        let span = hygienic(place.span());
+        let plain = bases.iter().map(|base| {
+            let expr = chain::unevaluated(&base.expr, krate);
+            let ask = ident(if base.is_indexed {
+                "indexes"
+            } else {
+                "is_plain"
+            });
+            quote_spanned!(span=> #krate::__private::Step::of(|| &raw const #expr).#ask())
+        });
+        let left = self.alone_here(place, RUNS_CODE);
+        quote_spanned! {span=>
+            if true #(&& #plain)* { #asks } else { #left #other }
+        }
     }
 
     fn operation(&self, stores: bool, (acquire, release): (bool, bool)) -> TokenStream {
@@ -102,6 +143,10 @@ impl Body<'_> {
         }
         if is_joined(call) {
             self.join(expression);
+            return;
+        }
+        if name == "unpark" && call.args.is_empty() {
+            self.unpark(expression);
             return;
         }
         if self.unsafety && matches!(name, "get_unchecked" | "get_unchecked_mut") {
@@ -229,6 +274,15 @@ impl Body<'_> {
         }
     }
 
+    /// The object that a variable is, which is awaited itself.
+    pub fn awaited_end(&self, base: &Expr) -> Option<TokenStream> {
+        let awaited = match base {
+            Expr::Reference(reference) => &reference.expr,
+            other => other,
+        };
+        simple(awaited).then(|| self.object(awaited))
+    }
+
     /// `LOCK.lock().await`: taken when the future is ready. None if the future
     /// is another.
     pub fn awaits_lock(
@@ -259,9 +313,12 @@ impl Body<'_> {
         if simple(&call.receiver) {
             let receiver = call.receiver.clone();
             let handle = ident("handle");
+            let asks = quote_spanned!(span=> #krate::__private::Joins::new(&#receiver).thread());
+            let none = quote_spanned!(span=> ::core::option::Option::None);
+            let asked = self.unless_it_runs(&receiver, &asks, &none);
             let told = quote_spanned! {span=>
                 {
-                    let #handle = #krate::__private::Joins::new(&#receiver).thread();
+                    let #handle = #asked;
                     #handle
                 },
                 #expression
@@ -284,6 +341,42 @@ impl Body<'_> {
                 )
             }
         };
+    }
+
+    /// Input: `THREAD.unpark()`. Output: the thread that wakes knows what was
+    /// done before.
+    ///
+    /// ```text
+    /// second(Wakes::new(&T).wakes(), met(meets(SITE, Probe::new(&T).object()), T.unpark()))
+    /// pass(HANDLE.thread(), |t| Wakes::new(t).wakes()).unpark()
+    /// ```
+    fn unpark(&mut self, expression: &mut Expr) {
+        let Expr::MethodCall(call) = expression else {
+            return;
+        };
+        let original = call.clone();
+        let krate = self.context.krate.clone();
+        let span = hygienic(call.method.span());
+        self.place(&mut call.receiver);
+        let receiver = &original.receiver;
+        if simple(receiver) {
+            self.ordered(expression, &original);
+            let asks = quote_spanned!(span=> #krate::__private::Wakes::new(&#receiver).wakes());
+            let wakes = self.unless_it_runs(receiver, &asks, &quote!(()));
+            *expression = library(
+                &krate,
+                "second",
+                quote!({ #wakes; }, #expression),
+                expression,
+            );
+        } else if matches!(**receiver, Expr::Call(_) | Expr::MethodCall(_)) {
+            let thread = ident("__leakcheck_thread");
+            let value = &call.receiver;
+            let told = quote_spanned! {span=>
+                #value, |#thread| #krate::__private::Wakes::new(#thread).wakes()
+            };
+            *call.receiver = library(&krate, "pass", told, value);
+        }
     }
 
     /// Input: `SLICE.get_unchecked(I)`. Output:
@@ -311,6 +404,7 @@ impl Body<'_> {
     /// A call of a function.
     ///
     /// Input: `fence(ORDER)`. Output: `second(fence(OPERATION), fence(ORDER))`.
+    /// Input: `thread::park()`. Output: `parked(parks(SITE), thread::park())`.
     pub fn call(&mut self, expression: &mut Expr) {
         let whole = expression.clone();
         let Expr::Call(call) = expression else { return };
@@ -340,6 +434,10 @@ impl Body<'_> {
             let operation = self.operation(false, order);
             let told = quote_spanned!(span=> #krate::__private::fence(#operation), #expression);
             *expression = library(krate, "second", told, expression);
+        } else if owner == "thread" && (name == "park" || name == "park_timeout") {
+            let site = self.site(&whole);
+            let told = quote_spanned!(span=> #krate::__private::parks(#site), #expression);
+            *expression = library(krate, "parked", told, expression);
         } else {
             self.announce(expression, name);
         }

@@ -13,6 +13,45 @@ pub fn is_test(attr: &Attribute) -> bool {
     last.is_some_and(|segment| segment.ident == "test")
 }
 
+/// True for what may be a test whose `#[test]` stands above `#[track]`: the
+/// compiler has taken it off by now.
+fn may_be_test(signature: &Signature) -> bool {
+    signature.inputs.is_empty()
+        && signature.generics.params.is_empty()
+        && signature.asyncness.is_none()
+        && signature.unsafety.is_none()
+        && signature.abi.is_none()
+}
+
+/// Makes the body of what may be a test check at its end, if it is run as one.
+///
+/// Input: `{ BODY }`. Output:
+///
+/// ```text
+/// { #[cfg(test)] let test = { static TEST: MaybeTest = MaybeTest::new(PATH); TEST.begin() }; BODY }
+/// ```
+pub fn ask(context: &Context, signature: &Signature, block: &mut Block) {
+    if !may_be_test(signature) || !context.is_in_module() {
+        return;
+    }
+    let krate = &context.krate;
+    let span = hygienic(signature.ident.span());
+    let name = signature.ident.to_string();
+    block.stmts.insert(
+        0,
+        parse_quote_spanned! {span=>
+            #[cfg(test)]
+            let __leakcheck_test = {
+                static __LEAKCHECK_TEST: #krate::__private::MaybeTest =
+                    #krate::__private::MaybeTest::new(
+                        ::core::concat!(::core::module_path!(), "::", #name)
+                    );
+                __LEAKCHECK_TEST.begin()
+            };
+        },
+    );
+}
+
 /// Makes the body of a test check what is left at its end.
 ///
 /// Input, sync:

@@ -13,11 +13,8 @@ use crate::track::site::Site;
 use crate::track::strand::Strand;
 use crate::track::units;
 
-fn waits(local: &Local, object: Object, site: Option<&'static Site>) {
-    let blocks = matches!(
-        object.class,
-        Class::Meeting | Class::Channel | Class::Handle
-    );
+fn waits(local: &Local, class: Class, site: Option<&'static Site>) {
+    let blocks = matches!(class, Class::Meeting | Class::Channel | Class::Handle);
     if blocks
         && local.task.borrow().is_none()
         && let Some(number) = local.unit.get()
@@ -31,7 +28,7 @@ pub fn meets(site: &'static Site, object: Object) -> Object {
     here(|local| {
         local.strand();
         local.settle();
-        waits(local, object, Some(site));
+        waits(local, object.class, Some(site));
         match object.class {
             Class::Atomic | Class::Lock | Class::Meeting | Class::Channel => {
                 release(local, object.key());
@@ -47,7 +44,7 @@ pub fn meets(site: &'static Site, object: Object) -> Object {
 /// After it.
 pub fn met<T>(object: Object, value: T) -> T {
     here(|local| {
-        waits(local, object, None);
+        waits(local, object.class, None);
         match object.class {
             Class::Inert => return,
             Class::Atomic | Class::Lock | Class::Channel => acquire(local, object.key()),
@@ -250,6 +247,33 @@ pub fn joined<T>(thread: Option<ThreadId>, value: T) -> T {
         }
     });
     value
+}
+
+/// Before the thread parks.
+pub fn parks(site: &'static Site) {
+    here(|local| {
+        local.strand();
+        local.settle();
+        waits(local, Class::Handle, Some(site));
+    });
+}
+
+/// After it was woken.
+pub fn parked((): (), (): ()) {
+    here(|local| {
+        waits(local, Class::Handle, None);
+        acquire(local, Key::Unpark(std::thread::current().id()));
+        local.acquired();
+    });
+}
+
+/// Before a thread is unparked.
+pub fn unparks(thread: ThreadId) {
+    here(|local| {
+        local.strand();
+        local.settle();
+        release(local, Key::Unpark(thread));
+    });
 }
 
 /// After a scope that joins all its threads.
