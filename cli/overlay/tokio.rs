@@ -2,8 +2,9 @@
 
 use core::future::Future;
 
-use super::super::Header;
+use super::super::{Header, RawTask};
 use super::table;
+use super::lookup::hooks;
 use super::tracked::Tracked;
 
 /// A task of tokio's, followed.
@@ -25,4 +26,49 @@ extern "C" fn inspect(data: *const ()) -> u64 {
         | is(state.is_cancelled(), table::IS_CANCELLED)
         | is(state.is_join_interested(), table::HAS_HANDLE)
         | (state.ref_count() as u64).saturating_sub(own) << table::REFERENCES_SHIFT
+}
+
+/// What a join handle has of its task.
+pub(crate) trait Joined {
+    fn header(&self) -> Option<*const ()>;
+}
+
+impl Joined for RawTask {
+    fn header(&self) -> Option<*const ()> {
+        Some(RawTask::header(self) as *const Header as *const ())
+    }
+}
+
+impl Joined for Option<RawTask> {
+    fn header(&self) -> Option<*const ()> {
+        self.as_ref().and_then(Joined::header)
+    }
+}
+
+/// A join handle is polled.
+pub(crate) fn joins(handle: &impl Joined) {
+    if let (Some(hooks), Some(header)) = (hooks(), handle.header()) {
+        (hooks.task_joined)(header);
+    }
+}
+
+/// A wait for permits is polled.
+pub(crate) fn wants<S>(semaphore: &S) {
+    if let Some(hooks) = hooks() {
+        (hooks.permits_wanted)(semaphore as *const S as *const ());
+    }
+}
+
+/// A wait for permits is over.
+pub(crate) fn waited<S>(semaphore: &S, taken: bool) {
+    if let Some(hooks) = hooks() {
+        (hooks.permits_waited)(semaphore as *const S as *const (), u32::from(taken));
+    }
+}
+
+/// Permits are given back.
+pub(crate) fn gives_back<S>(semaphore: &S) {
+    if let Some(hooks) = hooks() {
+        (hooks.permits_back)(semaphore as *const S as *const ());
+    }
 }

@@ -16,6 +16,7 @@ use super::waits::wait_for;
 use super::words;
 use crate::model::{
     Access, Finding, LaneId, Leg, Memory, Role, Seen, Shape, Stack, Standing, ThreadLabel, Wait,
+    WaitFor,
 };
 
 /// How a finding counts: what is only potential is never an error, and a task
@@ -187,7 +188,13 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             ) => Role::Stuck,
         };
         let wait = match (&leg.task, &leg.wait) {
-            (Some(status), _) => Some(tasks::wait(status, &stack)),
+            (Some(status), named) => {
+                let waits = tasks::wait(status, &stack);
+                Some(match named {
+                    Some(named) => self.named_wait(waits, named),
+                    None => waits,
+                })
+            }
             (None, wait) => wait.as_ref().map(|wait| self.wait(wait, &stack)),
         };
         let of = self.resolver.task(leg.thread);
@@ -219,6 +226,28 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                 .map(|address| self.resolver.lock_name(address)),
             owner: wait.owner.map(|owner| self.resolver.label(owner)),
             acquired: self.resolver.stack(&wait.acquired_at),
+        }
+    }
+
+    /// The wait of a task with what the runtime knows of the other side, if it
+    /// is of the kind that this is known of.
+    fn named_wait(&mut self, waits: Wait, named: &wire::Wait) -> Wait {
+        let owned = waits.what.is_lock()
+            || matches!(
+                (waits.what, named.addr),
+                (WaitFor::Task, None) | (WaitFor::Semaphore, Some(_))
+            );
+        if !owned {
+            return waits;
+        }
+        Wait {
+            lock: named
+                .addr
+                .filter(|_| waits.what.is_lock())
+                .map(|address| self.resolver.lock_name(address)),
+            owner: named.owner.map(|owner| self.resolver.label(owner)),
+            acquired: self.resolver.stack(&named.acquired_at),
+            ..waits
         }
     }
 

@@ -165,6 +165,12 @@ fn deadlock_title(subject: &Subject<'_>) -> String {
         (Some(Shape::Cycle), [first, second]) => {
             format!("deadlock: {} wait for each other", both(first, second))
         }
+        (Some(Shape::Cycle), legs) if legs.iter().any(|leg| leg.task.is_some()) => {
+            format!(
+                "deadlock: {} wait for each other in a cycle",
+                tasks_and_threads(legs)
+            )
+        }
         (Some(Shape::Cycle), legs) => {
             format!(
                 "deadlock: {} threads wait for each other in a cycle",
@@ -255,7 +261,9 @@ pub fn wait_phrase(wait: &Wait) -> String {
         (Some(name), WaitFor::RwLockRead, _) => format!("waits to read {}", name.text()),
         (Some(name), WaitFor::RwLockWrite, _) => format!("waits to write {}", name.text()),
         (Some(name), WaitFor::Once, _) => format!("waits for {}", object(name, wait.what)),
-        (_, WaitFor::Join, Some(owner)) => format!("waits for {} to end", owner.text()),
+        (_, WaitFor::Join | WaitFor::Task, Some(owner)) => {
+            format!("waits for {} to end", owner.text())
+        }
         (_, what, _) => what.phrase().to_owned(),
     }
 }
@@ -478,7 +486,7 @@ fn deadlock_help(subject: &Subject<'_>) -> String {
     let waits: Vec<WaitFor> = subject.waits().collect();
     let joins = waits
         .iter()
-        .any(|what| matches!(what, WaitFor::Join | WaitFor::Scope));
+        .any(|what| matches!(what, WaitFor::Join | WaitFor::Scope | WaitFor::Task));
     let receives = waits
         .iter()
         .any(|what| matches!(what, WaitFor::ChannelRecv | WaitFor::ChannelSelect));

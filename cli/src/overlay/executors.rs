@@ -47,7 +47,7 @@ impl Overlay {
     #[must_use]
     pub fn module_text(&self) -> String {
         format!(
-            "{COMMON}mod own {{\n{}}}\npub(crate) use self::own::track;\n",
+            "{COMMON}mod own {{\n{}}}\npub(crate) use self::own::*;\n",
             self.source
         )
     }
@@ -139,6 +139,37 @@ const TOKIO: Overlay = Overlay {
             at: At::After,
             text: "\n        let future = crate::runtime::task::leakcheck::root(future);",
             otherwise: Some("leaked tasks that wait on what the test itself had"),
+        },
+        Edit {
+            files: &["runtime/task/join.rs"],
+            anchors: &["// Keep track of task budget"],
+            at: At::Before,
+            text: "super::leakcheck::joins(&self.raw);\n        ",
+            otherwise: Some("which task another waits for"),
+        },
+        Edit {
+            files: &["sync/batch_semaphore.rs"],
+            anchors: &["let (node, semaphore, needed, queued) = self.project();"],
+            at: At::After,
+            text: "\n        #[cfg(feature = \"rt\")]\n        \
+                   crate::runtime::task::leakcheck::wants(semaphore);",
+            otherwise: Some("which task has a lock"),
+        },
+        Edit {
+            files: &["sync/batch_semaphore.rs"],
+            anchors: &["impl Drop for Acquire<'_> {\n    fn drop(&mut self) {"],
+            at: At::After,
+            text: "\n        #[cfg(feature = \"rt\")]\n        \
+                   crate::runtime::task::leakcheck::waited(self.semaphore, !self.queued);",
+            otherwise: Some("which task has a lock"),
+        },
+        Edit {
+            files: &["sync/batch_semaphore.rs"],
+            anchors: &["if added == 0 {\n            return;\n        }"],
+            at: At::After,
+            text: "\n        #[cfg(feature = \"rt\")]\n        \
+                   crate::runtime::task::leakcheck::gives_back(self);",
+            otherwise: Some("which task has a lock"),
         },
         Edit {
             files: &["task/local.rs"],

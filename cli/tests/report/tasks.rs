@@ -2,14 +2,14 @@
 
 use leakcheck::report::kind::{Certainty, Kind};
 use leakcheck::report::wire::{
-    Executor, Finding, Leg, Moment, Proof, Stack, TaskState, TaskStatus, TaskType, ThreadId,
+    Executor, Finding, Leg, Moment, Proof, Stack, TaskState, TaskStatus, TaskType, ThreadId, Wait,
     WaitOn, Woken,
 };
 use leakcheck_cli::document::{Line, of_model};
 use leakcheck_cli::render::human::{HumanOptions, render};
 
 use crate::redaction::check;
-use crate::world::{MAIN, World, finding, wait, waits};
+use crate::world::{MAIN, World, finding, lock_wait, wait, waits};
 
 const TOKIO: &str = "/registry/src/index/tokio-1.54.1/src";
 
@@ -163,6 +163,56 @@ fn stuck_while_the_test_waits_for_them() {
     let report = world.collect();
     let text = render(&report.findings[0], &HumanOptions::default());
     check("task_deadlock", &text);
+}
+
+/// Two tasks: one has a lock of tokio's and joins the other, which wants it.
+#[test]
+fn in_a_cycle_of_a_lock_and_a_join() {
+    let mut world = World::new();
+    let first = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+    let second = task(&mut world, 5, "poll::serve::{{closure}}", MAIN);
+    let lock = &["tokio::sync::mutex::Mutex<T>::lock::{{closure}}"];
+    let join =
+        &["<tokio::runtime::task::join::JoinHandle<T> as core::future::future::Future>::poll"];
+    let (wants, joins) = (awaits(&mut world, lock), awaits(&mut world, join));
+    let acquired = vec![world.user("poll::serve::{{closure}}", "src/poll.rs", "spawn(run)")];
+    let legs = vec![
+        Leg {
+            wait: Some(lock_wait(WaitOn::Futex, 0x7f00_1000, second, acquired)),
+            ..leg(first, wants, status(None))
+        },
+        Leg {
+            wait: Some(Wait {
+                owner: Some(first),
+                ..wait(WaitOn::Futex)
+            }),
+            ..leg(second, joins, status(None))
+        },
+    ];
+    let found = finding(Kind::Deadlock, Certainty::Proved, legs);
+    world.found(Finding {
+        fatal: true,
+        ..found
+    });
+    let report = world.collect();
+    let text = render(&report.findings[0], &HumanOptions::default());
+    check("task_cycle", &text);
+}
+
+/// The guard of a leaked task's mutex is another's, whose name is told.
+#[test]
+fn whose_guard_is_kept() {
+    let mut world = World::new();
+    let id = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+    let holder = task(&mut world, 5, "poll::serve::{{closure}}", MAIN);
+    let lock = &["tokio::sync::mutex::Mutex<T>::lock::{{closure}}"];
+    let stack = awaits(&mut world, lock);
+    let acquired = vec![world.user("poll::serve::{{closure}}", "src/poll.rs", "spawn(run)")];
+    let leg = Leg {
+        wait: Some(lock_wait(WaitOn::Futex, 0x7f00_1000, holder, acquired)),
+        ..leg(id, stack, status(Some(Proof::Unreachable)))
+    };
+    check("task_guard", &leaked(&mut world, Certainty::Proved, leg));
 }
 
 #[test]

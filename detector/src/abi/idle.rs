@@ -14,15 +14,19 @@
 //! a timeout although nothing comes of it, such as those of tokio's blocking
 //! pool for ten seconds.
 
+use std::collections::BTreeMap;
+
+use super::end;
 use super::fd;
 use super::kernel;
 use super::snapshot::{Member, Snapshot};
 use super::stuck;
 use super::task;
 use super::task::maps;
-use crate::report::wire::ThreadId;
+use crate::report::wire::{Leg, ThreadId};
 use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
+use crate::waits::Wakers;
 
 /// The first slices of a wait, in milliseconds; the last is repeated.
 const SLICES_MS: [i32; 4] = [50, 100, 400, 1000];
@@ -70,9 +74,65 @@ fn look(own: ThreadId, wait: &dyn Fn(i32) -> i32) -> i32 {
         && nothing_from_outside()
         && snapshot.confirm(&others)
     {
-        stuck::report_idle(&snapshot, task::look::waiting());
+        report(&snapshot)
     }
     0
+}
+
+/// Tasks told of at most where none waits for another by name.
+const MOST: usize = 16;
+
+/// Reports the cycles of tasks and threads, or where there are none all of
+/// them, and ends the process.
+#[cold]
+fn report(snapshot: &Snapshot) -> ! {
+    let tasks = task::look::stuck();
+    if !snapshot.graph(false).cycles().is_empty() {
+        stuck::report_stuck(snapshot);
+    }
+    let mut graph = snapshot.graph(false);
+    let mut legs: BTreeMap<ThreadId, Leg> = BTreeMap::new();
+    for member in snapshot.members() {
+        let mut leg = snapshot.leg(member, None, None);
+        // What a thread that blocks on a future awaits tells more.
+        if let Some(named) = task::look::wait(member.id, 0) {
+            let own = leg.wait.get_or_insert_with(|| named.clone());
+            (own.owner, own.acquired_at) = (named.owner, named.acquired_at);
+        }
+        graph.block(member.id, wakers(&leg));
+        legs.insert(member.id, leg);
+    }
+    let mut waiting = Vec::new();
+    for task in tasks {
+        let id = task.leg.thread;
+        match task.polled_by {
+            None => {
+                graph.block(id, wakers(&task.leg));
+                waiting.push(id);
+            }
+            Some(thread) => graph.block(id, Wakers::All(vec![thread])),
+        }
+        legs.insert(id, task.leg);
+    }
+    let cycles = graph.cycles();
+    for cycle in &cycles {
+        stuck::emit_stuck(cycle.iter().filter_map(|id| legs.remove(id)).collect());
+    }
+    if cycles.is_empty() {
+        waiting.truncate(MOST);
+        let members = snapshot.members().iter().map(|member| member.id);
+        let all = waiting.into_iter().chain(members);
+        stuck::emit_stuck(all.filter_map(|id| legs.remove(&id)).collect());
+    }
+    end::stuck()
+}
+
+/// Who must act for the wait of a leg to end.
+fn wakers(leg: &Leg) -> Wakers {
+    match leg.wait.as_ref().and_then(|wait| wait.owner) {
+        Some(owner) => Wakers::All(vec![owner]),
+        None => Wakers::Anyone,
+    }
 }
 
 /// True if every thread says that it waits for others, or for events.

@@ -411,20 +411,9 @@ pub fn noted<R>(thread: &mut Thread, blocked: &Blocked, what: impl FnOnce(&Threa
     result
 }
 
-/// Nothing can happen any more: reports the cycles of threads, or where there
-/// are none these tasks and all threads, and ends the process.
-#[cold]
-pub fn report_idle(snapshot: &Snapshot, tasks: Vec<Leg>) -> ! {
-    if tasks.is_empty() || !snapshot.graph(false).cycles().is_empty() {
-        report_stuck(snapshot);
-    }
-    let threads = snapshot.members().iter();
-    let legs = tasks
-        .into_iter()
-        .chain(threads.map(|member| snapshot.leg(member, None, None)))
-        .collect();
+/// Reports tasks and threads of which none can ever go on.
+pub fn emit_stuck(legs: Vec<Leg>) {
     emit(legs, Certainty::Proved, true);
-    end::stuck()
 }
 
 /// True if the member's futex still has the value that it waits on, so that it
@@ -516,7 +505,7 @@ fn emit(legs: Vec<Leg>, certainty: Certainty, fatal: bool) {
 /// Reports the cycles, or where there are none all threads, and ends the
 /// process.
 #[cold]
-fn report_stuck(snapshot: &Snapshot) -> ! {
+pub fn report_stuck(snapshot: &Snapshot) -> ! {
     let cycles = snapshot.graph(false).cycles();
     for cycle in &cycles {
         emit(cycle_legs(snapshot, cycle), Certainty::Proved, true);

@@ -60,6 +60,16 @@ pub struct Hooks {
     /// The program asks for a snapshot of all threads and tasks, which the
     /// command shows.
     pub snapshot: extern "C" fn(),
+    /// What runs on the thread polls a wait for permits of the semaphore at
+    /// this address.
+    pub permits_wanted: extern "C" fn(semaphore: *const ()),
+    /// Such a wait is over, with the permits if the second is not 0.
+    pub permits_waited: extern "C" fn(semaphore: *const (), taken: u32),
+    /// Permits of the semaphore are being given back.
+    pub permits_back: extern "C" fn(semaphore: *const ()),
+    /// What runs on the thread polls a join handle of the task whose wakers have
+    /// `data`.
+    pub task_joined: extern "C" fn(data: *const ()),
 }
 
 /// The poll returned, and the task is to be polled again.

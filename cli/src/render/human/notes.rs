@@ -214,7 +214,8 @@ fn cycle(finding: &Finding) -> Option<String> {
 fn edge(wait: &Wait, leg: &Leg) -> String {
     let object = match (&wait.lock, wait.what) {
         (Some(name), what) => object(name, what),
-        (None, WaitFor::Join) => "its end".to_owned(),
+        (None, WaitFor::Join | WaitFor::Task) => "its end".to_owned(),
+        (None, WaitFor::Semaphore) => "its permit".to_owned(),
         (None, WaitFor::ChannelRecv | WaitFor::ChannelSelect) => "a message from it".to_owned(),
         (None, WaitFor::ChannelSend) => "room in its channel".to_owned(),
         (None, WaitFor::Once) => "its initialisation".to_owned(),
@@ -289,7 +290,10 @@ fn memory_note(finding: &Finding, options: &HumanOptions) -> Option<String> {
 fn seen(finding: &Finding, options: &HumanOptions) -> String {
     let certainty = match (finding.kind, finding.certainty) {
         (Kind::Deadlock, Certainty::Proved) if finding.legs.len() == 1 => {
-            "proved: this thread can never run again"
+            match finding.legs[0].task {
+                Some(_) => "proved: this task can never run again",
+                None => "proved: this thread can never run again",
+            }
         }
         (Kind::Deadlock, Certainty::Proved)
             if finding.legs.iter().any(|leg| leg.task.is_some()) =>

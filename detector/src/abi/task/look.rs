@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::record::{Polls, Record};
 use super::registry;
+use super::waits::{self, Object};
 use super::world::{self, Here, Search};
 use crate::abi::{kernel, stuck};
 use crate::findings;
 use crate::reach::Task;
 use crate::report::kind::{Certainty, Kind};
-use crate::report::wire::{Finding, Leg, Moment, Proof, TaskState, TaskStatus, ThreadId, Woken};
+use crate::report::wire::{
+    Finding, Leg, Moment, Proof, Stack, TaskState, TaskStatus, ThreadId, Wait, WaitOn, Woken,
+};
 use crate::stack;
 use crate::task::{Facts, Verdict, verdict};
 
@@ -101,16 +104,50 @@ fn is_idle_service(facts: &Facts, state: TaskState) -> bool {
     facts.polls == 0 && state != TaskState::Waiting
 }
 
-/// Tasks told of at most, where none can go on.
-const STUCK: usize = 16;
+/// A task where nothing can happen any more.
+pub struct Stuck {
+    /// Its side of a finding.
+    pub leg: Leg,
+    /// It waits; otherwise this thread is in the middle of its poll.
+    pub polled_by: Option<ThreadId>,
+}
 
-/// The tasks that wait, where nothing can happen any more.
-pub fn waiting() -> Vec<Leg> {
+/// The tasks that wait or are in the middle of a poll, where nothing can happen
+/// any more.
+pub fn stuck() -> Vec<Stuck> {
     let told = |seen: Seen| {
         let (state, proof, _) = verdict(seen.facts).told()?;
-        (state == TaskState::Waiting).then(|| leg(&seen, state, proof, Moment::Exit))
+        let polled_by = match state {
+            TaskState::Waiting => None,
+            TaskState::Running => Some(seen.polls.thread?),
+            TaskState::New | TaskState::Scheduled => return None,
+        };
+        Some(Stuck {
+            leg: leg(&seen, state, proof, Moment::Exit),
+            polled_by,
+        })
     };
-    see_all().into_iter().filter_map(told).take(STUCK).collect()
+    see_all().into_iter().filter_map(told).collect()
+}
+
+/// What a task or thread waits for in its poll of this number, where the other
+/// side has a name: the first of those who must act.
+pub fn wait(who: ThreadId, poll: u64) -> Option<Wait> {
+    let (addr, owner, at) = match waits::of(who, poll)? {
+        Object::Permits(semaphore) => {
+            let holder = *waits::holders(semaphore).first()?;
+            (Some(semaphore as u64), holder.who, stack::get(holder.at))
+        }
+        Object::Task(data) => (None, registry::by_data(data)?.origin.id, Stack::new()),
+    };
+    Some(Wait {
+        on: WaitOn::Futex,
+        for_ms: 0,
+        timed: false,
+        addr,
+        owner: Some(owner),
+        acquired_at: at,
+    })
 }
 
 /// All live tasks, for a snapshot.
@@ -154,7 +191,9 @@ fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> L
         stack,
         access: None,
         locks: Vec::new(),
-        wait: None,
+        wait: (state == TaskState::Waiting)
+            .then(|| wait(record.origin.id, polls.count))
+            .flatten(),
         task: Some(status),
     }
 }

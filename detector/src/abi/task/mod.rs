@@ -4,7 +4,7 @@
 //! - [`look`]: which of them are leaks, when an executor is shut down and at
 //!   the end of the process, by a search of the [`world`] as it is
 //!   mapped ([`maps`]); [`root`]: what
-//!   `block_on` has completed.
+//!   `block_on` has completed; [`waits`]: who waits for whom, by name.
 //!
 //! A task is known by the address of its record, of which the executor's copy
 //! is one counted reference.
@@ -14,6 +14,7 @@ pub mod maps;
 pub mod record;
 pub mod registry;
 pub mod root;
+pub mod waits;
 pub mod world;
 
 use std::arch::asm;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::record::{Origin, Record, Wake};
+use self::waits::{Holder, Object};
 use self::world::Here;
 use super::caller::{self, return_address};
 use super::edge::tracked;
@@ -53,6 +55,10 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     named,
     tasks_on_their_way,
     snapshot,
+    permits_wanted,
+    permits_waited,
+    permits_back,
+    task_joined,
 };
 
 /// What a thread is polling.
@@ -83,6 +89,7 @@ pub fn spawned() -> u64 {
 /// In the child of a fork.
 pub fn reset() {
     registry::reset();
+    waits::reset();
 }
 
 /// The task that the calling thread is polling.
@@ -145,6 +152,47 @@ extern "C" fn named(name: *const u8, len: usize) {
             threads::with(thread.id, |entry| entry.name = Some(name));
         }
     }
+    thread.busy -= 1;
+}
+
+/// Which poll of the task at hand this is; 0 outside of tasks.
+fn poll_number() -> u64 {
+    polled().map_or(0, |task| task.polls.lock().count)
+}
+
+extern "C" fn permits_wanted(semaphore: *const ()) {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    let on = Object::Permits(semaphore as usize);
+    waits::polled(actor(thread), poll_number(), on);
+    thread.busy -= 1;
+}
+
+extern "C" fn permits_waited(semaphore: *const (), taken: u32) {
+    let pc = return_address();
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    let who = actor(thread);
+    let holder = (taken != 0).then(|| Holder {
+        who,
+        at: stack_here(thread, pc),
+    });
+    waits::over(who, semaphore as usize, holder);
+    thread.busy -= 1;
+}
+
+extern "C" fn permits_back(semaphore: *const ()) {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    waits::given_back(actor(thread), semaphore as usize);
+    thread.busy -= 1;
+}
+
+extern "C" fn task_joined(data: *const ()) {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    let on = Object::Task(data as usize);
+    waits::polled(actor(thread), poll_number(), on);
     thread.busy -= 1;
 }
 
@@ -220,6 +268,7 @@ extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
     {
         let mut polls = record.polls.lock();
         polls.count += 1;
+        polls.thread = Some(thread.id);
         if polls.waker != words {
             polls.waker = words;
             // SAFETY: the executor's reference is one; this makes another.
@@ -269,6 +318,7 @@ extern "C" fn task_drop(task: u64) {
     let thread = tracked();
     // SAFETY: the reference that the executor had.
     let record = unsafe { Arc::from_raw(task as *const Record) };
+    waits::ended(record.origin.id);
     let data = {
         let mut polls = record.polls.lock();
         polls.gone = true;

@@ -98,6 +98,8 @@ pub struct Record {
 pub struct Polls {
     /// How often it was polled.
     pub count: u64,
+    /// Which thread polls it, or did last.
+    pub thread: Option<ThreadId>,
     /// The words of its waker; zero before the first poll.
     pub waker: [usize; 2],
     /// Nanosecond at which the last poll ended.

@@ -1,0 +1,112 @@
+//! What tasks wait for where the other side has a name: who has the permits of a
+//! semaphore, which tokio's locks are made of, and which task is joined.
+//!
+//! An executor tells when such a wait is polled, when it is over, and when
+//! permits are given back. Threads that block on a future wait as tasks do.
+//!
+//! What it misses: locks that were only tried; a guard that another task drops
+//! than took it is taken for the oldest of them; of several waits in one poll,
+//! as in a `select!`, the last one counts. So this explains a deadlock that is
+//! proved otherwise, and proves none.
+
+use dashmap::DashMap;
+
+use crate::report::wire::ThreadId;
+use crate::rt::replaceable::Replaceable;
+use crate::stack::StackId;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    /// Permits of the semaphore at this address.
+    Permits(usize),
+    /// The end of the task whose wakers have this data pointer.
+    Task(usize),
+}
+
+/// A wait that was polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// For what.
+    pub on: Object,
+    /// In which poll of the task; 0 of a thread that blocks on a future.
+    poll: u64,
+}
+
+/// Who has a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The task or thread.
+    pub who: ThreadId,
+    /// Where it got it.
+    pub at: StackId,
+}
+
+/// Holders kept of a semaphore.
+const KEPT: usize = 64;
+
+static WAITS: Replaceable<DashMap<ThreadId, Waits>> = Replaceable::new();
+static HOLDERS: Replaceable<DashMap<usize, Vec<Holder>>> = Replaceable::new();
+
+/// `who` polls a wait, in its poll of this number.
+pub fn polled(who: ThreadId, poll: u64, on: Object) {
+    WAITS.get().insert(who, Waits { on, poll });
+}
+
+/// A wait for permits is over, and `holder` has them if it is told and the wait
+/// was ever polled.
+pub fn over(who: ThreadId, semaphore: usize, holder: Option<Holder>) {
+    let own = |_: &ThreadId, waits: &Waits| waits.on == Object::Permits(semaphore);
+    let was_polled = WAITS.get().remove_if(&who, own).is_some();
+    if let Some(holder) = holder.filter(|_| was_polled) {
+        let mut holders = HOLDERS.get().entry(semaphore).or_default();
+        if holders.len() == KEPT {
+            holders.remove(0);
+        }
+        holders.push(holder);
+    }
+}
+
+/// Permits of the semaphore are given back by `who`.
+pub fn given_back(who: ThreadId, semaphore: usize) {
+    let Some(mut holders) = HOLDERS.get().get_mut(&semaphore) else {
+        return;
+    };
+    let own = holders.iter().rposition(|holder| holder.who == who);
+    if !holders.is_empty() {
+        holders.remove(own.unwrap_or(0));
+    }
+    let empty = holders.is_empty();
+    drop(holders);
+    if empty {
+        HOLDERS
+            .get()
+            .remove_if(&semaphore, |_, left| left.is_empty());
+    }
+}
+
+/// The task is gone.
+pub fn ended(who: ThreadId) {
+    WAITS.get().remove(&who);
+}
+
+/// What the task or thread waited for in its poll of this number.
+pub fn of(who: ThreadId, poll: u64) -> Option<Object> {
+    let waits = *WAITS.get().get(&who)?;
+    (waits.poll == poll).then_some(waits.on)
+}
+
+/// Who has permits of the semaphore.
+pub fn holders(semaphore: usize) -> Vec<Holder> {
+    HOLDERS
+        .get()
+        .get(&semaphore)
+        .map(|holders| holders.clone())
+        .unwrap_or_default()
+}
+
+/// In the child of a fork.
+pub fn reset() {
+    WAITS.replace(DashMap::new());
+    HOLDERS.replace(DashMap::new());
+}
