@@ -16,7 +16,6 @@
 
 use std::collections::BTreeMap;
 
-use super::end;
 use super::fd;
 use super::kernel;
 use super::snapshot::{Member, Snapshot};
@@ -74,7 +73,7 @@ fn look(own: ThreadId, wait: &dyn Fn(i32) -> i32) -> i32 {
         && nothing_from_outside()
         && snapshot.confirm(&others)
     {
-        report(&snapshot)
+        stuck::report_stuck(&snapshot)
     }
     0
 }
@@ -82,14 +81,11 @@ fn look(own: ThreadId, wait: &dyn Fn(i32) -> i32) -> i32 {
 /// Tasks told of at most where none waits for another by name.
 const MOST: usize = 16;
 
-/// Reports the cycles of tasks and threads, or where there are none all of
-/// them, and ends the process.
+/// Reports the cycles of tasks and threads of a process that can never go on, or
+/// where there are none all of them.
 #[cold]
-fn report(snapshot: &Snapshot) -> ! {
+pub fn report(snapshot: &Snapshot) {
     let tasks = task::look::stuck();
-    if !snapshot.graph(false).cycles().is_empty() {
-        stuck::report_stuck(snapshot);
-    }
     let mut graph = snapshot.graph(false);
     let mut legs: BTreeMap<ThreadId, Leg> = BTreeMap::new();
     for member in snapshot.members() {
@@ -120,11 +116,12 @@ fn report(snapshot: &Snapshot) -> ! {
     }
     if cycles.is_empty() {
         waiting.truncate(MOST);
-        let members = snapshot.members().iter().map(|member| member.id);
+        // The main thread last: as a rule it only waits for the others.
+        let mut members: Vec<ThreadId> = snapshot.members().iter().map(|m| m.id).collect();
+        members.sort_by_key(|id| (*id == ThreadId(0), *id));
         let all = waiting.into_iter().chain(members);
         stuck::emit_stuck(all.filter_map(|id| legs.remove(&id)).collect());
     }
-    end::stuck()
 }
 
 /// Who must act for the wait of a leg to end.

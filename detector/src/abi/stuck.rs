@@ -26,6 +26,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::end;
+use super::idle;
 use super::kernel;
 use super::request;
 use super::signal;
@@ -502,8 +503,8 @@ fn emit(legs: Vec<Leg>, certainty: Certainty, fatal: bool) {
     });
 }
 
-/// Reports the cycles, or where there are none all threads, and ends the
-/// process.
+/// Reports the cycles of threads, or where there are none tasks and threads, and
+/// ends the process.
 #[cold]
 pub fn report_stuck(snapshot: &Snapshot) -> ! {
     let cycles = snapshot.graph(false).cycles();
@@ -511,17 +512,7 @@ pub fn report_stuck(snapshot: &Snapshot) -> ! {
         emit(cycle_legs(snapshot, cycle), Certainty::Proved, true);
     }
     if cycles.is_empty() {
-        // The main thread last: as a rule it only waits for the others.
-        let mut members: Vec<&Member> = snapshot.members().iter().collect();
-        members.sort_by_key(|member| (member.id == ThreadId(0), member.id));
-        emit(
-            members
-                .iter()
-                .map(|member| snapshot.leg(member, None, None))
-                .collect(),
-            Certainty::Proved,
-            true,
-        );
+        idle::report(snapshot);
     }
     end::stuck()
 }
