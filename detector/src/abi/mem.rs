@@ -17,24 +17,36 @@ pub fn touch(addr: usize, size: usize, op: AccessOp, pc: u64) {
     if size == 0 || mode::leaks_alone() {
         return;
     }
+    match op {
+        AccessOp::Read => range::<READ>(addr, size, op, pc),
+        AccessOp::Write | AccessOp::Free | AccessOp::Return => {
+            range::<WRITE>(addr, size, op, pc);
+        }
+    }
+}
+
+const READ: bool = false;
+const WRITE: bool = true;
+
+/// As [`touch`], for one kind of access: the check folds to what it needs.
+#[inline(never)]
+fn range<const KIND: bool>(addr: usize, size: usize, op: AccessOp, pc: u64) {
     // SAFETY: the record belongs to this thread.
     let Some(thread) = (unsafe { current().as_mut() }) else {
         return;
     };
-    let access = match op {
-        AccessOp::Read => Access::read(Class::Plain),
-        AccessOp::Write | AccessOp::Free | AccessOp::Return => Access::write(Class::Plain),
+    let access = match KIND {
+        READ => Access::read(Class::Plain),
+        WRITE => Access::write(Class::Plain),
     };
-    check::access(
-        thread,
-        Seen {
-            addr,
-            size,
-            access,
-            op,
-            pc,
-        },
-    );
+    let seen = Seen {
+        addr,
+        size,
+        access,
+        op,
+        pc,
+    };
+    check::access(thread, seen);
 }
 
 unsafe extern "C" fn copy(to: *mut c_void, from: *const c_void, n: usize, pc: u64) -> *mut c_void {

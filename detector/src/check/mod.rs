@@ -102,6 +102,22 @@ fn skip_recorded(thread: &Thread, mut at: usize, range: &Range<usize>, access: A
     at
 }
 
+/// Records an access, which is in the history, to whole granules from `at` on
+/// that make it easy.
+#[inline(always)]
+fn take_quickly(thread: &Thread, mut at: usize, range: &Range<usize>, access: Access) -> usize {
+    let new = Cell::from_bits(thread.stamp() | access.bits() | u64::from(Mask::MAX));
+    while at >= range.start && at + GRANULE <= range.end {
+        // SAFETY: the caller has checked that the range is covered.
+        let Some((word, cell)) = (unsafe { quick(thread, at, new) }) else {
+            break;
+        };
+        word.store(cell.bits(), Ordering::Relaxed);
+        at += GRANULE;
+    }
+    at
+}
+
 /// Checks and records an access of any size and alignment.
 #[inline(always)]
 pub fn access(thread: &mut Thread, seen: Seen) {
@@ -114,6 +130,9 @@ pub fn access(thread: &mut Thread, seen: Seen) {
     let mut logged = false;
     loop {
         at = skip_recorded(thread, at, &range, seen.access);
+        if logged {
+            at = take_quickly(thread, at, &range, seen.access);
+        }
         if at >= range.end {
             return;
         }
@@ -260,7 +279,7 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
                             return Look::Other;
                         }
                     } else if superseded {
-                        if new.access().is_read() {
+                        if cell.access().is_read() {
                             known = Some((word, cell, more));
                         } else {
                             let free = Cell::reserved(cell.stamp());

@@ -88,8 +88,8 @@ fn cell(thread: &Thread, seen: impl Fn() -> Seen, mask: Mask) -> Cell {
 /// A word that the access takes and what it becomes, if its granule has at most
 /// two cells, one of them the thread's own that it supersedes or adds to, or its
 /// reserved word, and the other, if there is one, does not race with it. What
-/// the access supersedes of the other goes; if nothing is left, the word is
-/// reserved for its thread.
+/// the access supersedes of the thread's own, or a write of another, goes; if
+/// nothing is left, the word is reserved for its thread.
 ///
 /// # Safety
 /// `at` is covered.
@@ -135,7 +135,8 @@ pub unsafe fn quick(thread: &Thread, at: usize, new: Cell) -> Option<(&'static A
         return Some((mine, becomes));
     }
     let conflicts = theirs.conflicts(new);
-    let superseded = !new.access().is_read() && theirs.superseded_by(new);
+    // A superseded read can stay: its thread has the word for all it does next.
+    let superseded = !theirs.access().is_read() && theirs.superseded_by(new);
     if conflicts || superseded {
         let ordered = thread.clocks.ordered(theirs);
         if ordered && superseded {
