@@ -51,7 +51,7 @@ fn end_of_part(
     }
     while at < range.end {
         if logged && keep {
-            at = end_of_private(thread, at, &range);
+            at = end_of_known(thread, at, &range);
             if at >= range.end {
                 return;
             }
@@ -93,22 +93,27 @@ fn end_of_part(
     }
 }
 
-/// Keeps the end of whole granules from `at` on, as long as nobody but the
-/// thread has touched them. Returns the first that is another's, or is not
-/// whole.
+/// Keeps the end of whole granules from `at` on, as long as there are two cells
+/// at most, and it races with neither. Returns the first other one.
 #[inline(always)]
-fn end_of_private(thread: &Thread, mut at: usize, range: &Range<usize>) -> usize {
+fn end_of_known(thread: &Thread, mut at: usize, range: &Range<usize>) -> usize {
     let whole = Access::write(Class::Plain).bits() | u64::from(Mask::MAX);
     let new = Cell::from_bits(thread.stamp() | whole);
     while at >= range.start && at + GRANULE <= range.end {
         // SAFETY: covered, as the caller checked.
         let front = unsafe { map::front(at) };
         let first = Cell::from_bits(front[0].load(Ordering::Relaxed));
-        let private = first.same_slot(new) | first.is_empty();
-        if !private || front[1].load(Ordering::Relaxed) != 0 {
+        let second = Cell::from_bits(front[1].load(Ordering::Relaxed));
+        if second.bits() & MORE != 0
+            || !harmless(thread, first, new)
+            || !harmless(thread, second, new)
+        {
             break;
         }
         front[0].store(new.bits(), Ordering::Relaxed);
+        if !second.is_empty() {
+            front[1].store(0, Ordering::Relaxed);
+        }
         at += GRANULE;
     }
     at
@@ -185,7 +190,9 @@ fn clear_shared(at: usize) {
 }
 
 /// Fresh memory: nothing is known of it. With `thread`, the first word is its
-/// own from now on: it has the memory for itself until it tells somebody.
+/// own from now on: it has the memory for itself until it tells somebody. Where
+/// another thread had the memory last, the second word is that thread's: what
+/// one sends and another frees often goes that way again.
 pub fn fresh(range: Range<usize>, thread: Option<&Thread>) {
     if mode::leaks_alone() || range.is_empty() || !map::covers(range.start, range.len()) {
         return;
@@ -207,10 +214,15 @@ pub fn fresh(range: Range<usize>, thread: Option<&Thread>) {
     while at < range.end {
         // SAFETY: covered, as checked above.
         let front = unsafe { map::front(at) };
+        let before = Cell::from_bits(front[0].load(Ordering::Relaxed));
         if front[1].load(Ordering::Relaxed) != 0 {
             clear_shared(at);
         }
         front[0].store(thread.reserved(), Ordering::Relaxed);
+        if !before.is_empty() && !before.same_slot(Cell::from_bits(thread.reserved())) {
+            let other = Cell::reserved(before.stamp());
+            front[1].store(other.bits(), Ordering::Relaxed);
+        }
         at += GRANULE;
     }
 }

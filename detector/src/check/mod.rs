@@ -14,7 +14,7 @@
 //!
 //! *Who sees whom.* Of two threads that come to a granule for the first time
 //! at once, the swap (a full barrier) and the look at the other words after it
-//! let at least one see the other. Between two that have cells there already,
+//! let at least one see the other. Between two that have words there already,
 //! this holds but for the time that a store takes to leave its core.
 
 mod again;
