@@ -127,6 +127,20 @@ impl DerefMut for Smart {
     }
 }
 
+/// A constant that notes its drop.
+struct Noisy {
+    number: u32,
+}
+
+impl Drop for Noisy {
+    fn drop(&mut self) {
+        note("noisy dropped");
+    }
+}
+
+const NOISY: Noisy = Noisy { number: 3 };
+const LIMITS: [u32; 3] = [1, 2, 3];
+
 macro_rules! twice {
     ($($(#[$of:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? $body:block)*) => {
         mod plain {
@@ -241,6 +255,14 @@ twice! {
         (*both)[at(1)] + (*inner).number
     }
 
+    fn constants(inner: *mut Inner) -> u32 {
+        let kept = NOISY;
+        let number = NOISY.number + LIMITS[at(1)] + LIMITS[2];
+        note(format!("{} {} {:?}", TABLE[at(2)], (*inner).number, (*inner).many));
+        assert_eq!(TABLE[at(0)], LIMITS[0], "{}", HANDLE.number);
+        kept.number + number
+    }
+
     fn smart(inner: *mut Inner) -> u32 {
         let mut smart = Smart {
             own: &raw mut (*inner).number,
@@ -298,7 +320,7 @@ fn run(f: Function) -> (u32, Vec<String>) {
 
 #[test]
 fn all_is_evaluated_once_and_in_order() {
-    let both: [[Function; 2]; 10] = [
+    let both: [[Function; 2]; 11] = [
         [plain::table, tracked::table],
         [plain::pairs, tracked::pairs],
         [plain::grid, tracked::grid],
@@ -308,6 +330,7 @@ fn all_is_evaluated_once_and_in_order() {
         [plain::called, tracked::called],
         [plain::guarded, tracked::guarded],
         [plain::boxed, tracked::boxed],
+        [plain::constants, tracked::constants],
         [plain::smart, tracked::smart],
     ];
     for (index, [plain, tracked]) in both.into_iter().enumerate() {

@@ -65,10 +65,18 @@ impl<T: ?Sized> Step<T> {
         Self(Pointers(Second(First(Whatever(PhantomData)))))
     }
 
-    /// Asks about what `_place` refers to.
-    pub const fn by(_place: &T) -> Self {
+    /// Asks about the type that `_like` would tell.
+    pub fn like(_like: impl FnOnce() -> Like<T>) -> Self {
         Self(Pointers(Second(First(Whatever(PhantomData)))))
     }
+}
+
+/// Stands for a type.
+pub struct Like<T: ?Sized>(PhantomData<fn() -> *const T>);
+
+/// The type of what `_value` refers to.
+pub const fn like<T: ?Sized>(_value: &T) -> Like<T> {
+    Like(PhantomData)
 }
 
 impl<T: ?Sized> Deref for Step<T> {
@@ -216,6 +224,11 @@ impl<T: ?Sized> Whatever<T> {
         true
     }
 
+    /// The drop of a value runs nothing.
+    pub const fn drops_nothing(&self) -> bool {
+        !std::mem::needs_drop::<T>()
+    }
+
     /// An index of it may run anything.
     pub const fn indexes(&self) -> bool {
         false
@@ -307,19 +320,22 @@ mod tests {
 
     #[test]
     fn a_step_runs_code_if_a_type_on_the_way_does() {
-        assert!(Step::by(&Pair { a: 1 }).is_plain());
-        assert!(Step::by(&&Pair { a: 1 }).is_plain());
-        assert!(Step::by(&Arc::new(Pair { a: 1 })).is_plain());
-        assert!(Step::by(&Box::new(&1u8)).is_plain());
-        assert!(Step::by(&vec![1u8]).is_plain());
-        assert!(Step::by(&String::new()).is_plain());
-        assert!(Step::by(&RefCell::new(1).borrow()).is_plain());
-        assert!(Step::by(&Mutex::new(1).lock().unwrap()).is_plain());
-        assert!(Step::by(&LazyLock::<u8>::new(|| 1)).is_plain());
-        assert!(!Step::by(&Own(1)).is_plain());
-        assert!(!Step::by(&&Own(1)).is_plain());
-        assert!(!Step::by(&Arc::new(Own(1))).is_plain());
-        assert!(!Step::by(&Arc::new(&Own(1))).is_plain());
+        assert!(Step::like(|| like(&Pair { a: 1 })).is_plain());
+        assert!(Step::like(|| like(&&Pair { a: 1 })).is_plain());
+        assert!(Step::like(|| like(&Arc::new(Pair { a: 1 }))).is_plain());
+        assert!(Step::like(|| like(&Box::new(&1u8))).is_plain());
+        assert!(Step::like(|| like(&vec![1u8])).is_plain());
+        assert!(Step::like(|| like(&String::new())).is_plain());
+        let (cell, lock) = (RefCell::new(1), Mutex::new(1));
+        let (borrowed, locked) = (cell.borrow(), lock.lock().unwrap());
+        assert!(Step::like(|| like(&borrowed)).is_plain());
+        assert!(Step::like(|| like(&locked)).is_plain());
+        assert!(!Step::like(|| like(&locked)).drops_nothing());
+        assert!(Step::like(|| like(&LazyLock::<u8>::new(|| 1))).is_plain());
+        assert!(!Step::like(|| like(&Own(1))).is_plain());
+        assert!(!Step::like(|| like(&&Own(1))).is_plain());
+        assert!(!Step::like(|| like(&Arc::new(Own(1)))).is_plain());
+        assert!(!Step::like(|| like(&Arc::new(&Own(1)))).is_plain());
     }
 
     #[test]
@@ -332,7 +348,8 @@ mod tests {
         assert!(step.is_plain() && step.is_own() && !step.is_array() && !step.indexes());
         let array = [Pair { a: 1 }];
         assert!(Step::of(|| &raw const array).is_array());
-        assert!(Step::by(&vec![1]).indexes() && !Step::by(&vec![1]).is_own());
+        assert!(Step::like(|| like(&vec![1])).indexes());
+        assert!(!Step::like(|| like(&vec![1])).is_own());
     }
 
     #[test]

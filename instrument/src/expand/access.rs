@@ -117,10 +117,10 @@ impl Body<'_> {
             },
             Root::Pointer(pointer) if self.typed.is_box(pointer) => Way::No,
             Root::Static(false) => self.perhaps(place, used, &chain, &site),
-            Root::Static(true) if chain.is_bare() => {
+            Root::Static(true) if chain.is_bare() && used != Use::Compare => {
                 Way::Before(self.tell(&site, place, used, true))
             }
-            Root::Pointer(pointer) if chain.is_bare() => {
+            Root::Pointer(pointer) if chain.is_bare() && used != Use::Compare => {
                 let tell = self.tell(&site, place, used, false);
                 Way::Before(quote_spanned! {span=>
                     if #krate::__private::Raw::new(&#pointer).is() { #tell }
@@ -206,7 +206,12 @@ impl Body<'_> {
     }
 
     /// A name that may be a variable's or a constant's, which has no address
-    /// of its own. References are taken as far as no step runs code.
+    /// of its own: a reference to it makes a value, and drops it. Told if
+    /// neither that nor a step runs code.
+    ///
+    /// ```text
+    /// if Step::like(|| like(&PLACE)).drops_nothing() && … { read(SITE, &PLACE) } else { LEFT.here() }
+    /// ```
     fn perhaps(&self, place: &Expr, used: Use, chain: &Chain, site: &TokenStream) -> Way {
         if matches!(used, Use::Borrow | Use::BorrowMut) {
             return Way::No;
@@ -228,21 +233,22 @@ impl Body<'_> {
             } else {
                 "is_plain"
             });
-            quote_spanned!(span=> #krate::__private::Step::by(&#expr).#ask())
+            quote_spanned! {span=> {
+                let step = #krate::__private::Step::like(|| #krate::__private::like(&#expr));
+                step.#ask() && step.drops_nothing()
+            }}
         });
         let alone = self.alone_here(place, RUNS_CODE);
-        let tell = quote_spanned! {span=>
+        Way::Before(quote_spanned! {span=>
             #[#allow(static_mut_refs)]
-            let place = &#place;
-            #krate::__private::read(#site, place)
-        };
-        Way::Before(if chain.is_bare() {
-            tell
-        } else {
-            quote_spanned! {span=>
+            let plain = #krate::__private::Step::like(|| #krate::__private::like(&#place))
+                .drops_nothing() #(&& #bases)*;
+            if plain {
                 #[#allow(static_mut_refs)]
-                let plain = true #(&& #bases)*;
-                if plain { #tell; } else { #alone }
+                let place = &#place;
+                #krate::__private::read(#site, place)
+            } else {
+                #alone
             }
         })
     }
@@ -519,6 +525,29 @@ impl Body<'_> {
         if !hooks.is_empty() {
             let hooks = hooks.iter().map(|hook| quote!({ #hook; }));
             self.before(expression, Some(quote!(#(#hooks)*)));
+        }
+    }
+
+    /// An argument of a macro that only looks at it.
+    ///
+    /// Input: `println!("{}", PLACE)`. Output: its address is taken once.
+    ///
+    /// ```text
+    /// println!("{}", *as_it_is(At::new(&raw const PLACE).looks(SITE, REACH)))
+    /// ```
+    pub fn looked_at_by_macro(&mut self, argument: &mut Expr) {
+        let whole = argument.clone();
+        if !is_place(&whole) {
+            self.place(argument);
+            return;
+        }
+        match self.way(argument, Use::Compare, &whole) {
+            // A constant, or a variable: nothing may go before it here.
+            Way::Before(_) => {
+                self.alone(&whole, NOT_KNOWN);
+                self.inside_place(argument);
+            }
+            way => self.operand(argument, Use::Compare, way, &whole),
         }
     }
 

@@ -320,11 +320,13 @@ impl<'c> Body<'c> {
             }
             return;
         };
+        let takes = macros::takes_values(called);
         for argument in &mut arguments {
             match argument {
                 // `name = value` of a format.
-                Expr::Assign(named) => self.place(&mut named.right),
-                other => self.place(other),
+                Expr::Assign(named) => self.looked_at_by_macro(&mut named.right),
+                value if takes => self.visit_expr_mut(value),
+                other => self.looked_at_by_macro(other),
             }
         }
         called.tokens = arguments.into_token_stream();

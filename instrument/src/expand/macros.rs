@@ -26,6 +26,11 @@ pub fn rewritten(called: &Macro) -> bool {
     }
 }
 
+/// True for a macro that takes its arguments by value.
+pub fn takes_values(called: &Macro) -> bool {
+    called.path.is_ident("vec")
+}
+
 /// True for macros that are left as they are, and run nothing unseen.
 pub fn is_inert(called: &Macro) -> bool {
     let last = called.path.segments.last();
