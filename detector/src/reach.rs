@@ -43,6 +43,9 @@ pub struct Task {
     pub data_word: usize,
     /// How many wakers it has; none if it can run, or be ended otherwise.
     pub wakers: Option<u64>,
+    /// The task that polled its join handle: it is live if that one is, or does
+    /// not have the handle in its own block.
+    pub joined_by: Option<usize>,
 }
 
 impl Task {
@@ -78,7 +81,10 @@ struct Search<'a, R> {
 pub fn unreachable<R: Fn(usize) -> usize>(space: &Space<'_, R>, tasks: &[Task]) -> Vec<bool> {
     let mut search = Search::new(space, tasks);
     for (number, task) in tasks.iter().enumerate() {
-        if task.wakers.is_none() || search.block_of[number].is_none() {
+        let handle_elsewhere = task
+            .joined_by
+            .is_some_and(|joiner| !search.has_handle(joiner, number));
+        if task.wakers.is_none() || search.block_of[number].is_none() || handle_elsewhere {
             search.revive(number);
         }
     }
@@ -90,11 +96,13 @@ pub fn unreachable<R: Fn(usize) -> usize>(space: &Space<'_, R>, tasks: &[Task]) 
         let found = search.wakers_of_dead();
         let hidden: Vec<usize> = (0..tasks.len())
             .filter(|&number| {
+                let Task {
+                    wakers, joined_by, ..
+                } = tasks[number];
                 // Without wakers it is dead whatever is found.
-                !search.live[number]
-                    && tasks[number]
-                        .wakers
-                        .is_some_and(|wakers| wakers > 0 && wakers != found[number])
+                let unfound = wakers.is_some_and(|wakers| wakers > 0 && wakers != found[number]);
+                let joined = joined_by.is_some_and(|joiner| search.live[joiner]);
+                !search.live[number] && (unfound || joined)
             })
             .collect();
         if hidden.is_empty() {
@@ -198,6 +206,17 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
             .is_some_and(|beside| (self.space.read)(beside) == waker[1 - (data_word & 1)])
     }
 
+    /// True if the address of `task` lies in the block of `joiner`, and is none
+    /// of a waker.
+    fn has_handle(&self, joiner: usize, task: usize) -> bool {
+        let Some(block) = self.block_of[joiner] else {
+            return false;
+        };
+        let range = self.range(block);
+        let address = self.tasks[task].address();
+        words(&range).any(|at| (self.space.read)(at) == address && !self.is_waker(task, at, &range))
+    }
+
     /// Follows the words of a live range.
     fn visit(&mut self, range: Range<usize>) {
         for at in words(&range) {
@@ -298,6 +317,12 @@ mod tests {
 
         /// Whether each task is unreachable; tasks are in the first blocks.
         fn unreachable(&self, tasks: &[Option<u64>]) -> Vec<bool> {
+            let tasks: Vec<_> = tasks.iter().map(|wakers| (*wakers, None)).collect();
+            self.unreachable_joined(&tasks)
+        }
+
+        /// As above; each task with the one that polled its handle.
+        fn unreachable_joined(&self, tasks: &[(Option<u64>, Option<usize>)]) -> Vec<bool> {
             let blocks: Vec<Block> = (0..self.blocks.len())
                 .map(|number| Block {
                     start: block(number),
@@ -307,10 +332,11 @@ mod tests {
             let tasks: Vec<Task> = tasks
                 .iter()
                 .enumerate()
-                .map(|(number, wakers)| Task {
+                .map(|(number, (wakers, joined_by))| Task {
                     waker: [VTABLE, block(number)],
                     data_word: 1,
                     wakers: *wakers,
+                    joined_by: *joined_by,
                 })
                 .collect();
             let root = ROOT..ROOT + 4 * WORD;
@@ -321,6 +347,27 @@ mod tests {
             };
             unreachable(&space, &tasks)
         }
+    }
+
+    /// Two tasks: the first polled the handle of the second, whose block has its
+    /// waker.
+    fn joined(first: [usize; 4], second: [usize; 4], root: [usize; 4]) -> Vec<bool> {
+        let memory = Memory {
+            root,
+            blocks: vec![first, second],
+        };
+        memory.unreachable_joined(&[(Some(1), None), (Some(0), Some(0))])
+    }
+
+    #[test]
+    fn a_joined_task_lives_as_long_as_who_has_its_handle() {
+        let waker = [0, VTABLE, block(0), 0];
+        assert_eq!(joined([0, block(1), 0, 0], waker, [0; 4]), [true, true]);
+        // Something can wake the first: it may abort the second.
+        let root = [VTABLE, block(0), 0, 0];
+        assert_eq!(joined([0, block(1), 0, 0], waker, root), [false, false]);
+        // The handle is elsewhere: somebody else may have it too.
+        assert_eq!(joined([0; 4], waker, [0; 4]), [false, false]);
     }
 
     /// A task that waits on a channel (block 1), in which its waker is.

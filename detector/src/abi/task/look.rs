@@ -1,5 +1,6 @@
 //! A look at all live tasks, and the report of those that are leaks.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::record::{Polls, Record};
@@ -50,14 +51,18 @@ fn look(here: &Here) -> Vec<Seen> {
     let mut attempt = 0;
     loop {
         let mut all = see_all();
+        let joiners = joiners(&all);
+        let joiner = |seen: &Seen| joiners.get(&seen.record.origin.id).copied();
         let may_be_stuck = |seen: &Seen| {
             let facts = Facts {
                 unreachable: true,
+                handle: seen.facts.handle && joiner(seen).is_none(),
                 ..seen.facts
             };
             matches!(verdict(facts), Verdict::Stuck(_))
         };
-        let undecided = |seen: &Seen| may_be_stuck(seen) && seen.facts.references > 0;
+        let undecided =
+            |seen: &Seen| may_be_stuck(seen) && (seen.facts.references > 0 || seen.facts.handle);
         let on_its_way = |seen: &Seen| seen.facts.running || seen.facts.scheduled;
         let searched = all.iter().any(undecided);
         if !searched && !all.iter().any(on_its_way) {
@@ -69,12 +74,15 @@ fn look(here: &Here) -> Vec<Seen> {
                 waker: seen.polls.waker,
                 data_word: seen.record.data_word,
                 wakers: may_be_stuck(seen).then_some(seen.facts.references),
+                joined_by: joiner(seen).filter(|_| seen.facts.handle),
             })
             .collect();
         match world::search(&tasks, here, searched) {
             Search::Done(found) => {
                 for (seen, unreachable) in all.iter_mut().zip(found) {
                     seen.facts.unreachable = unreachable;
+                    // Who has the handle never runs again either.
+                    seen.facts.handle &= !unreachable;
                 }
                 return all;
             }
@@ -85,6 +93,18 @@ fn look(here: &Here) -> Vec<Seen> {
         stuck::nap(PAUSE_MS << attempt);
         attempt += 1;
     }
+}
+
+/// For each task whose join handle another polled when it was polled last: the
+/// place of that one.
+fn joiners(all: &[Seen]) -> HashMap<ThreadId, usize> {
+    let joined = |(at, seen): (usize, &Seen)| {
+        let Object::Task(data) = waits::of(seen.record.origin.id, seen.polls.count)? else {
+            return None;
+        };
+        Some((registry::by_data(data)?.origin.id, at))
+    };
+    all.iter().enumerate().filter_map(joined).collect()
 }
 
 fn see_all() -> Vec<Seen> {
