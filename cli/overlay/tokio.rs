@@ -46,9 +46,9 @@ impl Joined for Option<RawTask> {
 }
 
 /// A join handle is polled.
-pub(crate) fn joins(handle: &impl Joined) {
+pub(crate) fn joins<J: Joined>(handle: &J) {
     if let (Some(hooks), Some(header)) = (hooks(), handle.header()) {
-        (hooks.task_joined)(header);
+        (hooks.task_joined)(header, handle as *const J as *const ());
     }
 }
 

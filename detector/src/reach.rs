@@ -43,9 +43,18 @@ pub struct Task {
     pub data_word: usize,
     /// How many wakers it has; none if it can run, or be ended otherwise.
     pub wakers: Option<u64>,
-    /// The task that polled its join handle: it is live if that one is, or does
-    /// not have the handle in its own block.
-    pub joined_by: Option<usize>,
+    /// Who polled its join handle: it is live if that one is, or does not have
+    /// the handle in its own block.
+    pub joined_by: Option<Joiner>,
+}
+
+/// A task that joins another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Joiner {
+    /// Its place among the tasks.
+    pub task: usize,
+    /// Where the handle lies.
+    pub handle: usize,
 }
 
 impl Task {
@@ -101,7 +110,7 @@ pub fn unreachable<R: Fn(usize) -> usize>(space: &Space<'_, R>, tasks: &[Task]) 
                 } = tasks[number];
                 // Without wakers it is dead whatever is found.
                 let unfound = wakers.is_some_and(|wakers| wakers > 0 && wakers != found[number]);
-                let joined = joined_by.is_some_and(|joiner| search.live[joiner]);
+                let joined = joined_by.is_some_and(|joiner| search.live[joiner.task]);
                 !search.live[number] && (unfound || joined)
             })
             .collect();
@@ -206,15 +215,12 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
             .is_some_and(|beside| (self.space.read)(beside) == waker[1 - (data_word & 1)])
     }
 
-    /// True if the address of `task` lies in the block of `joiner`, and is none
-    /// of a waker.
-    fn has_handle(&self, joiner: usize, task: usize) -> bool {
-        let Some(block) = self.block_of[joiner] else {
-            return false;
-        };
-        let range = self.range(block);
-        let address = self.tasks[task].address();
-        words(&range).any(|at| (self.space.read)(at) == address && !self.is_waker(task, at, &range))
+    /// True if the handle of `task` lies in the block of who joins it. A copy of
+    /// its word there proves nothing: it may be what is left of one that moved.
+    fn has_handle(&self, joiner: Joiner, task: usize) -> bool {
+        let block = self.block_of[joiner.task].map(|block| self.range(block));
+        block.is_some_and(|range| range.contains(&joiner.handle))
+            && (self.space.read)(joiner.handle) == self.tasks[task].address()
     }
 
     /// Follows the words of a live range.
@@ -322,7 +328,7 @@ mod tests {
         }
 
         /// As above; each task with the one that polled its handle.
-        fn unreachable_joined(&self, tasks: &[(Option<u64>, Option<usize>)]) -> Vec<bool> {
+        fn unreachable_joined(&self, tasks: &[(Option<u64>, Option<Joiner>)]) -> Vec<bool> {
             let blocks: Vec<Block> = (0..self.blocks.len())
                 .map(|number| Block {
                     start: block(number),
@@ -351,23 +357,30 @@ mod tests {
 
     /// Two tasks: the first polled the handle of the second, whose block has its
     /// waker.
-    fn joined(first: [usize; 4], second: [usize; 4], root: [usize; 4]) -> Vec<bool> {
+    fn joined(handle_at: usize, second: [usize; 4], root: [usize; 4]) -> Vec<bool> {
+        let first = [0, block(1), 0, 0];
         let memory = Memory {
             root,
             blocks: vec![first, second],
         };
-        memory.unreachable_joined(&[(Some(1), None), (Some(0), Some(0))])
+        let joiner = Joiner {
+            task: 0,
+            handle: handle_at,
+        };
+        memory.unreachable_joined(&[(Some(1), None), (Some(0), Some(joiner))])
     }
 
     #[test]
     fn a_joined_task_lives_as_long_as_who_has_its_handle() {
         let waker = [0, VTABLE, block(0), 0];
-        assert_eq!(joined([0, block(1), 0, 0], waker, [0; 4]), [true, true]);
+        let inside = block(0) + WORD;
+        assert_eq!(joined(inside, waker, [0; 4]), [true, true]);
         // Something can wake the first: it may abort the second.
-        let root = [VTABLE, block(0), 0, 0];
-        assert_eq!(joined([0, block(1), 0, 0], waker, root), [false, false]);
+        let live = [VTABLE, block(0), 0, 0];
+        assert_eq!(joined(inside, waker, live), [false, false]);
         // The handle is elsewhere: somebody else may have it too.
-        assert_eq!(joined([0; 4], waker, [0; 4]), [false, false]);
+        let shared = [block(1), 0, 0, 0];
+        assert_eq!(joined(ROOT, waker, shared), [false, false]);
     }
 
     /// A task that waits on a channel (block 1), in which its waker is.

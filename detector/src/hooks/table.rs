@@ -67,9 +67,9 @@ pub struct Hooks {
     pub permits_waited: extern "C" fn(semaphore: *const (), taken: u32),
     /// Permits of the semaphore are being given back.
     pub permits_back: extern "C" fn(semaphore: *const ()),
-    /// What runs on the thread polls a join handle of the task whose wakers have
-    /// `data`.
-    pub task_joined: extern "C" fn(data: *const ()),
+    /// What runs on the thread polls the join handle at this address, of the task
+    /// whose wakers have `data`.
+    pub task_joined: extern "C" fn(data: *const (), handle: *const ()),
 }
 
 /// The poll returned, and the task is to be polled again.

@@ -9,7 +9,7 @@ use super::waits::{self, Object};
 use super::world::{self, Here, Search};
 use crate::abi::{kernel, stuck};
 use crate::findings;
-use crate::reach::Task;
+use crate::reach::{Joiner, Task};
 use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{
     Finding, Leg, Moment, Proof, Stack, TaskState, TaskStatus, ThreadId, Wait, WaitOn, Woken,
@@ -95,14 +95,16 @@ fn look(here: &Here) -> Vec<Seen> {
     }
 }
 
-/// For each task whose join handle another polled when it was polled last: the
-/// place of that one.
-fn joiners(all: &[Seen]) -> HashMap<ThreadId, usize> {
+/// For each task whose join handle another polled when it was polled last: that
+/// one, and where the handle lies.
+fn joiners(all: &[Seen]) -> HashMap<ThreadId, Joiner> {
     let joined = |(at, seen): (usize, &Seen)| {
-        let Object::Task(data) = waits::of(seen.record.origin.id, seen.polls.count)? else {
+        let waits = waits::of(seen.record.origin.id, seen.polls.count)?;
+        let Object::Task { data, handle } = waits else {
             return None;
         };
-        Some((registry::by_data(data)?.origin.id, at))
+        let joiner = Joiner { task: at, handle };
+        Some((registry::by_data(data)?.origin.id, joiner))
     };
     all.iter().enumerate().filter_map(joined).collect()
 }
@@ -158,7 +160,7 @@ pub fn wait(who: ThreadId, poll: u64) -> Option<Wait> {
             let holder = *waits::holders(semaphore).first()?;
             (Some(semaphore as u64), holder.who, stack::get(holder.at))
         }
-        Object::Task(data) => (None, registry::by_data(data)?.origin.id, Stack::new()),
+        Object::Task { data, .. } => (None, registry::by_data(data)?.origin.id, Stack::new()),
     };
     Some(Wait {
         on: WaitOn::Futex,

@@ -188,10 +188,13 @@ extern "C" fn permits_back(semaphore: *const ()) {
     thread.busy -= 1;
 }
 
-extern "C" fn task_joined(data: *const ()) {
+extern "C" fn task_joined(data: *const (), handle: *const ()) {
     let Some(thread) = tracked() else { return };
     thread.busy += 1;
-    let on = Object::Task(data as usize);
+    let on = Object::Task {
+        data: data as usize,
+        handle: handle as usize,
+    };
     waits::polled(actor(thread), poll_number(), on);
     thread.busy -= 1;
 }

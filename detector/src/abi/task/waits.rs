@@ -20,8 +20,13 @@ use crate::stack::StackId;
 pub enum Object {
     /// Permits of the semaphore at this address.
     Permits(usize),
-    /// The end of the task whose wakers have this data pointer.
-    Task(usize),
+    /// The end of a task.
+    Task {
+        /// The data pointer of its wakers.
+        data: usize,
+        /// Where its join handle lies.
+        handle: usize,
+    },
 }
 
 /// A wait that was polled.
