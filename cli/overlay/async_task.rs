@@ -10,7 +10,8 @@ use super::tracked::Tracked;
 
 /// A task of async-task's, followed.
 pub(crate) fn track<T: Future, M>(future: T) -> Tracked<T> {
-    Tracked::with(future, table::ASYNC_TASK, inspect::<M>)
+    // Whether its executor keeps it on one thread is not known here.
+    Tracked::with(future, table::ASYNC_TASK_LOCAL, inspect::<M>)
 }
 
 extern "C" fn inspect<M>(data: *const ()) -> u64 {

@@ -7,9 +7,15 @@ use super::table;
 use super::lookup::hooks;
 use super::tracked::Tracked;
 
-/// A task of tokio's, followed.
-pub(crate) fn track<T: Future>(future: T) -> Tracked<T> {
-    Tracked::with(future, table::TOKIO, inspect)
+/// A task of tokio's, followed, that `S` schedules.
+pub(crate) fn track<T: Future, S>(future: T) -> Tracked<T> {
+    let local = core::any::type_name::<S>().contains("::task::local::");
+    let executor = if local {
+        table::TOKIO_LOCAL
+    } else {
+        table::TOKIO
+    };
+    Tracked::with(future, executor, inspect)
 }
 
 extern "C" fn inspect(data: *const ()) -> u64 {

@@ -223,6 +223,10 @@ pub struct DetectionOptions {
     /// tells sooner [default: 1000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub grace: Option<u64>,
+    /// Tell of tasks too that would race, had not one thread polled them in
+    /// turn
+    #[arg(long)]
+    pub task_races: bool,
     /// How results are told: `json` writes one JSON object a line to standard
     /// output, and the text for people to standard error as always
     #[arg(long, value_enum, value_name = "FMT", default_value_t = MessageFormat::Human)]

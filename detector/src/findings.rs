@@ -100,28 +100,7 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
     if before.is_none() {
         HISTORY_LOST.fetch_add(1, Ordering::Relaxed);
     }
-    let now = Leg {
-        thread: thread.id,
-        stack: thread.stack_at(seen.pc),
-        access: Some(WireAccess {
-            op: seen.op,
-            atomic: seen.access.class().is_atomic(),
-            addr: seen.addr as u64,
-            size: seen.size as u64,
-            during: None,
-        }),
-        locks: thread
-            .locks()
-            .iter()
-            .map(|held| Lock {
-                addr: held.addr as u64,
-                stack: held.stack(),
-                shared: held.shared,
-            })
-            .collect(),
-        wait: None,
-        task: None,
-    };
+    let now = later_leg(thread, seen);
     let then = earlier_leg(before, earlier, at);
     let conflict = at + (earlier.mask().trailing_zeros() as usize);
     let memory = memory(conflict.max(seen.addr));
@@ -233,7 +212,8 @@ pub fn described(threads: &[ThreadId]) -> Vec<wire_types::Thread> {
     described
 }
 
-fn kind_of(seen: &Seen, before: Option<&Restored>, earlier: Cell) -> Kind {
+/// What a race is, by what its accesses are.
+pub fn kind_of(seen: &Seen, before: Option<&Restored>, earlier: Cell) -> Kind {
     let ops = [Some(seen.op), before.map(|b| b.op)];
     let volatile_read = |access: Access| access.is_read() && access.class() == Class::Volatile;
     if volatile_read(seen.access) || volatile_read(earlier.access()) {
@@ -247,7 +227,34 @@ fn kind_of(seen: &Seen, before: Option<&Restored>, earlier: Cell) -> Kind {
     }
 }
 
-fn earlier_leg(before: Option<Restored>, earlier: Cell, at: usize) -> Leg {
+/// The access at hand.
+pub fn later_leg(thread: &Thread, seen: &Seen) -> Leg {
+    Leg {
+        thread: thread.id,
+        stack: thread.stack_at(seen.pc),
+        access: Some(WireAccess {
+            op: seen.op,
+            atomic: seen.access.class().is_atomic(),
+            addr: seen.addr as u64,
+            size: seen.size as u64,
+            during: None,
+        }),
+        locks: thread
+            .locks()
+            .iter()
+            .map(|held| Lock {
+                addr: held.addr as u64,
+                stack: held.stack(),
+                shared: held.shared,
+            })
+            .collect(),
+        wait: None,
+        task: None,
+    }
+}
+
+/// The access of a cell found in the granule at `at`.
+pub fn earlier_leg(before: Option<Restored>, earlier: Cell, at: usize) -> Leg {
     let access = earlier.access();
     let fallback = if access.is_read() {
         AccessOp::Read

@@ -62,5 +62,5 @@ impl Epoch {
 }
 
 /// A call stack in the table of stacks; 0 is none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StackId(pub u32);

@@ -67,6 +67,8 @@ pub mod registry;
 #[cfg(feature = "abi")]
 pub mod rt;
 #[cfg(feature = "abi")]
+pub mod schedule;
+#[cfg(feature = "abi")]
 pub mod session;
 #[cfg(feature = "abi")]
 pub mod stack;

@@ -306,6 +306,16 @@ fn info(start: usize, number: u32) -> BlockInfo {
     }
 }
 
+/// The block that begins at `start`.
+pub fn block_at(start: usize) -> Option<BlockInfo> {
+    if !start.is_multiple_of(GRANULE) || !map::covers(start, GRANULE) {
+        return None;
+    }
+    // SAFETY: covered, as just checked.
+    let number = unsafe { map::object(start) }.load(Ordering::Acquire);
+    (number & BLOCK != 0).then(|| info(start, number))
+}
+
 /// The block that holds `addr`: looks downwards for its start.
 pub fn find_block(addr: usize) -> Option<BlockInfo> {
     /// Blocks larger than this are not looked for from their far end.

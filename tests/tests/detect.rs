@@ -23,12 +23,19 @@ fn repetitions() -> usize {
 
 #[track_caller]
 fn check(name: &str) {
+    check_with(name, &[]);
+}
+
+#[track_caller]
+fn check_with(name: &str, options: &[&str]) {
     let expected = expectation::of_fixture(&fixture(name));
     assert!(!expected.is_empty(), "the fixture {name} has no tests");
     let found_something = expected.values().any(|test| !test.marks.is_empty());
     let mut repetitions_done = Repetitions::default();
     for _ in 0..repetitions() {
-        let ended = workshop().test(name, &["--timeout", "120"]).run();
+        let mut words = vec!["--timeout", "120"];
+        words.extend(options);
+        let ended = workshop().test(name, &words).run();
         let levels = ended.findings();
         let code = if levels.iter().any(|finding| finding.level == "error") {
             66
@@ -63,7 +70,7 @@ macro_rules! fixtures {
             for entry in std::fs::read_dir(fixture("")).unwrap() {
                 let entry = entry.unwrap();
                 let name = entry.file_name().into_string().unwrap();
-                let tests_elsewhere = ["harness-false", "quickstart", "track"];
+                let tests_elsewhere = ["harness-false", "quickstart", "task-races", "track"];
                 if !entry.path().join("src").is_dir()
                     || here.contains(&&*name)
                     || tests_elsewhere.contains(&&*name)
@@ -93,4 +100,13 @@ fixtures! {
     rayon = "rayon",
     tokio = "tokio",
     tokio_tasks = "tokio-tasks",
+}
+
+/// What only the turns of one worker order is told on request, as an error here.
+#[test]
+fn task_races() {
+    check_with("task-races", &["--task-races", "--deny", "task-race"]);
+    let ended = workshop().test::<&str>("task-races", &[]).run();
+    ended.assert_code(0);
+    assert!(ended.findings().is_empty(), "{}", ended.stderr);
 }

@@ -183,6 +183,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                 | Kind::RaceWithFree
                 | Kind::RaceWithReturn
                 | Kind::VolatileRace
+                | Kind::TaskRace
                 | Kind::Deadlock
                 | Kind::LockOrder,
             ) => Role::Stuck,

@@ -48,6 +48,7 @@ pub fn fingerprint(
         | Kind::RaceWithFree
         | Kind::RaceWithReturn
         | Kind::VolatileRace
+        | Kind::TaskRace
         | Kind::Deadlock
         | Kind::LockOrder => legs.iter().map(|leg| functions(&leg.stack, test)).collect(),
     };

@@ -26,6 +26,7 @@ fn key(finding: &Finding) -> Key {
         | Kind::RaceWithFree
         | Kind::RaceWithReturn
         | Kind::VolatileRace
+        | Kind::TaskRace
         | Kind::Deadlock
         | Kind::LockOrder => None,
     };

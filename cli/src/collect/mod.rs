@@ -40,6 +40,7 @@ pub use self::sources::CollectOptions;
 
 use self::alike::Alike;
 use self::build::FindingBuilder;
+use self::by_design::made_by_library;
 use self::merge::{Findings, Gaps};
 use self::read::Process;
 use self::resolve::Resolver;
@@ -131,7 +132,9 @@ impl<S: Symbols> Collector<S> {
                 });
             }
             for finding in alike.into_findings() {
-                findings.add(finding);
+                if !made_by_library(&finding) {
+                    findings.add(finding);
+                }
             }
             lanes.extend(lanes::lanes(at, process, &mut resolver));
             // A process that the test started may crash by intent.

@@ -53,6 +53,7 @@ pub fn title(subject: &Subject<'_>) -> String {
     match subject.kind {
         Kind::DataRace if subject.memory == Some(&Memory::Unknown) => "data race".to_owned(),
         Kind::DataRace => format!("data race on {memory}"),
+        Kind::TaskRace => format!("race of two tasks on {memory}"),
         Kind::VolatileRace => format!("race by volatile or speculative access on {memory}"),
         Kind::RaceWithFree => format!("use of {memory} races with its free"),
         Kind::RaceWithReturn => match subject.memory {
@@ -290,6 +291,14 @@ pub fn wait_phrase_here(wait: &Wait) -> String {
 pub fn help(subject: &Subject<'_>) -> Vec<String> {
     let help = match subject.kind {
         Kind::DataRace => race_help(subject),
+        Kind::TaskRace => {
+            return vec![
+                race_help(subject),
+                "if one thread must poll both, say so by `spawn_local`, and what they share \
+                 need not be `Send`"
+                    .to_owned(),
+            ];
+        }
         Kind::VolatileRace => {
             "volatile does not order threads: use relaxed atomics, unless this race is by design"
                 .to_owned()

@@ -367,6 +367,7 @@ const fn noun(kind: Kind) -> &'static str {
         Kind::VolatileRace => "race by design",
         Kind::LeakedThread => "leaked thread",
         Kind::LeakedTask => "leaked task",
+        Kind::TaskRace => "task race",
         Kind::Deadlock => "deadlock",
         Kind::LockOrder => "lock-order inversion",
     }

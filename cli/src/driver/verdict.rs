@@ -151,9 +151,11 @@ impl Word {
 
     const fn of_kind(kind: Kind) -> Self {
         match kind {
-            Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
-                Self::Race
-            }
+            Kind::DataRace
+            | Kind::RaceWithFree
+            | Kind::RaceWithReturn
+            | Kind::VolatileRace
+            | Kind::TaskRace => Self::Race,
             Kind::LeakedThread | Kind::LeakedTask => Self::Leak,
             Kind::Deadlock | Kind::LockOrder => Self::Deadlock,
         }

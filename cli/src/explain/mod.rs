@@ -12,6 +12,7 @@ pub const fn text(kind: Kind) -> &'static str {
         Kind::RaceWithReturn => include_str!("LC0005.md"),
         Kind::VolatileRace => include_str!("LC0006.md"),
         Kind::LeakedTask => include_str!("LC0007.md"),
+        Kind::TaskRace => include_str!("LC0009.md"),
         Kind::LockOrder => include_str!("LC0010.md"),
     }
 }

@@ -81,7 +81,7 @@ const TOKIO: Overlay = Overlay {
             files: &["runtime/task/mod.rs"],
             anchors: &["let raw = RawTask::new::<T, S>("],
             at: At::Instead,
-            text: "let task = leakcheck::track(task);\n        \
+            text: "let task = leakcheck::track::<T, S>(task);\n        \
                    let raw = RawTask::new::<leakcheck::Tracked<T>, S>(",
             otherwise: None,
         },

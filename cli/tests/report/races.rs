@@ -1,7 +1,9 @@
 //! Data races: what the memory is, what the accesses are.
 
-use leakcheck::report::kind::Kind;
-use leakcheck::report::wire::{AccessOp, Finding, Leg, Memory, Stack, ThreadId};
+use leakcheck::report::kind::{Certainty, Kind};
+use leakcheck::report::wire::{
+    AccessOp, Executor, Finding, Leg, Memory, Stack, TaskType, ThreadId,
+};
 use leakcheck_cli::render::human::{HumanOptions, render};
 
 use crate::redaction::check;
@@ -285,4 +287,38 @@ fn by_the_design_of_a_library() {
         Memory::Mapped { addr: 1 },
     ));
     check("race_by_design", &only(&world));
+}
+
+#[test]
+fn of_two_tasks_that_one_thread_polled() {
+    let mut world = World::new();
+    let mut found = static_race(&mut world);
+    let spawned = |world: &mut World| vec![world.user("poll::start", "src/poll.rs", "spawn(run)")];
+    for (leg, id) in found.legs.iter_mut().zip([8, 7]) {
+        let of = TaskType {
+            future: "poll::run::{{closure}}".to_owned(),
+            executor: Executor::Tokio,
+        };
+        let at = spawned(&mut world);
+        leg.thread = world.task(id, of, MAIN, at);
+    }
+    found.kind = Kind::TaskRace;
+    found.certainty = Certainty::Potential;
+    world.found(found);
+    check("race_of_tasks", &only(&world));
+}
+
+#[test]
+fn of_two_tasks_within_a_library_is_the_librarys_own() {
+    let mut world = World::new();
+    let mut found = static_race(&mut world);
+    found.kind = Kind::TaskRace;
+    let queue = world.library(
+        "tokio::runtime::scheduler::defer::Defer::defer",
+        "/registry/src/index/tokio-1.54.1/src/runtime/scheduler/defer.rs",
+        20,
+    );
+    found.legs[1].stack.insert(0, queue);
+    world.found(found);
+    assert_eq!(world.collect().findings, []);
 }

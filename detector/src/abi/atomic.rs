@@ -22,6 +22,8 @@ use crate::objects::{self, SyncObject};
 use crate::report::wire::{AccessOp, WaitOn};
 use crate::rt::hot::current;
 use crate::rt::thread::{Taken, Thread};
+use crate::schedule;
+use crate::schedule::replay::Object;
 use crate::session;
 use crate::shadow::map;
 use crate::shadow::word::{Access, Cell, Class, Mask};
@@ -144,7 +146,21 @@ unsafe extern "C" fn load<T: Atomic>(at: *const T, order: i32, pc: u64) -> T {
         return unsafe { T::load(at) };
     };
     touch::<T, false>(thread, at, pc);
-    load_value(thread, at, order_of(order).acquire)
+    let value = load_value(thread, at, order_of(order).acquire);
+    if schedule::is_on() {
+        loads(thread, at as usize);
+    }
+    value
+}
+
+/// Tells that an atomic variable was loaded, after it was. A relaxed load is
+/// as good as another, before a fence.
+#[inline(never)]
+fn loads(thread: &Thread, addr: usize) {
+    // SAFETY: the callers have checked that the address is covered.
+    if unsafe { objects::find(addr) }.is_some() {
+        schedule::acquires(thread, Object::address(addr));
+    }
 }
 
 unsafe extern "C" fn store<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64) {
@@ -172,6 +188,9 @@ unsafe extern "C" fn store<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64)
     // SAFETY: as the program says.
     unsafe { T::store(at, value, order) };
     let released = thread.clocks.store(guard.clock(), release);
+    if released || thread.clocks.has_released() {
+        schedule::releases(thread, Object::address(addr));
+    }
     drop(guard);
     if released {
         session::tick(thread);
@@ -255,6 +274,10 @@ unsafe fn modify<T: Atomic>(
             drop(guard);
             thread.busy -= 1;
         }
+        // What is nothing new to the thread may be to its task.
+        if schedule::is_on() {
+            loads(thread, addr);
+        }
         result
     } else {
         thread.busy += 1;
@@ -274,6 +297,8 @@ unsafe fn modify<T: Atomic>(
                 false
             }
         };
+        let releases = released || result.is_ok() && thread.clocks.has_released();
+        schedule::exchanges(thread, Object::address(addr), releases);
         drop(guard);
         if released {
             session::tick(thread);

@@ -5,6 +5,8 @@ use crate::objects;
 use crate::rt::hot::current;
 use crate::rt::mode;
 use crate::rt::thread::Thread;
+use crate::schedule;
+use crate::schedule::replay::Object;
 use crate::session;
 use crate::shadow::map;
 
@@ -26,6 +28,7 @@ pub fn release(thread: &mut Thread, addr: usize) {
     // SAFETY: covered, as just checked.
     let mut guard = unsafe { objects::get(thread, addr) }.lock();
     thread.clocks.release(guard.clock());
+    schedule::releases(thread, Object::address(addr));
     drop(guard);
     session::tick(thread);
     thread.busy -= 1;
@@ -48,6 +51,7 @@ pub fn acquire_lock(thread: &mut Thread, addr: usize) -> bool {
         let guard = object.lock_to_read();
         taught = thread.learns(guard.clock());
         thread.clocks.acquire(guard.clock());
+        schedule::acquires(thread, Object::address(addr));
     }
     thread.busy -= 1;
     taught

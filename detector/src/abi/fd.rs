@@ -24,6 +24,8 @@ use crate::rt::mode;
 use crate::rt::replaceable::Replaceable;
 use crate::rt::sys;
 use crate::rt::thread::Thread;
+use crate::schedule;
+use crate::schedule::replay::Object;
 use crate::session;
 use crate::sync::ReleaseClock;
 
@@ -113,8 +115,10 @@ impl Channel {
         thread.before_release();
         thread.busy += 1;
         thread.clocks.release(&mut self.clock.lock());
+        schedule::releases(thread, self.object());
         for watcher in self.watchers.lock().iter().filter_map(Weak::upgrade) {
             thread.clocks.release(&mut watcher.clock.lock());
+            schedule::releases(thread, watcher.object());
         }
         session::tick(thread);
         thread.busy -= 1;
@@ -127,7 +131,12 @@ impl Channel {
         }
         thread.busy += 1;
         thread.clocks.acquire(&self.clock.lock());
+        schedule::acquires(thread, self.object());
         thread.busy -= 1;
+    }
+
+    fn object(&self) -> Object {
+        Object::address(std::ptr::from_ref(self) as usize)
     }
 
     /// The epoll instance `watcher` watches it from now on.

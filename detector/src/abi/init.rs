@@ -13,11 +13,13 @@ use super::snapshot;
 use super::stuck;
 use crate::registry::{self, Entry};
 use crate::report::wire::{
-    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SNAPSHOT_ENV, SUPERVISOR_ENV, ThreadId, WIRE_DIR_ENV,
+    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SNAPSHOT_ENV, SUPERVISOR_ENV, TASK_RACES_ENV,
+    ThreadId, WIRE_DIR_ENV,
 };
 use crate::rt::hot::set_current;
 use crate::rt::mode;
 use crate::rt::sys;
+use crate::schedule;
 use crate::session;
 use crate::shadow::map::{self, Places};
 use crate::sync::ReleaseClock;
@@ -159,6 +161,8 @@ unsafe extern "C" fn start(
     stuck::init(supervisor.and_then(|number| number.to_str().ok()?.parse().ok()));
     snapshot::init(guards_stay.is_some());
     end::init(grace.as_deref().and_then(|grace| grace.to_str().ok()));
+    // SAFETY: as above.
+    schedule::init(unsafe { variable(environment, TASK_RACES_ENV) }.is_some());
     // SAFETY: as above.
     let seed = unsafe { variable(environment, EXPLORE_ENV) };
     pause::init(seed.as_deref().and_then(|seed| seed.to_str().ok()));

@@ -30,6 +30,8 @@ use crate::rt::replaceable::Replaceable;
 use crate::rt::sys;
 use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
+use crate::schedule;
+use crate::schedule::replay::Object;
 use crate::session;
 use crate::sync::ReleaseClock;
 
@@ -149,6 +151,7 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
     parent.busy += 1;
     let id = registry::next_id();
     parent.before_release();
+    schedule::releases(parent, Object::turn_of(id));
     let record = session::new_thread(id, parent.clocks.now(), stack_size(attributes));
     // SAFETY: the record is not yet its thread's.
     let slot = unsafe { (*record).stamp_value().slot() };
@@ -225,6 +228,7 @@ extern "C" fn run(child: *mut c_void) -> *mut c_void {
     check::fresh(thread.stack.clone(), None);
     // SAFETY: the record is this thread's from here on.
     unsafe { set_current(record) };
+    schedule::acquires(thread, Object::turn_of(thread.id));
     if pause::on() {
         pause::at(thread, start as usize as u64, Point::Begin);
     }
@@ -256,6 +260,7 @@ unsafe extern "C" fn last_destructor(rounds_left: *mut c_void) {
             if !entry.detached {
                 thread.before_release();
                 thread.clocks.release(&mut entry.end);
+                schedule::releases(thread, Object::end_of(thread.id));
             }
             entry.finished = true;
             entry.ended = Some(kernel::now());
@@ -274,6 +279,7 @@ fn joined(handle: libc::pthread_t, id: ThreadId) {
         thread.busy += 1;
         let end = registry::with(id, |entry| std::mem::take(&mut entry.end));
         thread.clocks.acquire(&end.unwrap_or_default());
+        schedule::acquires(thread, Object::end_of(id));
         thread.busy -= 1;
     }
 }

@@ -20,6 +20,7 @@
 mod again;
 mod contended;
 mod end;
+mod own;
 #[cfg(test)]
 mod simulated;
 mod small;
@@ -30,6 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use again::{Again, look_again};
 use contended::{claim, contended, listed, take_over};
 pub use end::{end_of_life, frame_ends, fresh};
+pub use own::{accessed_since, own_conflicts};
 use small::quick;
 pub use small::small;
 
@@ -37,6 +39,7 @@ use crate::findings;
 use crate::history;
 use crate::report::wire::AccessOp;
 use crate::rt::thread::Thread;
+use crate::schedule;
 use crate::session;
 use crate::shadow::map;
 use crate::shadow::overflow::{self, Found};
@@ -142,6 +145,9 @@ pub fn access(thread: &mut Thread, seen: Seen) {
         if unsafe { recorded(at, new) } {
             at += GRANULE;
             continue;
+        }
+        if schedule::looks() {
+            schedule::look(thread, &seen, at, new);
         }
         // SAFETY: as above.
         if let Some((word, cell)) = unsafe { quick(thread, at, new) } {

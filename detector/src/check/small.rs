@@ -11,6 +11,7 @@ use super::{Look, Seen, look, store_last, swap};
 use crate::findings;
 use crate::race;
 use crate::rt::thread::Thread;
+use crate::schedule;
 use crate::session;
 use crate::shadow::map;
 use crate::shadow::word::{Cell, GRANULE, MORE, Mask};
@@ -23,6 +24,26 @@ pub fn small(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
         findings::unshadowed();
         return;
     }
+    if schedule::looks() {
+        of_a_task(thread, seen, mask);
+    } else {
+        covered(thread, seen, mask);
+    }
+}
+
+/// As [`small`], in a poll that is looked at.
+#[inline(never)]
+fn of_a_task(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
+    let new = cell(thread, seen, mask);
+    let Seen { addr, .. } = seen();
+    schedule::look(thread, &seen(), addr & !(GRANULE - 1), new);
+    covered(thread, seen, mask);
+}
+
+/// As [`small`], where there is shadow memory.
+#[inline(always)]
+fn covered(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
+    let Seen { addr, .. } = seen();
     // SAFETY: covered, as just checked.
     let crowded = unsafe { map::front(addr) }[1].load(Ordering::Relaxed) & MORE != 0;
     match (crowded, thread.is_calm()) {

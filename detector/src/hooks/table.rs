@@ -88,7 +88,8 @@ pub struct TaskNew {
     pub type_name_len: usize,
     /// Bytes of the future.
     pub size: usize,
-    /// Which executor it is of: [`TOKIO`], [`ASYNC_TASK`].
+    /// Which executor it is of: [`TOKIO`], [`TOKIO_LOCAL`], [`ASYNC_TASK`],
+    /// [`ASYNC_TASK_LOCAL`].
     pub executor: u32,
     /// Which of the two words of a waker is its data pointer.
     pub data_word: u32,
@@ -101,6 +102,10 @@ pub struct TaskNew {
 pub const TOKIO: u32 = 0;
 /// A task of the crate async-task, which smol and async-std are built on.
 pub const ASYNC_TASK: u32 = 1;
+/// One of tokio's that a `LocalSet` polls, on one thread.
+pub const TOKIO_LOCAL: u32 = 2;
+/// One of async-task's that may have to stay on one thread.
+pub const ASYNC_TASK_LOCAL: u32 = 3;
 
 /// In the result of [`TaskNew::inspect`]: the task is waiting in a queue to be
 /// polled.

@@ -45,6 +45,8 @@ pub enum Kind {
     Deadlock,
     /// A task that is still there when its executor or the process ends.
     LeakedTask,
+    /// Two tasks whose accesses only the thread that polled both ordered.
+    TaskRace,
     /// Locks that threads take in different orders, without a deadlock yet.
     LockOrder,
 }
@@ -62,7 +64,7 @@ pub struct KindInfo {
 
 impl Kind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DataRace,
         Self::LeakedThread,
         Self::Deadlock,
@@ -70,6 +72,7 @@ impl Kind {
         Self::RaceWithReturn,
         Self::VolatileRace,
         Self::LeakedTask,
+        Self::TaskRace,
         Self::LockOrder,
     ];
 
@@ -110,6 +113,11 @@ impl Kind {
                 code: "LC0007",
                 name: "leaked-task",
                 level: Level::Error,
+            },
+            Self::TaskRace => KindInfo {
+                code: "LC0009",
+                name: "task-race",
+                level: Level::Warning,
             },
             Self::LockOrder => KindInfo {
                 code: "LC0010",

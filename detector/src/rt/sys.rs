@@ -3,7 +3,7 @@
 
 use std::arch::asm;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A system call; errors come back as `-errno`.
 ///
@@ -91,6 +91,15 @@ pub fn map(size: usize) -> *mut u8 {
         note_own(addr as usize, size);
         addr as *mut u8
     }
+}
+
+/// As many zeroed words, for good: memory of the runtime's own, in which no
+/// search for what is reachable looks. None if there is no memory.
+pub fn words(count: usize) -> Option<&'static [AtomicU64]> {
+    let words: *mut AtomicU64 = map(count.checked_mul(size_of::<AtomicU64>())?).cast();
+    // SAFETY: null, or zeroed and aligned to a page, of that size, and never
+    // unmapped; zero is a valid word.
+    (!words.is_null()).then(|| unsafe { std::slice::from_raw_parts(words, count) })
 }
 
 /// Maps zeroed memory exactly there; false if something is mapped there or

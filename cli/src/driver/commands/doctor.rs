@@ -216,6 +216,7 @@ fn configuration(metadata_json: &str, user: &Environment) -> Check {
         ..GateOptions::default()
     };
     let detection = DetectionOptions {
+        task_races: false,
         backtrace: crate::args::Backtrace::Short,
         grace: None,
         message_format: crate::args::MessageFormat::Human,

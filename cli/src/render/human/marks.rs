@@ -13,9 +13,11 @@ use crate::model::{
 /// The marks of a finding, in the order of their numbers.
 pub fn marks(finding: &Finding) -> Vec<Mark> {
     match finding.kind {
-        Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
-            race_marks(finding)
-        }
+        Kind::DataRace
+        | Kind::RaceWithFree
+        | Kind::RaceWithReturn
+        | Kind::VolatileRace
+        | Kind::TaskRace => race_marks(finding),
         Kind::LeakedThread | Kind::LeakedTask => leaked_marks(finding),
         Kind::Deadlock => deadlock_marks(finding),
         Kind::LockOrder => order_marks(finding),
@@ -39,9 +41,11 @@ pub fn crash_marks(crash: &Crash) -> Vec<Mark> {
 /// order of time, the threads of a cycle in the order of the cycle.
 pub fn number(finding: &Finding, leg: usize) -> usize {
     match finding.kind {
-        Kind::DataRace | Kind::RaceWithFree | Kind::RaceWithReturn | Kind::VolatileRace => {
-            finding.legs.len() - leg
-        }
+        Kind::DataRace
+        | Kind::RaceWithFree
+        | Kind::RaceWithReturn
+        | Kind::VolatileRace
+        | Kind::TaskRace => finding.legs.len() - leg,
         Kind::LeakedThread | Kind::LeakedTask | Kind::Deadlock | Kind::LockOrder => leg + 1,
     }
 }

@@ -309,6 +309,9 @@ fn seen(finding: &Finding, options: &HumanOptions) -> String {
             }
             None => "proved",
         },
+        (Kind::TaskRace, _) => {
+            "observed in one schedule: nothing but the worker that polled both tasks ordered them"
+        }
         (Kind::LockOrder, Certainty::Potential) => {
             "potential: they deadlock if each gets its first lock before the other lets go of it"
         }

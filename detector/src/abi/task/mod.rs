@@ -4,13 +4,15 @@
 //! - [`look`]: which of them are leaks, when an executor is shut down and at
 //!   the end of the process, by a search of the [`world`] as it is
 //!   mapped ([`maps`]); [`root`]: what
-//!   `block_on` has completed; [`waits`]: who waits for whom, by name.
+//!   `block_on` has completed; [`waits`]: who waits for whom, by name;
+//!   [`own`]: what memory is a thread's own.
 //!
 //! A task is known by the address of its record, of which the executor's copy
 //! is one counted reference.
 
 pub mod look;
 pub mod maps;
+pub mod own;
 pub mod record;
 pub mod registry;
 pub mod root;
@@ -35,6 +37,8 @@ use crate::report::wire::{Executor, Moment, ThreadId};
 use crate::rt::mode;
 use crate::rt::registers::Registers;
 use crate::rt::thread::{Thread, calls};
+use crate::schedule;
+use crate::schedule::replay;
 use crate::stack::{self, StackId};
 
 /// The table that executors and the library look up by this name.
@@ -238,9 +242,11 @@ extern "C" fn task_new(new: *const TaskNew) -> u64 {
         let text = std::slice::from_raw_parts(new.type_name, new.type_name_len);
         (new, std::str::from_utf8_unchecked(text))
     };
-    let executor = match new.executor {
-        table::TOKIO => Executor::Tokio,
-        table::ASYNC_TASK => Executor::AsyncTask,
+    let (executor, stays) = match new.executor {
+        table::TOKIO => (Executor::Tokio, false),
+        table::TOKIO_LOCAL => (Executor::Tokio, true),
+        table::ASYNC_TASK => (Executor::AsyncTask, false),
+        table::ASYNC_TASK_LOCAL => (Executor::AsyncTask, true),
         _ => return 0,
     };
     thread.busy += 1;
@@ -252,7 +258,9 @@ extern "C" fn task_new(new: *const TaskNew) -> u64 {
         stack_here(thread, pc),
         thread.id,
         polled().map(|task| Arc::clone(&task.origin)),
+        stays,
     );
+    schedule::releases(thread, replay::Object::turn_of(origin.id));
     let record = Record::new(Arc::new(origin), new.data_word, new.inspect, kernel::now());
     let record = Arc::new(record);
     registry::add(&record);
@@ -288,6 +296,8 @@ extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
         depth: thread.frames().len(),
         frame,
     });
+    schedule::enter(thread, &record.origin);
+    schedule::acquires(thread, replay::Object::turn_of(record.origin.id));
     thread.busy -= 1;
 }
 
@@ -304,11 +314,17 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
         return;
     };
     thread.busy += 1;
+    // SAFETY: the executor has polled the future.
+    let record = unsafe { record(task) };
+    schedule::releases(thread, replay::Object::end_of(record.origin.id));
     if let Some(outer) = OUTER.with(|outer| outer.borrow_mut().pop()) {
         POLLING.set(outer);
     }
-    // SAFETY: the executor has polled the future.
-    let mut polls = unsafe { record(task) }.polls.lock();
+    schedule::exit(thread);
+    if outcome != table::PENDING {
+        schedule::acquires(thread, replay::Object::end_of(record.origin.id));
+    }
+    let mut polls = record.polls.lock();
     polls.idle_since = kernel::lately();
     if outcome != table::PENDING {
         polls.reported = true;
@@ -329,6 +345,7 @@ extern "C" fn task_drop(task: u64) {
     };
     if let Some(thread) = thread {
         thread.busy += 1;
+        schedule::acquires(thread, replay::Object::end_of(record.origin.id));
         registry::remove(&record, data);
         drop(record);
         thread.busy -= 1;
@@ -355,6 +372,7 @@ extern "C" fn waker_wake(data: *const ()) {
     let Some(thread) = tracked() else { return };
     thread.busy += 1;
     if let Some(record) = registry::by_data(data as usize) {
+        schedule::releases(thread, replay::Object::turn_of(record.origin.id));
         let wake = Wake {
             by: actor(thread),
             at: stack_here(thread, pc),

@@ -29,6 +29,8 @@ pub struct Origin {
     pub thread: ThreadId,
     /// By which task, if the thread was polling one.
     pub parent: Option<Arc<Self>>,
+    /// One thread polls it, always: its future need not be `Send`.
+    pub stays: bool,
     generation: u32,
     name: OnceLock<String>,
 }
@@ -42,6 +44,7 @@ impl Origin {
         spawned_at: StackId,
         thread: ThreadId,
         parent: Option<Arc<Self>>,
+        stays: bool,
     ) -> Self {
         let generation = parent.as_ref().map_or(0, |parent| parent.generation + 1);
         Self {
@@ -52,6 +55,7 @@ impl Origin {
             thread,
             // A task that spawns its successor must not keep all before it.
             parent: parent.filter(|_| !generation.is_multiple_of(SPAWNERS)),
+            stays,
             generation,
             name: OnceLock::new(),
         }

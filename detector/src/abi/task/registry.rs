@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 
+use super::own;
 use super::record::{Origin, Record};
 use crate::abi::kernel;
+use crate::findings;
 use crate::report::wire::{self, ThreadId};
 use crate::rt::lock::Spin;
 use crate::rt::replaceable::Replaceable;
@@ -53,6 +55,7 @@ pub fn add(record: &Arc<Record>) {
 
 /// The task's wakers have this data pointer.
 pub fn bind(record: &Arc<Record>, data: usize) {
+    own::task_at(data);
     BY_DATA.get().insert(data, Arc::clone(record));
 }
 
@@ -137,14 +140,29 @@ pub fn live() -> Vec<Arc<Record>> {
 /// the number is none of a live task.
 pub fn describe(id: ThreadId) -> Vec<wire::Thread> {
     let origin = LIVE.get().get(&id).map(|record| Arc::clone(&record.origin));
+    origin.map_or_else(Vec::new, |origin| line(&origin))
+}
+
+/// A task and the tasks that it comes from.
+fn line(origin: &Arc<Origin>) -> Vec<wire::Thread> {
     let mut described = Vec::new();
-    let mut next = origin;
+    let mut next = Some(origin);
     while let Some(origin) = next {
         let finished = !LIVE.get().contains_key(&origin.id);
         described.push(origin.describe(finished));
-        next = origin.parent.as_ref().map(Arc::<Origin>::clone);
+        next = origin.parent.as_ref();
     }
     described
+}
+
+/// Writes who a task is, that may have ended, and who spawned it.
+pub fn mention(origin: &Arc<Origin>) {
+    let line = line(origin);
+    let spawners: Vec<ThreadId> = line.iter().filter_map(|task| task.parent).collect();
+    findings::mention(&spawners);
+    for task in line {
+        crate::wire::write(&wire::Record::Thread(task));
+    }
 }
 
 /// In the child of a fork: the executors' threads are not here, and their
