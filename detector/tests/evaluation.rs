@@ -373,3 +373,22 @@ fn an_index_that_is_too_large_panics_where_it_is() {
     assert!(result.is_err());
     assert_eq!(LINE.get(), HERE.get());
 }
+
+/// An assertion without a message fails with its own text, of the same type.
+#[test]
+fn an_assertion_says_what_it_says() {
+    fn plain() {
+        assert!(unsafe { TABLE[0] } == 99 && !format!("{}", 1).is_empty());
+    }
+    #[leakcheck::track]
+    fn tracked() {
+        assert!(unsafe { TABLE[0] } == 99 && !format!("{}", 1).is_empty());
+    }
+    let text = |f: fn()| {
+        let payload = std::panic::catch_unwind(f).expect_err("the table has no 99");
+        payload.downcast_ref::<&'static str>().copied()
+    };
+    let said = text(tracked);
+    assert!(said.is_some());
+    assert_eq!(said, text(plain));
+}

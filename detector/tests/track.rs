@@ -259,6 +259,7 @@ fn left_alone() -> u8 {
     let one = unseen!();
     unsafe {
         OWN.used = one;
+        assert!(OWN.used == one);
         match SLOTS.free {
             0 => 1,
             _ => 2,
@@ -287,6 +288,10 @@ fn what_is_left_alone_is_counted() {
         [
             ("unseen!(…)", "what a macro makes is not seen"),
             ("OWN.used = one", runs),
+            (
+                "assert!(…)",
+                "the text of the condition is the message: give the assertion one of its own",
+            ),
             ("SLOTS.free", "a pattern takes it apart"),
         ]
     );

@@ -12,7 +12,7 @@ use syn::{
 use super::Context;
 use super::calls::{self, Calls};
 use super::guards::{self, Guarded};
-use super::left::UNSEEN_MACRO;
+use super::left::{ITS_OWN_MESSAGE, UNSEEN_MACRO};
 use super::macros;
 use super::place::{hygienic, ident, library};
 use super::typed::Typed;
@@ -313,6 +313,10 @@ impl<'c> Body<'c> {
     }
 
     fn macro_(&mut self, called: &mut Macro) {
+        if let Some(condition) = macros::bare_condition(called) {
+            self.asserted(called, &condition);
+            return;
+        }
         let arguments = macros::arguments(called).filter(|_| macros::rewritten(called));
         let Some(mut arguments) = arguments else {
             if !macros::is_inert(called) {
@@ -330,6 +334,16 @@ impl<'c> Body<'c> {
             }
         }
         called.tokens = arguments.into_token_stream();
+    }
+
+    /// A condition whose text is the message of its assertion: what would be
+    /// done to it, the message would say.
+    fn asserted(&mut self, called: &Macro, condition: &Expr) {
+        let mut changed = condition.clone();
+        self.visit_expr_mut(&mut changed);
+        if changed.to_token_stream().to_string() != condition.to_token_stream().to_string() {
+            self.alone_as(called, ITS_OWN_MESSAGE, Some(&macros::head(called)));
+        }
     }
 
     fn closure(&mut self, closure: &mut ExprClosure) {

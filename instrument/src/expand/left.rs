@@ -69,5 +69,8 @@ impl Body<'_> {
 
 /// See [`Body::looked_into`].
 const TAKEN_APART: &str = "a pattern takes it apart";
+/// See [`Body::asserted`].
+pub const ITS_OWN_MESSAGE: &str =
+    "the text of the condition is the message: give the assertion one of its own";
 /// See [`Body::macro_`].
 pub const UNSEEN_MACRO: &str = "what a macro makes is not seen";

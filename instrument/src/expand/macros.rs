@@ -26,6 +26,19 @@ pub fn rewritten(called: &Macro) -> bool {
     }
 }
 
+/// The condition of an assertion without a message of its own: the message is
+/// the condition's text.
+pub fn bare_condition(called: &Macro) -> Option<Expr> {
+    let last = &called.path.segments.last()?.ident;
+    if last != "assert" && last != "debug_assert" {
+        return None;
+    }
+    let mut arguments = arguments(called)?;
+    (arguments.len() == 1)
+        .then(|| arguments.pop())?
+        .map(|pair| pair.into_value())
+}
+
 /// True for a macro that takes its arguments by value.
 pub fn takes_values(called: &Macro) -> bool {
     called.path.is_ident("vec")
