@@ -18,7 +18,7 @@ use crate::stack;
 use crate::task::{Facts, Verdict, verdict};
 
 /// How often a world that does not stand still is looked at again.
-const TRIES: u32 = 8;
+const TRIES: u32 = 10;
 /// Until then, doubled each time.
 const PAUSE_MS: u64 = 1;
 
