@@ -272,6 +272,36 @@ fn left_alone_elsewhere() {
     unseen!();
 }
 
+#[track]
+const fn constant(pointer: *const u8) -> u8 {
+    unsafe { *pointer }
+}
+
+#[track]
+fn captured() -> String {
+    unsafe { format!("{LEVEL}") }
+}
+
+#[track]
+static mut LEVEL: u8 = 0;
+
+#[test]
+fn const_functions_and_captured_names_are_counted() {
+    assert_eq!(
+        constant(&raw const *captured().as_bytes().first().unwrap()),
+        b'0'
+    );
+    let coverage = leakcheck::coverage();
+    let why = |function: &str| {
+        let mut left = coverage.left_alone.iter();
+        left.find(|left| left.place.function.ends_with(function))
+            .map(|left| (left.place.text.as_str(), left.why))
+    };
+    let cannot = "a `const fn` can call nothing that is not const";
+    assert_eq!(why("::constant"), Some(("constant", cannot)));
+    assert_eq!(why("::captured"), Some(("LEVEL", "its format names it")));
+}
+
 #[test]
 fn what_is_left_alone_is_counted() {
     left_alone();

@@ -11,8 +11,9 @@ use syn::{
 
 use super::Context;
 use super::calls::{self, Calls};
+use super::chain::{Chain, Root};
 use super::guards::{self, Guarded};
-use super::left::{ITS_OWN_MESSAGE, UNSEEN_MACRO};
+use super::left::{CAPTURED, ITS_OWN_MESSAGE, UNSEEN_MACRO};
 use super::macros;
 use super::place::{hygienic, ident, library};
 use super::typed::Typed;
@@ -329,11 +330,28 @@ impl<'c> Body<'c> {
             match argument {
                 // `name = value` of a format.
                 Expr::Assign(named) => self.looked_at_by_macro(&mut named.right),
+                Expr::Lit(literal) => self.captured(literal),
                 value if takes => self.visit_expr_mut(value),
                 other => self.looked_at_by_macro(other),
             }
         }
         called.tokens = arguments.into_token_stream();
+    }
+
+    /// A format that names static variables: `"{COUNTER}"`.
+    fn captured(&mut self, literal: &syn::ExprLit) {
+        let syn::Lit::Str(format) = &literal.lit else {
+            return;
+        };
+        for name in macros::captured(&format.value()) {
+            let Ok(place) = syn::parse_str::<Expr>(&name) else {
+                continue;
+            };
+            let root = Chain::of(self.context, &place).root;
+            if self.unsafety && matches!(root, Root::Static(_)) {
+                self.alone_as(literal, CAPTURED, Some(&name));
+            }
+        }
     }
 
     /// A condition whose text is the message of its assertion: what would be

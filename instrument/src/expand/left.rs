@@ -4,11 +4,14 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Block, Expr, Stmt, parse_quote_spanned};
+use syn::visit::Visit;
+use syn::{Block, Expr, Signature, Stmt, parse_quote, parse_quote_spanned};
 
+use super::Context;
 use super::body::Body;
 use super::chain::{self, Chain, Root};
 use super::place::{hygienic, ident};
+use super::variable::before_main;
 
 impl Body<'_> {
     /// A place that a pattern takes apart: which parts are read, and whether
@@ -67,6 +70,31 @@ impl Body<'_> {
     }
 }
 
+/// A `const fn` can call nothing that is not const: what is unsafe in it is left
+/// alone, and counted before `main`.
+pub fn constant(context: &Context, signature: &Signature, block: &mut Block) {
+    struct Unsafe(bool);
+    impl<'ast> Visit<'ast> for Unsafe {
+        fn visit_expr_unsafe(&mut self, _: &'ast syn::ExprUnsafe) {
+            self.0 = true;
+        }
+    }
+    let mut found = Unsafe(signature.unsafety.is_some());
+    found.visit_block(block);
+    if found.0 {
+        let name = &signature.ident;
+        let counted = Body::new(context, signature, false).alone_here(&parse_quote!(#name), CONST);
+        let counted = before_main(&counted);
+        block
+            .stmts
+            .insert(0, Stmt::Item(syn::Item::Verbatim(counted)));
+    }
+}
+
+/// See [`constant`].
+const CONST: &str = "a `const fn` can call nothing that is not const";
+/// See [`Body::captured`].
+pub const CAPTURED: &str = "its format names it";
 /// See [`Body::looked_into`].
 const TAKEN_APART: &str = "a pattern takes it apart";
 /// See [`Body::asserted`].

@@ -63,3 +63,25 @@ pub fn head(called: &Macro) -> String {
         .collect();
     segments.join("::") + "!(…)"
 }
+
+/// The variables that a format names in braces.
+pub fn captured(format: &str) -> Vec<String> {
+    let text = format.replace("{{", "");
+    let holes = text.split('{').skip(1);
+    let names = holes.map(|hole| hole.split([':', '}']).next().unwrap_or_default().trim());
+    names
+        .filter(|name| name.starts_with(|c: char| c.is_alphabetic() || c == '_'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::captured;
+
+    #[test]
+    fn names_in_braces_are_captured() {
+        assert_eq!(captured("{A} {} {0} {b:?} {{C}} {d:>w$}"), ["A", "b", "d"]);
+        assert!(captured("no braces }}").is_empty());
+    }
+}

@@ -156,7 +156,7 @@ pub fn function(
     block: &mut Block,
 ) {
     if signature.constness.is_some() {
-        // Nothing can be called that is not const.
+        left::constant(context, signature, block);
         return;
     }
     let is_test = attrs.iter().any(test::is_test);

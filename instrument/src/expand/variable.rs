@@ -1,7 +1,7 @@
 //! Static variables and structs: what they are called, and what is allowed of
 //! them. The item stays as it is; what is added has no name.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{ItemStatic, ItemStruct};
 
@@ -14,8 +14,10 @@ use super::place::{hygienic, ident};
 /// ```text
 /// static mut HITS: u32 = 0;
 /// const _: () = {
-///     static VARIABLE: Variable = Variable::new("HITS", &ITEM, || range(&raw const HITS));
-///     extern "C" fn register() { VARIABLE.register() }
+///     extern "C" fn register() {
+///         static VARIABLE: Variable = Variable::new("HITS", &ITEM, || range(&raw const HITS));
+///         VARIABLE.register();
+///     }
 ///     #[used] #[unsafe(link_section = ".init_array")]
 ///     static REGISTER: extern "C" fn() = register;
 /// };
@@ -28,21 +30,27 @@ pub fn variable(context: &Context, item: &ItemStatic) -> TokenStream {
     let name = &item.ident;
     let text = name.to_string();
     let said = said(context);
-    let [known, register, entry] = [
-        "__LEAKCHECK_VARIABLE",
-        "__leakcheck_register",
-        "__LEAKCHECK_REGISTER",
-    ]
-    .map(ident);
-    let added = quote_spanned! {span=>
+    let known = ident("__LEAKCHECK_VARIABLE");
+    let registered = before_main(&quote_spanned! {span=>
+        static #known: #krate::__private::Variable = #krate::__private::Variable::new(
+            ::core::concat!(::core::module_path!(), "::", #text),
+            #said,
+            || #krate::__private::range(&raw const #name),
+        );
+        #known.register();
+    });
+    quote!(#item #registered)
+}
+
+/// An item that has statements run before `main`, where a system has a section
+/// for that.
+pub fn before_main(statements: &TokenStream) -> TokenStream {
+    let [register, entry] = ["__leakcheck_register", "__LEAKCHECK_REGISTER"].map(ident);
+    let span = hygienic(Span::call_site());
+    quote_spanned! {span=>
         const _: () = {
-            static #known: #krate::__private::Variable = #krate::__private::Variable::new(
-                ::core::concat!(::core::module_path!(), "::", #text),
-                #said,
-                || #krate::__private::range(&raw const #name),
-            );
             extern "C" fn #register() {
-                #known.register();
+                #statements
             }
             #[used]
             #[cfg_attr(
@@ -56,8 +64,7 @@ pub fn variable(context: &Context, item: &ItemStatic) -> TokenStream {
             #[cfg_attr(target_os = "windows", unsafe(link_section = ".CRT$XCU"))]
             static #entry: extern "C" fn() = #register;
         };
-    };
-    quote!(#item #added)
+    }
 }
 
 /// Input: `struct Slot<T> { … }`, with arguments. Output: its type says them.
