@@ -16,6 +16,7 @@ const WRAPPERS: &[&str] = &[
     "tracing::instrument::Instrumented<",
     "core::pin::Pin<alloc::boxed::Box<",
     "async_executor::AsyncCallOnDrop<",
+    "leakcheck::track::task::Tracked<",
 ];
 
 /// The name of a task, from the type of its future.
@@ -264,6 +265,10 @@ mod tests {
         assert_eq!(
             name("core::pin::Pin<alloc::boxed::Box<ledger::Journal>>"),
             "ledger::Journal"
+        );
+        assert_eq!(
+            name("leakcheck::track::task::Tracked<ledger::read::{{closure}}>"),
+            "ledger::read"
         );
         assert_eq!(
             name("tokio::runtime::blocking::task::BlockingTask<ledger::write::{{closure}}>"),
