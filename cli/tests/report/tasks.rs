@@ -66,6 +66,16 @@ fn leg(thread: ThreadId, stack: Stack, task: TaskStatus) -> Leg {
     }
 }
 
+/// The report of tasks and threads of which none can go on.
+fn stuck(world: &mut World, legs: Vec<Leg>) -> String {
+    let found = finding(Kind::Deadlock, Certainty::Proved, legs);
+    world.found(Finding {
+        fatal: true,
+        ..found
+    });
+    render(&world.collect().findings[0], &HumanOptions::default())
+}
+
 fn leaked(world: &mut World, certainty: Certainty, leg: Leg) -> String {
     world.found(finding(Kind::LeakedTask, certainty, vec![leg]));
     let report = world.collect();
@@ -155,14 +165,7 @@ fn stuck_while_the_test_waits_for_them() {
         // A worker that has nothing to do is not told.
         waits(worker, wait(WaitOn::Condvar), parked),
     ];
-    let found = finding(Kind::Deadlock, Certainty::Proved, legs);
-    world.found(Finding {
-        fatal: true,
-        ..found
-    });
-    let report = world.collect();
-    let text = render(&report.findings[0], &HumanOptions::default());
-    check("task_deadlock", &text);
+    check("task_deadlock", &stuck(&mut world, legs));
 }
 
 /// Two tasks: one has a lock of tokio's and joins the other, which wants it.
@@ -189,14 +192,7 @@ fn in_a_cycle_of_a_lock_and_a_join() {
             ..leg(second, joins, status(None))
         },
     ];
-    let found = finding(Kind::Deadlock, Certainty::Proved, legs);
-    world.found(Finding {
-        fatal: true,
-        ..found
-    });
-    let report = world.collect();
-    let text = render(&report.findings[0], &HumanOptions::default());
-    check("task_cycle", &text);
+    check("task_cycle", &stuck(&mut world, legs));
 }
 
 /// The guard of a leaked task's mutex is another's, whose name is told.

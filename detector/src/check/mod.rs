@@ -224,8 +224,9 @@ enum Look {
 
 /// The common outcomes of the race check of [`crate::race::step`], without its
 /// generality. What the thread recorded earlier of the same bytes goes, and a
-/// write leaves nothing of what it supersedes: the word is its owner's to use
-/// again. Of threads that take turns, each has one word, as long as there are
+/// write leaves nothing of the writes that it supersedes: the word is its
+/// owner's to use again. A superseded read stays: whatever its thread does next
+/// can have its word. Of threads that take turns, each has one word, as long as there are
 /// enough; then they have one in turn: an access that is ordered before one as
 /// strong need not be known any more, since what races with it races with the
 /// later one too (Flanagan and Freund, *FastTrack*, PLDI 2009, section 3).
