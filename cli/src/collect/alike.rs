@@ -96,6 +96,7 @@ mod tests {
                 }),
             }],
             memory: None,
+            said: None,
             fatal: false,
         }
     }

@@ -226,6 +226,7 @@ fn emit(seen: &Seen, state: TaskState, proof: Option<Proof>, certainty: Certaint
         certainty,
         legs: vec![leg(seen, state, proof, moment)],
         memory: None,
+        said: None,
         fatal: false,
     });
 }

@@ -31,6 +31,7 @@ use super::caller::{self, return_address};
 use super::edge::tracked;
 use super::kernel;
 use super::request;
+use super::said;
 use crate::hooks::table::{self, Hooks, TaskNew};
 use crate::registry as threads;
 use crate::report::wire::{Executor, Moment, ThreadId};
@@ -63,6 +64,8 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     permits_waited,
     permits_back,
     task_joined,
+    variable_named: said::variable_named,
+    field_accessed: said::field_accessed,
 };
 
 /// What a thread is polling.
