@@ -127,9 +127,13 @@ fn track_by_plain_cargo() {
 const ALLOWED: [&str; 4] = ["a_variable", "a_function", "a_daemon", "a_task"];
 
 /// Tests, and what their attributes call what is found in them.
-const NAMED: [(&str, &str); 5] = [
+const NAMED: [(&str, &str); 9] = [
     ("a_named_variable", "`hit counter"),
     ("a_named_struct", "`slot table.used"),
+    ("above_smol", "task `listener`"),
+    ("below_smol", "task `listener`"),
+    ("above_async_std", "task `subscriber`"),
+    ("a_token", "task `closer`"),
     ("reader", "task `reader`"),
     ("asker", "task `asker`"),
     ("journal", "thread `journal`"),

@@ -59,16 +59,15 @@ fn read(text: Text) -> Option<String> {
 }
 
 /// A static variable has a name.
-pub extern "C" fn variable_named(addr: usize, size: usize, name: Text) {
+pub fn variable_named(addr: usize, size: usize, name: Text) {
     if let Some(name) = read(name) {
         VARIABLES.lock().push(Variable { addr, size, name });
     }
 }
 
 /// The calling thread is about to access a field.
-pub extern "C" fn field_accessed(field: *const Field) {
-    // SAFETY: the caller passes one of its own.
-    LATEST.set(unsafe { *field });
+pub fn field_accessed(field: Field) {
+    LATEST.set(field);
 }
 
 /// What is said of the memory at `addr`, which the calling thread accesses.
@@ -128,8 +127,8 @@ mod tests {
             file: text("src/bank.rs"),
             line: 3,
         };
-        field_accessed(&raw const field(0x1000, NO_TEXT));
-        field_accessed(&raw const field(0x2000, text("slot table")));
+        field_accessed(field(0x1000, NO_TEXT));
+        field_accessed(field(0x2000, text("slot table")));
         let at = |addr: usize| of(&Memory::Mapped { addr: addr as u64 }, addr);
         assert_eq!(at(0x1000), None);
         let said = Said::Field {
