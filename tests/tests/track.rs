@@ -149,6 +149,10 @@ fn unnamed(name: &str, titles: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// Tests of executors that are never shut down: what the command cannot prove of
+/// their tasks, it tells in a note.
+const NOTED: [&str; 3] = ["above_smol", "below_smol", "above_async_std"];
+
 const IGNORED: &str = "handed_over_by_a_drop";
 
 /// The command has the runtime in the process: one report for a defect.
@@ -161,6 +165,10 @@ fn track_by_the_command() {
     let mut expected = expectation::of_fixture(&fixture("track"));
     // Under the command it is ignored, for the reason that it gives.
     expected.remove(IGNORED);
+    for name in NOTED {
+        let test = expected.get_mut(name).expect("the fixture has it");
+        test.marks.clear();
+    }
     let mut done = Repetitions::default();
     for _ in 0..repetitions() {
         let ended = workshop.test("track", &["--timeout", "120"]).run();
@@ -190,16 +198,13 @@ fn track_by_the_command() {
         }
         let mut wrong = compare("track", &expected, &tests, &findings);
         for (name, test) in &expected {
-            let told: Vec<&str> = findings
-                .iter()
-                .filter(|finding| finding.is_in(name) && finding.level != "note")
-                .map(|finding| finding.title.as_str())
-                .collect();
-            let complaints = unnamed(name, &told);
+            let all = findings.iter().filter(|finding| finding.is_in(name));
+            let titles: Vec<&str> = all.clone().map(|finding| finding.title.as_str()).collect();
+            let complaints = unnamed(name, &titles);
             if !complaints.is_empty() {
                 wrong.entry(name.clone()).or_default().extend(complaints);
             }
-            let told = told.len();
+            let told = all.filter(|finding| finding.level != "note").count();
             if told != usize::from(!test.marks.is_empty()) {
                 let complaint = format!("{name} has {told} findings");
                 wrong.entry(name.clone()).or_default().push(complaint);
