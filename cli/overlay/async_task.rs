@@ -5,6 +5,7 @@ use core::future::Future;
 use crate::header::Header;
 use crate::state::{CLOSED, COMPLETED, REFERENCE, RUNNING, SCHEDULED, TASK};
 
+use super::lookup::hooks;
 use super::table;
 use super::tracked::Tracked;
 
@@ -28,5 +29,24 @@ extern "C" fn inspect<M>(data: *const ()) -> u64 {
         | is(COMPLETED, table::IS_COMPLETE)
         | is(CLOSED, table::IS_CANCELLED)
         | is(TASK, table::HAS_HANDLE)
+        | if keeps_panic(header) { table::KEEPS_PANIC } else { 0 }
         | ((state / REFERENCE).saturating_sub(own) as u64) << table::REFERENCES_SHIFT
+}
+
+#[cfg(feature = "std")]
+fn keeps_panic<M>(header: &Header<M>) -> bool {
+    header.propagate_panic
+}
+
+/// Without std no panic is caught.
+#[cfg(not(feature = "std"))]
+fn keeps_panic<M>(_header: &Header<M>) -> bool {
+    false
+}
+
+/// The handle of the task at this address is polled.
+pub(crate) fn joins<H>(task: *const (), handle: *const H) {
+    if let Some(hooks) = hooks() {
+        (hooks.task_joined)(task, handle as *const ());
+    }
 }

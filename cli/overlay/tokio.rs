@@ -1,6 +1,10 @@
 //! What is particular to tokio: how its tasks keep their state.
 
+use core::cell::Cell;
 use core::future::Future;
+use core::mem::ManuallyDrop;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use super::super::{Header, RawTask};
 use super::table;
@@ -26,7 +30,8 @@ extern "C" fn inspect(data: *const ()) -> u64 {
     // One reference is the executor's own, one its queue's, one that of the
     // join handle.
     let own = 1 + u64::from(state.is_notified()) + u64::from(state.is_join_interested());
-    is(state.is_notified(), table::IS_SCHEDULED)
+    table::KEEPS_PANIC
+        | is(state.is_notified(), table::IS_SCHEDULED)
         | is(state.is_running(), table::IS_RUNNING)
         | is(state.is_complete(), table::IS_COMPLETE)
         | is(state.is_cancelled(), table::IS_CANCELLED)
@@ -58,16 +63,57 @@ pub(crate) fn joins<J: Joined>(handle: &J) {
     }
 }
 
+std::thread_local! {
+    /// A wait for permits is polled or dropped that nobody has afterwards.
+    static UNOWNED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A wait for permits that are no lock: those of a channel, which are given back
+/// by who receives.
+pub(crate) struct Unowned<F>(ManuallyDrop<F>);
+
+pub(crate) fn unowned<F>(wait: F) -> Unowned<F> {
+    Unowned(ManuallyDrop::new(wait))
+}
+
+impl<F: Future> Future for Unowned<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: the wait is not moved: it is pinned as a part of what is.
+        let wait = unsafe { self.map_unchecked_mut(|this| &mut *this.0) };
+        let before = UNOWNED.with(|unowned| unowned.replace(true));
+        let polled = wait.poll(context);
+        UNOWNED.with(|unowned| unowned.set(before));
+        polled
+    }
+}
+
+impl<F> Drop for Unowned<F> {
+    fn drop(&mut self) {
+        // The variable may be gone, at the end of a thread.
+        let set = |to| UNOWNED.try_with(|unowned| unowned.replace(to)).unwrap_or(false);
+        let before = set(true);
+        // SAFETY: it is not used again.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+        set(before);
+    }
+}
+
+fn is_owned() -> bool {
+    !UNOWNED.try_with(Cell::get).unwrap_or(false)
+}
+
 /// A wait for permits is polled.
 pub(crate) fn wants<S>(semaphore: &S) {
-    if let Some(hooks) = hooks() {
+    if let (Some(hooks), true) = (hooks(), is_owned()) {
         (hooks.permits_wanted)(semaphore as *const S as *const ());
     }
 }
 
 /// A wait for permits is over.
 pub(crate) fn waited<S>(semaphore: &S, taken: bool) {
-    if let Some(hooks) = hooks() {
+    if let (Some(hooks), true) = (hooks(), is_owned()) {
         (hooks.permits_waited)(semaphore as *const S as *const (), u32::from(taken));
     }
 }
@@ -76,5 +122,23 @@ pub(crate) fn waited<S>(semaphore: &S, taken: bool) {
 pub(crate) fn gives_back<S>(semaphore: &S) {
     if let Some(hooks) = hooks() {
         (hooks.permits_back)(semaphore as *const S as *const ());
+    }
+}
+
+/// A task is shut down by its executor, as long as this lives.
+pub(crate) struct Shut(u64);
+
+impl Shut {
+    pub(crate) fn begin(task: &RawTask) -> Self {
+        let header = RawTask::header(task) as *const Header as *const ();
+        Self(hooks().map_or(0, |hooks| (hooks.task_shut)(header, inspect(header))))
+    }
+}
+
+impl Drop for Shut {
+    fn drop(&mut self) {
+        if let Some(hooks) = hooks() {
+            (hooks.task_shut_end)(self.0);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::abi::{kernel, locals, map, said, task};
+use crate::abi::{kernel, locals, map, task};
 use crate::check::{self, Seen};
 use crate::history::Restored;
 use crate::objects;
@@ -117,7 +117,6 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
     let finding = Finding {
         kind,
         certainty,
-        said: said::of(&memory, conflict.max(seen.addr)),
         memory: Some(memory),
         legs: vec![now, then],
         fatal: false,
@@ -130,7 +129,7 @@ pub fn mentioned(legs: &[Leg]) -> Vec<ThreadId> {
     let own = legs.iter().map(|leg| leg.thread);
     let owners = legs.iter().filter_map(|leg| leg.wait.as_ref()?.owner);
     let statuses = legs.iter().filter_map(|leg| leg.task.as_ref());
-    let of_tasks = statuses.filter_map(task::look::mentioned);
+    let of_tasks = statuses.flat_map(task::look::mentioned);
     own.chain(owners).chain(of_tasks).collect()
 }
 

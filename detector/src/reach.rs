@@ -15,13 +15,18 @@
 //! were found, in what only such tasks reach: a waker in memory that was not
 //! searched, or in a form that is not recognised, keeps it live.
 //!
-//! What it misses: a pointer that is kept in another form than as an address
-//! with a tag, such as the exclusive or of two. What only such a pointer leads
-//! to counts as unreachable.
+//! A pointer counts as one if it is kept as an address, with a tag or without,
+//! inverted, as a distance from where it is kept, or as the exclusive or with the
+//! address of its predecessor, as in a list of half the links. Other forms are not
+//! known, so the owners of what is found are counted as well: see [`owners`].
 //!
 //! Pure: the caller stops the world and reads the memory.
 
+mod owners;
+
 use std::ops::Range;
+
+pub use self::owners::Holders;
 
 const WORD: usize = size_of::<usize>();
 
@@ -73,6 +78,28 @@ pub struct Space<'a, R> {
     pub read: R,
 }
 
+/// What a search found of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Something that is live leads to it.
+    Live,
+    /// Nothing was found that does, but somebody is missing who owns what leads to
+    /// it.
+    Unaccounted(Holders),
+    /// Nothing that is live leads to it.
+    Unreachable(Holders),
+}
+
+impl Reach {
+    /// True if nothing was found that leads to it.
+    pub fn is_dead(&self) -> bool {
+        match self {
+            Self::Live => false,
+            Self::Unaccounted(_) | Self::Unreachable(_) => true,
+        }
+    }
+}
+
 struct Search<'a, R> {
     space: &'a Space<'a, R>,
     tasks: &'a [Task],
@@ -82,12 +109,15 @@ struct Search<'a, R> {
     block_of: Vec<Option<usize>>,
     marked: Vec<bool>,
     live: Vec<bool>,
-    queue: Vec<Range<usize>>,
+    /// What is to be visited, and the address that led to what led there.
+    queue: Vec<(Range<usize>, usize)>,
+    /// The address that led to what is visited, if it is known.
+    via: Vec<usize>,
 }
 
-/// For each task, whether nothing that is live reaches one of its wakers. A
+/// For each task, whether something that is live reaches one of its wakers. A
 /// task whose address is not the start of a block is live.
-pub fn unreachable<R: Fn(usize) -> usize>(space: &Space<'_, R>, tasks: &[Task]) -> Vec<bool> {
+pub fn unreachable<R: Fn(usize) -> usize>(space: &Space<'_, R>, tasks: &[Task]) -> Vec<Reach> {
     let mut search = Search::new(space, tasks);
     for (number, task) in tasks.iter().enumerate() {
         let handle_elsewhere = task
@@ -98,31 +128,22 @@ pub fn unreachable<R: Fn(usize) -> usize>(space: &Space<'_, R>, tasks: &[Task]) 
         }
     }
     for root in space.roots {
-        search.visit(root.clone());
+        search.visit(root.clone(), 0, 0);
     }
-    search.mark();
-    loop {
-        let found = search.wakers_of_dead();
-        let hidden: Vec<usize> = (0..tasks.len())
-            .filter(|&number| {
-                let Task {
-                    wakers, joined_by, ..
-                } = tasks[number];
-                // Without wakers it is dead whatever is found.
-                let unfound = wakers.is_some_and(|wakers| wakers > 0 && wakers != found[number]);
-                let joined = joined_by.is_some_and(|joiner| search.live[joiner.task]);
-                !search.live[number] && (unfound || joined)
-            })
-            .collect();
-        if hidden.is_empty() {
-            break;
-        }
-        for number in hidden {
-            search.revive(number);
-        }
-        search.mark();
+    search.settle();
+    if search.live.iter().all(|live| *live) {
+        return vec![Reach::Live; tasks.len()];
     }
-    search.live.iter().map(|live| !live).collect()
+    let dead: Vec<bool> = search.live.iter().map(|live| !live).collect();
+    let holders = search.revive_unaccounted();
+    let found = dead.into_iter().zip(&search.live).zip(holders);
+    found
+        .map(|((dead, live), holders)| match (dead, live) {
+            (false, _) => Reach::Live,
+            (true, true) => Reach::Unaccounted(holders),
+            (true, false) => Reach::Unreachable(holders),
+        })
+        .collect()
 }
 
 /// The addresses of all words of a range.
@@ -132,14 +153,15 @@ fn words(range: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
     (start..end.max(start)).step_by(WORD)
 }
 
-/// What addresses a word may stand for: itself, or one that shares the word
-/// with a tag of 16 bits, above it or below.
-fn addresses(word: usize) -> impl Iterator<Item = usize> {
+/// What addresses a word may stand for: itself, one that shares the word with a
+/// tag of 16 bits, above it or below, one that is inverted, or one that is linked
+/// with the address `before` by an exclusive or.
+fn addresses(word: usize, before: usize) -> impl Iterator<Item = usize> {
     const BITS: u32 = 48;
     let untagged = word & ((1 << BITS) - 1);
     let shifted = word >> (usize::BITS - BITS);
-    let tagged = [untagged, shifted].into_iter();
-    std::iter::once(word).chain(tagged.filter(move |other| *other != word))
+    let others = [untagged, shifted, !word, word ^ before].into_iter();
+    std::iter::once(word).chain(others.filter(move |other| *other != word))
 }
 
 impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
@@ -152,6 +174,7 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
             marked: vec![false; space.blocks.len()],
             live: vec![false; tasks.len()],
             queue: Vec::new(),
+            via: vec![0; space.blocks.len()],
         };
         for (number, task) in tasks.iter().enumerate() {
             let at = search.block_at(task.address());
@@ -188,14 +211,44 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
             self.live[task] = true;
             if let Some(block) = self.block_of[task] {
                 self.marked[block] = true;
-                self.queue.push(self.range(block));
+                self.queue.push((self.range(block), 0));
             }
         }
     }
 
     fn mark(&mut self) {
-        while let Some(range) = self.queue.pop() {
-            self.visit(range);
+        while let Some((range, before)) = self.queue.pop() {
+            let via = self
+                .block_at(range.start)
+                .map_or(0, |block| self.via[block]);
+            self.visit(range, before, via);
+        }
+    }
+
+    /// Marks what is live, until no task is live any more that was not.
+    fn settle(&mut self) {
+        self.mark();
+        loop {
+            let found = self.wakers_of_dead();
+            let hidden: Vec<usize> = (0..self.tasks.len())
+                .filter(|&number| {
+                    let Task {
+                        wakers, joined_by, ..
+                    } = self.tasks[number];
+                    // Without wakers it is dead whatever is found.
+                    let unfound =
+                        wakers.is_some_and(|wakers| wakers > 0 && wakers != found[number]);
+                    let joined = joined_by.is_some_and(|joiner| self.live[joiner.task]);
+                    !self.live[number] && (unfound || joined)
+                })
+                .collect();
+            if hidden.is_empty() {
+                break;
+            }
+            for number in hidden {
+                self.revive(number);
+            }
+            self.mark();
         }
     }
 
@@ -223,18 +276,30 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
             && (self.space.read)(joiner.handle) == self.tasks[task].address()
     }
 
-    /// Follows the words of a live range.
-    fn visit(&mut self, range: Range<usize>) {
+    /// Follows the words of a live range, which the address `via` led to, from
+    /// what the address `before` led to.
+    fn visit(&mut self, range: Range<usize>, before: usize, via: usize) {
         for at in words(&range) {
             let word = (self.space.read)(at);
-            for word in addresses(word) {
-                self.follow(word, at, &range);
+            if word == 0 {
+                continue;
+            }
+            for word in addresses(word, before) {
+                self.follow(word, at, &range, via);
+            }
+            // A small number is as a rule no distance, unless it leads to where
+            // something begins.
+            let there = at.wrapping_add(word);
+            let begins = |block: &usize| self.space.blocks[*block].start == there;
+            if self.block_at(there).as_ref().is_some_and(begins) {
+                self.follow(there, at, &range, via);
             }
         }
     }
 
-    /// Follows a word that may be an address, found at `at`.
-    fn follow(&mut self, word: usize, at: usize, range: &Range<usize>) {
+    /// Follows a word that may be an address, found at `at` in what the address
+    /// `via` led to.
+    fn follow(&mut self, word: usize, at: usize, range: &Range<usize>, via: usize) {
         if let Some(block) = self.block_at(word) {
             match self.task_of[block] {
                 Some(task) => {
@@ -250,7 +315,8 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
                 None => {
                     if !self.marked[block] {
                         self.marked[block] = true;
-                        self.queue.push(self.range(block));
+                        self.via[block] = word;
+                        self.queue.push((self.range(block), via));
                     }
                 }
             }
@@ -351,7 +417,8 @@ mod tests {
                 roots: std::slice::from_ref(&root),
                 read: |addr| self.read(addr),
             };
-            unreachable(&space, &tasks)
+            let found = unreachable(&space, &tasks);
+            found.iter().map(Reach::is_dead).collect()
         }
     }
 
@@ -412,6 +479,28 @@ mod tests {
             let memory = channel([0, tagged, 0, 0], [0, block(1), 0, 0]);
             assert_eq!(memory.unreachable(&[Some(1)]), [false], "{tagged:x}");
         }
+    }
+
+    #[test]
+    fn a_channel_that_a_disguised_pointer_leads_to() {
+        // Inverted, or a distance from where it is kept.
+        for word in [!block(1), block(1).wrapping_sub(ROOT + WORD)] {
+            let memory = channel([0, word, 0, 0], [0, block(1), 0, 0]);
+            assert_eq!(memory.unreachable(&[Some(1)]), [false], "{word:x}");
+        }
+        // The third of a list that is linked by the exclusive or of two.
+        let linked = |third: usize| Memory {
+            root: [block(2), 0, 0, 0],
+            blocks: vec![
+                [0, block(1), 0, 0],
+                [2, VTABLE, block(0), 0],
+                [block(3), 0, 0, 0],
+                [block(2) ^ third, 0, 0, 0],
+                [block(3), 0, block(1), 0],
+            ],
+        };
+        assert_eq!(linked(block(4)).unreachable(&[Some(1)]), [false]);
+        assert_eq!(linked(0).unreachable(&[Some(1)]), [true]);
     }
 
     #[test]

@@ -30,9 +30,20 @@ pub struct Facts {
     pub handle: bool,
     /// Wakers, and handles that could abort it.
     pub references: u64,
-    /// None of its wakers is reached from what can still run: true only if
-    /// somebody has looked.
-    pub unreachable: bool,
+    /// How its wakers are reached.
+    pub reached: Reached,
+}
+
+/// How what can still run reaches the wakers of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// It does, or nobody has looked.
+    Live,
+    /// It was not found to, but an owner of what leads to them was not found
+    /// either.
+    Unaccounted,
+    /// It does not.
+    Not,
 }
 
 /// What a task is at one moment.
@@ -42,6 +53,8 @@ pub enum Verdict {
     Ending,
     /// It is still there, and may run again.
     Alive(TaskState),
+    /// It waits, and as far as was found never runs again.
+    MayBeStuck,
     /// It waits, and never runs again.
     Stuck(Proof),
 }
@@ -64,11 +77,12 @@ pub fn verdict(facts: Facts) -> Verdict {
         return Verdict::Alive(state);
     }
     if facts.references == 0 {
-        Verdict::Stuck(Proof::NoWaker)
-    } else if facts.unreachable {
-        Verdict::Stuck(Proof::Unreachable)
-    } else {
-        Verdict::Alive(state)
+        return Verdict::Stuck(Proof::NoWaker);
+    }
+    match facts.reached {
+        Reached::Live => Verdict::Alive(state),
+        Reached::Unaccounted => Verdict::MayBeStuck,
+        Reached::Not => Verdict::Stuck(Proof::Unreachable),
     }
 }
 
@@ -78,6 +92,7 @@ impl Verdict {
         match self {
             Self::Ending => None,
             Self::Alive(state) => Some((state, None, Certainty::Observed)),
+            Self::MayBeStuck => Some((TaskState::Waiting, None, Certainty::Potential)),
             Self::Stuck(proof) => Some((TaskState::Waiting, Some(proof), Certainty::Proved)),
         }
     }
@@ -95,7 +110,7 @@ mod tests {
         cancelled: false,
         handle: false,
         references: 1,
-        unreachable: false,
+        reached: Reached::Live,
     };
 
     #[test]
@@ -128,11 +143,13 @@ mod tests {
     #[test]
     fn a_waker_that_nothing_reaches_is_none() {
         assert_eq!(verdict(WAITS), Verdict::Alive(TaskState::Waiting));
-        let facts = Facts {
-            unreachable: true,
-            ..WAITS
-        };
-        assert_eq!(verdict(facts), Verdict::Stuck(Proof::Unreachable));
+        let facts = |reached| Facts { reached, ..WAITS };
+        let unreachable = Verdict::Stuck(Proof::Unreachable);
+        assert_eq!(verdict(facts(Reached::Not)), unreachable);
+        let unsure = verdict(facts(Reached::Unaccounted));
+        assert_eq!(unsure, Verdict::MayBeStuck);
+        let told = (TaskState::Waiting, None, Certainty::Potential);
+        assert_eq!(unsure.told(), Some(told));
     }
 
     #[test]

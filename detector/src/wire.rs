@@ -7,6 +7,7 @@
 use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use crate::report::kind::Level;
 use crate::report::wire::{Module, Record, SNAPSHOT_EXTENSION, Start, WIRE_SCHEMA};
 use crate::rt::lock::Spin;
 use crate::rt::sys;
@@ -19,6 +20,7 @@ const NO_FILE: i32 = -2;
 static FILE: AtomicI32 = AtomicI32::new(UNOPENED);
 static FAILURES: AtomicU64 = AtomicU64::new(0);
 static FINDINGS: AtomicU64 = AtomicU64::new(0);
+static ERRORS: AtomicU64 = AtomicU64::new(0);
 static MODULES: Spin<Vec<Module>> = Spin::new(Vec::new());
 static WRITING: Spin<()> = Spin::new(());
 /// The directory, read at the start, before the program can change its
@@ -33,6 +35,11 @@ pub fn init(dir: Option<CString>) {
 /// Findings written so far.
 pub fn findings() -> u64 {
     FINDINGS.load(Ordering::Relaxed)
+}
+
+/// Those of them that are errors by default.
+pub fn errors() -> u64 {
+    ERRORS.load(Ordering::Relaxed)
 }
 
 /// Records that could not be written.
@@ -53,6 +60,7 @@ pub fn reopen(forked: bool) {
     MODULES.lock().clear();
     FILE.store(UNOPENED, Ordering::Relaxed);
     FINDINGS.store(0, Ordering::Relaxed);
+    ERRORS.store(0, Ordering::Relaxed);
     open(forked);
 }
 
@@ -61,9 +69,17 @@ pub fn write(record: &Record) {
     let _one_at_a_time = WRITING.lock();
     if let Record::Finding(finding) = record {
         FINDINGS.fetch_add(1, Ordering::Relaxed);
+        let info = finding.kind.info();
+        let level = match finding.kind.level(finding.certainty) {
+            Level::Error => {
+                ERRORS.fetch_add(1, Ordering::Relaxed);
+                "error"
+            }
+            Level::Warning => "warning",
+            Level::Note => "note",
+        };
         if open(false) == NO_FILE {
-            let info = finding.kind.info();
-            say(&format!("leakcheck: error[{}]: {}", info.code, info.name));
+            say(&format!("leakcheck: {level}[{}]: {}", info.code, info.name));
         }
     }
     let fd = open(false);

@@ -70,7 +70,14 @@ macro_rules! fixtures {
             for entry in std::fs::read_dir(fixture("")).unwrap() {
                 let entry = entry.unwrap();
                 let name = entry.file_name().into_string().unwrap();
-                let tests_elsewhere = ["harness-false", "quickstart", "task-races", "track"];
+                let tests_elsewhere = [
+                    "harness-false",
+                    "quickstart",
+                    "sound",
+                    "task-ends",
+                    "task-races",
+                    "track",
+                ];
                 if !entry.path().join("src").is_dir()
                     || here.contains(&&*name)
                     || tests_elsewhere.contains(&&*name)
@@ -100,6 +107,37 @@ fixtures! {
     rayon = "rayon",
     tokio = "tokio",
     tokio_tasks = "tokio-tasks",
+}
+
+/// Nothing is proved of a task that something could wake, whatever the allocator
+/// is, and nothing is told where a search can find what does.
+#[test]
+fn sound() {
+    for _ in 0..repetitions() {
+        let ended = workshop().test("sound", &["--timeout", "120"]).run();
+        ended.assert_code(0);
+        let tests = ended.tests();
+        assert_eq!(tests.len(), 60);
+        for test in tests {
+            assert_eq!(test.outcome, "pass", "{}", test.test.name);
+        }
+        for finding in ended.findings() {
+            let may_be_told = finding.rendered.contains("`hidden::") || finding.level == "note";
+            let told = &finding.rendered;
+            assert!(may_be_told && finding.certainty != "proved", "{told}");
+        }
+    }
+}
+
+/// Notes and warnings of how tasks end: as errors here, for a note is not
+/// compared.
+#[test]
+fn task_ends() {
+    let deny = ["aborted-task", "detached-task", "panicked-task"];
+    check_with("task-ends", &deny.map(|kind| ["--deny", kind]).concat());
+    // The command tells of them, and does not fail for them.
+    let ended = workshop().test::<&str>("task-ends", &[]).run();
+    ended.assert_code(0);
 }
 
 /// What only the turns of one worker order is told on request, as an error here.

@@ -135,7 +135,6 @@ mod tests {
             count: 1,
             legs: Vec::new(),
             memory: None,
-            said: None,
             reason: None,
             help: Vec::new(),
             at_us: None,

@@ -51,8 +51,12 @@ fn key(found: &wire::Finding, process: &Process) -> Option<String> {
     let mut thread = process.threads.get(&leg.thread)?.clone();
     let mut found = found.clone();
     for leg in &mut found.legs {
-        leg.thread = wire::ThreadId(0);
+        let own = std::mem::replace(&mut leg.thread, wire::ThreadId(0));
         if let Some(task) = &mut leg.task {
+            // Whether it keeps itself counts, and not which other one does.
+            for holder in &mut task.held_by {
+                *holder = wire::ThreadId(u32::from(*holder != own));
+            }
             task.polls = 0;
             task.polls_since = 0;
             task.age_ms = 0;
@@ -91,12 +95,13 @@ mod tests {
                     idle_ms: age_ms,
                     handle: false,
                     references: 1,
+                    held_by: Vec::new(),
+                    held_by_leak: false,
                     branches: Vec::new(),
                     woken: None,
                 }),
             }],
             memory: None,
-            said: None,
             fatal: false,
         }
     }

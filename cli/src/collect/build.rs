@@ -4,14 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use leakcheck::report::kind::{Certainty, Kind, Level};
-use leakcheck::report::wire::{self, ThreadId, WaitOn};
+use leakcheck::report::wire::{self, TaskState, ThreadId, WaitOn};
 
 use super::by_design::by_design;
 use super::fingerprint::fingerprint;
 use super::memory::{memory, returning};
 use super::pools::{PoolRule, idle_pool};
 use super::resolve::Resolver;
-use super::said;
 use super::tasks;
 use super::waits::wait_for;
 use super::words;
@@ -19,16 +18,6 @@ use crate::model::{
     Access, Finding, LaneId, Leg, Memory, Role, Seen, Shape, Stack, Standing, ThreadLabel, Wait,
     WaitFor,
 };
-
-/// How a finding counts: what is only potential is never an error, and a task
-/// that something could have woken is as a rule meant to be shut down.
-fn level(kind: Kind, certainty: Certainty) -> Level {
-    match (kind.info().level, certainty) {
-        (_, Certainty::Observed) if kind == Kind::LeakedTask => Level::Note,
-        (Level::Error, Certainty::Potential) => Level::Warning,
-        (level, Certainty::Proved | Certainty::Observed | Certainty::Potential) => level,
-    }
-}
 
 /// Why a race on memory that is neither static, nor of `malloc`, nor a stack,
 /// nor mapped by instrumented code is not certain.
@@ -64,8 +53,6 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             .map(|leg| self.leg(found.kind, leg))
             .collect();
         let memory = self.memory(found, &legs);
-        let said = found.said.as_ref();
-        let said = said.and_then(|told| said::said(told, legs.first()));
         let pool = pool_rule(found.kind, &legs);
         let design = by_design(found.kind, legs.iter().map(|leg| &leg.stack));
         let kind = if design.is_some() {
@@ -77,14 +64,13 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
         let level = if pool.is_some() {
             Level::Note
         } else {
-            level(kind, found.certainty)
+            kind.level(found.certainty)
         };
         let test = self.resolver.test();
         let subject = words::Subject {
             kind,
             legs: &legs,
             memory: memory.as_ref(),
-            said: said.as_ref(),
             shape,
             pool,
             in_test: !test.name.is_empty(),
@@ -104,7 +90,6 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             title,
             shape,
             memory,
-            said,
             by_design: pool
                 .map(|rule| rule.reason)
                 .or_else(|| design.map(|rule| rule.reason))
@@ -181,7 +166,14 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                 size: access.size,
                 during: access.during,
             }),
-            (None, Kind::LeakedThread | Kind::LeakedTask) => Role::Leaked,
+            (
+                None,
+                Kind::LeakedThread
+                | Kind::LeakedTask
+                | Kind::AbortedTask
+                | Kind::DetachedTask
+                | Kind::PanickedTask,
+            ) => Role::Leaked,
             (
                 None,
                 Kind::DataRace
@@ -194,6 +186,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             ) => Role::Stuck,
         };
         let wait = match (&leg.task, &leg.wait) {
+            (Some(status), _) if status.state == TaskState::Panicked => None,
             (Some(status), named) => {
                 let waits = tasks::wait(status, &stack);
                 Some(match named {
@@ -209,7 +202,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             role,
             thread: self.resolver.thread(leg.thread),
             wait,
-            task: task.map(|(status, of)| tasks::task(status, of, self.resolver)),
+            task: task.map(|(status, of)| tasks::task(status, (leg.thread, of), self.resolver)),
             lane: LaneId::thread(self.process, leg.thread),
             locks: {
                 // In an order of locks it does not wait.
@@ -282,7 +275,9 @@ fn threads(found: &wire::Finding) -> BTreeSet<ThreadId> {
         | wire::Memory::Mapped { .. }
         | wire::Memory::Unknown { .. } => None,
     });
-    legs.chain(owners).chain(memory).collect()
+    let statuses = found.legs.iter().filter_map(|leg| leg.task.as_ref());
+    let holders = statuses.flat_map(|status| status.held_by.iter().copied());
+    legs.chain(owners).chain(memory).chain(holders).collect()
 }
 
 fn pool_rule(kind: Kind, legs: &[Leg]) -> Option<&'static PoolRule> {

@@ -31,7 +31,11 @@ pub fn fingerprint(
     let mut paths: Vec<String> = match kind {
         // Where a leaked thread is at the moment is chance: what counts is
         // where it comes from.
-        Kind::LeakedThread | Kind::LeakedTask => legs
+        Kind::LeakedThread
+        | Kind::LeakedTask
+        | Kind::AbortedTask
+        | Kind::DetachedTask
+        | Kind::PanickedTask => legs
             .iter()
             .map(|leg| {
                 let entry = entry(&leg.stack);

@@ -15,7 +15,11 @@ fn key(finding: &Finding) -> Key {
     let spawned = match finding.kind {
         // The workers of a pool are one, wherever it was first used.
         Kind::LeakedThread if finding.level == Level::Note => None,
-        Kind::LeakedThread | Kind::LeakedTask => finding
+        Kind::LeakedThread
+        | Kind::LeakedTask
+        | Kind::AbortedTask
+        | Kind::DetachedTask
+        | Kind::PanickedTask => finding
             .legs
             .first()
             .and_then(|leg| leg.thread.spawned.first())

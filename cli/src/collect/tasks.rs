@@ -7,7 +7,7 @@
 use leakcheck::report::wire::{self, TaskState};
 
 use super::resolve::Resolver;
-use crate::model::{FrameClass, Stack, Task, Wait, WaitFor, Woken};
+use crate::model::{FrameClass, HeldBy, Stack, Task, Wait, WaitFor, Woken};
 use crate::symbolize::function::FunctionName;
 
 /// Types around the future that a program spawned.
@@ -209,7 +209,7 @@ fn awaited(stack: &Stack) -> Option<WaitFor> {
 /// The wait of a task.
 pub fn wait(status: &wire::TaskStatus, stack: &Stack) -> Wait {
     let what = match status.state {
-        TaskState::Running => WaitFor::Running,
+        TaskState::Running | TaskState::Panicked => WaitFor::Running,
         TaskState::New | TaskState::Scheduled => WaitFor::Turn,
         TaskState::Waiting if stack.is_empty() => WaitFor::Nothing,
         TaskState::Waiting => awaited(stack).unwrap_or(WaitFor::Future),
@@ -225,10 +225,14 @@ pub fn wait(status: &wire::TaskStatus, stack: &Stack) -> Wait {
 }
 
 /// How the task is.
-pub fn task(status: &wire::TaskStatus, of: &wire::TaskType, resolver: &mut Resolver<'_>) -> Task {
+pub fn task(
+    status: &wire::TaskStatus,
+    of: (wire::ThreadId, &wire::TaskType),
+    resolver: &mut Resolver<'_>,
+) -> Task {
     Task {
-        future: of.future.clone(),
-        executor: of.executor,
+        future: of.1.future.clone(),
+        executor: of.1.executor,
         state: status.state,
         proof: status.proof,
         moment: status.moment,
@@ -238,6 +242,16 @@ pub fn task(status: &wire::TaskStatus, of: &wire::TaskType, resolver: &mut Resol
         idle_ms: status.idle_ms,
         handle: status.handle,
         references: status.references,
+        held_by: HeldBy {
+            itself: status.held_by == [of.0],
+            tasks: status
+                .held_by
+                .iter()
+                .filter(|holder| **holder != of.0)
+                .map(|holder| resolver.label(*holder))
+                .collect(),
+            leaked: status.held_by_leak,
+        },
         branches: status
             .branches
             .iter()

@@ -1,10 +1,12 @@
 //! Titles and help: the sentences of a finding, by kind and situation.
 
+mod task;
+
 use leakcheck::report::kind::Kind;
-use leakcheck::report::wire::{AccessOp, Moment};
+use leakcheck::report::wire::AccessOp;
 
 use super::pools::PoolRule;
-use crate::model::{Access, Leg, LockName, Memory, Role, Said, Shape, ThreadLabel, Wait, WaitFor};
+use crate::model::{Access, Leg, LockName, Memory, Role, Shape, ThreadLabel, Wait, WaitFor};
 
 /// What the sentences are about.
 pub struct Subject<'a> {
@@ -14,8 +16,6 @@ pub struct Subject<'a> {
     pub legs: &'a [Leg],
     /// The memory of a race.
     pub memory: Option<&'a Memory>,
-    /// What tracked code says of it.
-    pub said: Option<&'a Said>,
     /// How the threads of a deadlock wait.
     pub shape: Option<Shape>,
     /// The pool that a leaked thread idles in.
@@ -52,15 +52,8 @@ pub fn title(subject: &Subject<'_>) -> String {
     let memory = subject
         .memory
         .map_or_else(|| "memory".to_owned(), Memory::text);
-    let memory = match subject.said {
-        Some(said) if subject.memory == Some(&Memory::Unknown) => said.text(),
-        Some(said) => format!("{} ({memory})", said.text()),
-        None => memory,
-    };
     match subject.kind {
-        Kind::DataRace if subject.said.is_none() && subject.memory == Some(&Memory::Unknown) => {
-            "data race".to_owned()
-        }
+        Kind::DataRace if subject.memory == Some(&Memory::Unknown) => "data race".to_owned(),
         Kind::DataRace => format!("data race on {memory}"),
         Kind::TaskRace => format!("race of two tasks on {memory}"),
         Kind::VolatileRace => format!("race by volatile or speculative access on {memory}"),
@@ -75,7 +68,9 @@ pub fn title(subject: &Subject<'_>) -> String {
             _ => format!("use of {memory} races with the return of its function"),
         },
         Kind::LeakedThread => leaked_title(subject),
-        Kind::LeakedTask => task_title(subject),
+        Kind::LeakedTask | Kind::AbortedTask | Kind::DetachedTask | Kind::PanickedTask => {
+            task::title(subject)
+        }
         Kind::Deadlock => deadlock_title(subject),
         Kind::LockOrder => order_title(subject),
     }
@@ -106,27 +101,6 @@ fn leaked_title(subject: &Subject<'_>) -> String {
             (None | Some(_), _) => format!("{thread} {outlives}: it {}", wait_phrase(wait)),
         },
         None => format!("{thread} {outlives}"),
-    }
-}
-
-fn task_title(subject: &Subject<'_>) -> String {
-    let Some((leg, task)) = subject
-        .legs
-        .first()
-        .and_then(|leg| Some((leg, leg.task.as_ref()?)))
-    else {
-        return "a task never ends".to_owned();
-    };
-    let name = leg.thread.label.text();
-    let what = leg
-        .wait
-        .as_ref()
-        .map_or_else(|| "is not complete".to_owned(), wait_phrase);
-    match (task.proof, task.moment) {
-        (Some(_), _) => format!("{name} never ends: it {what}"),
-        (None, Moment::Shutdown) => format!("{name} is dropped by its executor: it {what}"),
-        (None, Moment::Request) => format!("{name} is there: it {what}"),
-        (None, Moment::Exit) => format!("{name} is left behind at exit: it {what}"),
     }
 }
 
@@ -320,7 +294,9 @@ pub fn help(subject: &Subject<'_>) -> Vec<String> {
             .to_owned(),
         Kind::LeakedThread if subject.pool.is_some() => return Vec::new(),
         Kind::LeakedThread => leaked_help(subject),
-        Kind::LeakedTask => task_help(subject),
+        Kind::LeakedTask | Kind::AbortedTask | Kind::DetachedTask | Kind::PanickedTask => {
+            task::help(subject)
+        }
         Kind::Deadlock => deadlock_help(subject),
         Kind::LockOrder => {
             "take these locks in one order everywhere, for instance by an index or address, or \
@@ -441,61 +417,6 @@ fn leaked_help(subject: &Subject<'_>) -> String {
         | WaitFor::Turn
         | WaitFor::Nothing => "tell it to stop, wake it, and join it",
         WaitFor::Running => "tell it to stop, by an `AtomicBool` or a closed channel, and join it",
-    };
-    help.to_owned()
-}
-
-fn task_help(subject: &Subject<'_>) -> String {
-    let what = subject.waits().next().unwrap_or(WaitFor::Nothing);
-    let help = match what {
-        WaitFor::ChannelRecv | WaitFor::ChannelSelect => {
-            "the last sender is kept alive by what never runs again: the task itself, another \
-             stuck task, or leaked memory; drop it there, or hold a `WeakSender`, and the channel \
-             closes"
-        }
-        WaitFor::ChannelSend => {
-            "the receiver is kept alive by what never runs again: drop it there, and the channel \
-             closes"
-        }
-        WaitFor::ChannelClosed => {
-            "the other end is kept alive by what never runs again: drop it there"
-        }
-        WaitFor::Mutex | WaitFor::RwLockRead | WaitFor::RwLockWrite => {
-            "a guard is kept by what never runs again: drop it before the next `.await`"
-        }
-        WaitFor::Semaphore => {
-            "its permits are kept by what never runs again, or were forgotten: drop them, or \
-             close the semaphore"
-        }
-        WaitFor::Notify | WaitFor::Condvar | WaitFor::Barrier | WaitFor::Once => {
-            "nobody is left who would notify it: notify before the last handle is dropped, or \
-             cancel the task"
-        }
-        WaitFor::Task | WaitFor::Join | WaitFor::Scope => {
-            "the task that it waits for never ends: end or abort that one"
-        }
-        WaitFor::Sleep => {
-            "nothing drives its timer any more: keep the runtime that it was made in, or end the \
-             task before that"
-        }
-        WaitFor::Accept | WaitFor::Io => {
-            "nothing waits for its socket or pipe any more: shut it down, or put a timeout around \
-             it, and await the `JoinHandle`"
-        }
-        WaitFor::Nothing => {
-            "a future that returned `Pending` must have left its waker somewhere; `pending()` \
-             never completes: abort the task by its handle"
-        }
-        WaitFor::Park
-        | WaitFor::Child
-        | WaitFor::Future
-        | WaitFor::Futex
-        | WaitFor::Running
-        | WaitFor::Signal
-        | WaitFor::Turn => {
-            "tell it to stop by a `CancellationToken` or a channel, or abort it, and await its \
-             `JoinHandle`"
-        }
     };
     help.to_owned()
 }

@@ -3,15 +3,15 @@
 use leakcheck::report::kind::Level;
 
 use super::finding::{
-    ExcuseLine, FindingLine, FrameLine, LegLine, LockLine, MemoryLine, PlaceLine, SaidLine,
-    SpawnLine, StateLine, TaskLine, WaitLine, WokenLine,
+    ExcuseLine, FindingLine, FrameLine, LegLine, LockLine, MemoryLine, PlaceLine, SpawnLine,
+    StateLine, TaskLine, WaitLine, WokenLine,
 };
 use super::summary::{FindingCounts, GapLine, SummaryLine, TestCounts};
 use super::test::{CrashLine, LaneLine, TestLine};
 use super::{SCHEMA, snippet};
 use crate::model::{
-    Crash, Finding, Frame, FrameClass, Gap, HeldLock, Lane, Leg, Memory, Role, Said, Stack,
-    Standing, Task, TestId, Wait, executor_name,
+    Crash, Finding, Frame, FrameClass, Gap, HeldBy, HeldLock, Lane, Leg, Memory, Role, Stack,
+    Standing, Task, TestId, ThreadLabel, Wait, executor_name,
 };
 use crate::render::human::{self, HumanOptions, marks};
 
@@ -39,7 +39,6 @@ pub fn finding(finding: &Finding, options: &HumanOptions) -> FindingLine {
         count: finding.seen.count,
         legs: (0..finding.legs.len()).map(|at| leg(finding, at)).collect(),
         memory: finding.memory.as_ref().map(memory),
-        said: finding.said.as_ref().map(said),
         reason: finding.by_design.clone(),
         help: finding.help.clone(),
         at_us: finding.moment,
@@ -181,6 +180,7 @@ fn task(task: &Task) -> TaskLine {
         idle_milliseconds: task.idle_ms,
         join_handle: task.handle,
         references: task.references,
+        held_by: held_by(&task.held_by),
         branches: task.branches.iter().map(stack).collect(),
         woken: task.woken.as_ref().map(|woken| WokenLine {
             by: woken.by.name(),
@@ -206,22 +206,6 @@ fn wait(wait: &Wait) -> WaitLine {
         lock: wait.lock.as_ref().map(|lock| lock.text()),
         owner: wait.owner.as_ref().map(|owner| owner.name()),
         acquired: primary(&wait.acquired),
-    }
-}
-
-fn said(said: &Said) -> SaidLine {
-    let name = said.name();
-    match said {
-        Said::Variable { .. } => SaidLine {
-            name,
-            owner: None,
-            field: None,
-        },
-        Said::Field { owner, field, .. } => SaidLine {
-            name,
-            owner: Some(owner.clone()),
-            field: Some(field.clone()),
-        },
     }
 }
 
@@ -287,4 +271,12 @@ fn stack(stack: &Stack) -> Vec<FrameLine> {
             inlined: frame.inlined,
         })
         .collect()
+}
+
+/// Who keeps what a task waits on, in words.
+fn held_by(by: &HeldBy) -> Vec<String> {
+    let itself = by.itself.then(|| "itself".to_owned());
+    let tasks = by.tasks.iter().map(ThreadLabel::text);
+    let leaked = by.leaked.then(|| "leaked memory".to_owned());
+    itself.into_iter().chain(tasks).chain(leaked).collect()
 }

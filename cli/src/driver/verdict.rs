@@ -156,7 +156,11 @@ impl Word {
             | Kind::RaceWithReturn
             | Kind::VolatileRace
             | Kind::TaskRace => Self::Race,
-            Kind::LeakedThread | Kind::LeakedTask => Self::Leak,
+            Kind::LeakedThread
+            | Kind::LeakedTask
+            | Kind::AbortedTask
+            | Kind::DetachedTask
+            | Kind::PanickedTask => Self::Leak,
             Kind::Deadlock | Kind::LockOrder => Self::Deadlock,
         }
     }

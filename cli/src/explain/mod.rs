@@ -14,6 +14,9 @@ pub const fn text(kind: Kind) -> &'static str {
         Kind::LeakedTask => include_str!("LC0007.md"),
         Kind::TaskRace => include_str!("LC0009.md"),
         Kind::LockOrder => include_str!("LC0010.md"),
+        Kind::AbortedTask => include_str!("LC0011.md"),
+        Kind::DetachedTask => include_str!("LC0012.md"),
+        Kind::PanickedTask => include_str!("LC0013.md"),
     }
 }
 

@@ -17,10 +17,10 @@ pub mod wait;
 
 pub use finding::{
     Access, Excuse, Finding, Fingerprint, HeldLock, Lane, LaneId, LaneKind, Leg, LockName, Memory,
-    Role, Said, Seen, Shape, SpawnStep, Standing, Thread, ThreadLabel,
+    Role, Seen, Shape, SpawnStep, Standing, Thread, ThreadLabel,
 };
 pub use frame::{Frame, FrameClass, Place, Stack};
 pub use run::{Crash, Explored, Gap, GapReason, RunReport, TestId, TestReport};
 pub use snapshot::Snapshot;
-pub use task::{Task, Woken, executor_name};
+pub use task::{HeldBy, Task, Woken, executor_name};
 pub use wait::{Wait, WaitFor};

@@ -30,10 +30,23 @@ pub struct Task {
     pub handle: bool,
     /// Wakers of it, and handles that could abort it.
     pub references: u64,
+    /// Who keeps what it waits on, where that was looked for.
+    pub held_by: HeldBy,
     /// Other awaits at the same time: branches of a `select!` or `join!`.
     pub branches: Vec<Stack>,
     /// Who woke it last.
     pub woken: Option<Woken>,
+}
+
+/// Who keeps what a task waits on: all of it what never runs again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeldBy {
+    /// The task itself, and nobody else.
+    pub itself: bool,
+    /// Other tasks.
+    pub tasks: Vec<ThreadLabel>,
+    /// Memory that nobody has.
+    pub leaked: bool,
 }
 
 /// Who woke a task.

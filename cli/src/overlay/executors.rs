@@ -42,6 +42,21 @@ macro_rules! module {
     };
 }
 
+/// Waits for permits of a channel, which nobody owns.
+macro_rules! channel_permits {
+    ($number:literal) => {
+        concat!(
+            "{\n            let wait = self.chan.semaphore().semaphore.acquire(",
+            $number,
+            ");\n            #[cfg(feature = \"rt\")]\n            \
+             let wait = crate::runtime::task::leakcheck::unowned(wait);\n            wait\n        }.await"
+        )
+    };
+}
+
+/// Nothing goes unseen without the edit, which only saves time.
+const COSTS: &str = "";
+
 impl Overlay {
     /// The text of the added module.
     #[must_use]
@@ -148,6 +163,13 @@ const TOKIO: Overlay = Overlay {
             otherwise: Some("which task another waits for"),
         },
         Edit {
+            files: &["runtime/task/raw.rs"],
+            anchors: &["pub(super) fn shutdown(self) {"],
+            at: At::After,
+            text: "\n        let _leakcheck = super::leakcheck::Shut::begin(&self);",
+            otherwise: Some("tasks that are aborted with their runtime"),
+        },
+        Edit {
             files: &["sync/batch_semaphore.rs"],
             anchors: &["let (node, semaphore, needed, queued) = self.project();"],
             at: At::After,
@@ -170,6 +192,20 @@ const TOKIO: Overlay = Overlay {
             text: "\n        #[cfg(feature = \"rt\")]\n        \
                    crate::runtime::task::leakcheck::gives_back(self);",
             otherwise: Some("which task has a lock"),
+        },
+        Edit {
+            files: &["sync/mpsc/bounded.rs"],
+            anchors: &["self.chan.semaphore().semaphore.acquire(n).await"],
+            at: At::Instead,
+            text: channel_permits!("n"),
+            otherwise: Some(COSTS),
+        },
+        Edit {
+            files: &["sync/mpsc/bounded.rs"],
+            anchors: &["self.chan.semaphore().semaphore.acquire(1).await"],
+            at: At::Instead,
+            text: channel_permits!("1"),
+            otherwise: Some(COSTS),
         },
         Edit {
             files: &["task/local.rs"],
@@ -242,6 +278,16 @@ const ASYNC_TASK: Overlay = Overlay {
             at: At::Before,
             text: "crate::leakcheck::waker_clone(ptr);\n        ",
             otherwise: Some("what a task waits for"),
+        },
+        Edit {
+            files: &["task.rs"],
+            anchors: &[
+                "fn poll_task(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {\n        \
+                        let ptr = self.ptr.as_ptr();",
+            ],
+            at: At::After,
+            text: "\n        crate::leakcheck::joins(ptr, self);",
+            otherwise: Some("which task another waits for"),
         },
         Edit {
             files: &["raw.rs"],

@@ -28,7 +28,8 @@ pub struct Edit {
     pub at: At,
     /// The text.
     pub text: &'static str,
-    /// What goes unseen without this edit; none if nothing works without it.
+    /// What goes unseen without this edit, or nothing, as an empty text; none if
+    /// nothing works without it.
     pub otherwise: Option<&'static str>,
 }
 
@@ -60,6 +61,7 @@ pub fn patch(edits: &[Edit], read: &dyn Fn(&str) -> Option<String>) -> Result<Pa
                 patched.files.insert(file, text);
             }
             None => match edit.otherwise {
+                Some("") => {}
                 Some(unseen) => patched.unseen.push(unseen),
                 None => {
                     return Err(Unfit {

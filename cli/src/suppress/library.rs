@@ -179,10 +179,7 @@ fn rule(package: &Package, owner: Owner, own: bool, daemon: Daemon) -> Rule {
         // What a library ships to everybody need not match in each of them.
         told_when_unmatched: own,
         matcher: Matcher {
-            kinds: Some(vec![
-                Selector::Kind(Kind::LeakedThread),
-                Selector::Kind(Kind::LeakedTask),
-            ]),
+            kinds: Some(Kind::STAYS.map(Selector::Kind).to_vec()),
             thread: daemon.thread.as_deref().map(Glob::whole),
             function: daemon.function.as_deref().map(Glob::whole),
             owner: Some(owner),

@@ -1,6 +1,6 @@
 //! Leaked tasks: what they wait for, how that is known, where they come from.
 
-use leakcheck::report::kind::{Certainty, Kind};
+use leakcheck::report::kind::{Certainty, Kind, Level};
 use leakcheck::report::wire::{
     Executor, Finding, Leg, Moment, Proof, Stack, TaskState, TaskStatus, TaskType, ThreadId, Wait,
     WaitOn, Woken,
@@ -54,6 +54,8 @@ fn status(proof: Option<Proof>) -> TaskStatus {
         idle_ms: 1234,
         handle: false,
         references: 1,
+        held_by: Vec::new(),
+        held_by_leak: false,
         branches: Vec::new(),
         woken: None,
     }
@@ -261,6 +263,52 @@ fn that_could_have_been_woken() {
     };
     let text = leaked(&mut world, Certainty::Observed, leg(id, stack, status));
     check("task_left_behind", &text);
+}
+
+/// How tasks end that nobody waits for.
+#[test]
+fn ends_that_nobody_waits_for() {
+    let kinds = [
+        (
+            "aborted",
+            Kind::AbortedTask,
+            TaskState::Waiting,
+            Moment::Shutdown,
+        ),
+        (
+            "detached",
+            Kind::DetachedTask,
+            TaskState::Waiting,
+            Moment::Exit,
+        ),
+        (
+            "panicked",
+            Kind::PanickedTask,
+            TaskState::Panicked,
+            Moment::Exit,
+        ),
+    ];
+    for (name, kind, state, moment) in kinds {
+        let mut world = World::new();
+        let id = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+        let api = match state {
+            TaskState::Panicked => "core::panicking::panic_fmt",
+            _ => "tokio::sync::mpsc::bounded::Receiver<T>::recv::{{closure}}",
+        };
+        let stack = awaits(&mut world, &[api]);
+        let status = TaskStatus {
+            state,
+            moment,
+            ..status(None)
+        };
+        let leg = leg(id, stack, status);
+        world.found(finding(kind, Certainty::Observed, vec![leg]));
+        let mut report = world.collect();
+        // A note is one line: what is asked for is told in full.
+        report.findings[0].level = Level::Warning;
+        let text = render(&report.findings[0], &HumanOptions::default());
+        check(&format!("task_{name}"), &text);
+    }
 }
 
 #[test]

@@ -286,7 +286,6 @@ pub fn finding(kind: Kind, certainty: Certainty, legs: Vec<Leg>) -> Finding {
         certainty,
         legs,
         memory: None,
-        said: None,
         fatal: false,
     }
 }

@@ -127,8 +127,9 @@ unsafe extern "C" fn at_exit(status: i32, _argument: *mut c_void) {
     }
     report_leaks();
     task::look::report(Moment::Exit, &here);
+    task::ends::report();
     last_records(status, false);
-    if !wire::supervised() && wire::findings() > 0 && status == 0 {
+    if !wire::supervised() && wire::errors() > 0 && status == 0 {
         // SAFETY: null is all streams.
         unsafe { libc::fflush(std::ptr::null_mut()) };
         sys::exit_now(FINDINGS_STATUS);
@@ -243,7 +244,6 @@ fn report(snapshot: &Snapshot, member: &Member, is_stuck: bool) {
         certainty: leak::certainty(is_stuck),
         legs: vec![leg],
         memory: None,
-        said: None,
         fatal: false,
     });
 }

@@ -29,22 +29,8 @@ const READ: bool = false;
 const WRITE: bool = true;
 
 /// As [`touch`], for one kind of access: the check folds to what it needs.
-#[inline(always)]
-fn range<const KIND: bool>(addr: usize, size: usize, op: AccessOp, pc: u64) {
-    if check::is_long(size) {
-        check_range::<KIND, true>(addr, size, op, pc);
-    } else {
-        check_range::<KIND, false>(addr, size, op, pc);
-    }
-}
-
 #[inline(never)]
-fn check_range<const KIND: bool, const LONG: bool>(
-    addr: usize,
-    size: usize,
-    op: AccessOp,
-    pc: u64,
-) {
+fn range<const KIND: bool>(addr: usize, size: usize, op: AccessOp, pc: u64) {
     // SAFETY: the record belongs to this thread.
     let Some(thread) = (unsafe { current().as_mut() }) else {
         return;
@@ -60,7 +46,7 @@ fn check_range<const KIND: bool, const LONG: bool>(
         op,
         pc,
     };
-    check::access_range::<LONG>(thread, seen);
+    check::access(thread, seen);
 }
 
 unsafe extern "C" fn copy(to: *mut c_void, from: *const c_void, n: usize, pc: u64) -> *mut c_void {

@@ -124,7 +124,6 @@ fn tell(mut cycle: Vec<Edge>) {
             .map(|(edge, next)| leg(edge, next))
             .collect(),
         memory: None,
-        said: None,
         fatal: false,
     });
 }

@@ -499,7 +499,6 @@ fn emit(legs: Vec<Leg>, certainty: Certainty, fatal: bool) {
         certainty,
         legs,
         memory: None,
-        said: None,
         fatal,
     });
 }

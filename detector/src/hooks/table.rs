@@ -70,41 +70,12 @@ pub struct Hooks {
     /// What runs on the thread polls the join handle at this address, of the task
     /// whose wakers have `data`.
     pub task_joined: extern "C" fn(data: *const (), handle: *const ()),
-    /// A static variable has this name, as long as the process lasts.
-    pub variable_named: extern "C" fn(addr: usize, size: usize, name: Text),
-    /// The calling thread is about to access a field. The texts are kept by
-    /// their addresses: they are part of the program.
-    pub field_accessed: extern "C" fn(field: *const Field),
-}
-
-/// UTF-8 of the program's.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Text {
-    /// The first byte.
-    pub start: *const u8,
-    /// How many.
-    pub len: usize,
-}
-
-/// A field that is about to be accessed.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Field {
-    /// Where it is.
-    pub addr: usize,
-    /// Bytes that are accessed.
-    pub size: usize,
-    /// The type that has it.
-    pub owner: Text,
-    /// What that type is called; empty if its own name is all.
-    pub name: Text,
-    /// The field.
-    pub field: Text,
-    /// The file of the access.
-    pub file: Text,
-    /// Its line.
-    pub line: u32,
+    /// The executor is about to drop the task whose wakers have `data` and whose
+    /// state is as [`TaskNew::inspect`] says, since it is shut down. Returns what
+    /// [`Hooks::task_shut_end`] is told.
+    pub task_shut: extern "C" fn(data: *const (), state: u64) -> u64,
+    /// It has dropped it, or left that to who polls it.
+    pub task_shut_end: extern "C" fn(before: u64),
 }
 
 /// The poll returned, and the task is to be polled again.
@@ -153,6 +124,8 @@ pub const IS_COMPLETE: u64 = 1 << 2;
 pub const IS_CANCELLED: u64 = 1 << 3;
 /// Its join handle is alive.
 pub const HAS_HANDLE: u64 = 1 << 4;
+/// Who polls its handle is given its panic.
+pub const KEEPS_PANIC: u64 = 1 << 5;
 /// How many references there are to the task by which it can be woken, or may
 /// be: wakers, and handles that can abort it. The executor's own and the join
 /// handle's do not count.

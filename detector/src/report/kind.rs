@@ -49,6 +49,12 @@ pub enum Kind {
     TaskRace,
     /// Locks that threads take in different orders, without a deadlock yet.
     LockOrder,
+    /// A task that its executor dropped before it was complete.
+    AbortedTask,
+    /// A task that nobody has the handle of, still there at the end.
+    DetachedTask,
+    /// A task that panicked, and nobody asked for its outcome.
+    PanickedTask,
 }
 
 /// The row of a kind.
@@ -64,7 +70,7 @@ pub struct KindInfo {
 
 impl Kind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::DataRace,
         Self::LeakedThread,
         Self::Deadlock,
@@ -74,7 +80,29 @@ impl Kind {
         Self::LeakedTask,
         Self::TaskRace,
         Self::LockOrder,
+        Self::AbortedTask,
+        Self::DetachedTask,
+        Self::PanickedTask,
     ];
+
+    /// What a thread or task is told as that stays as long as it can.
+    pub const STAYS: [Self; 4] = [
+        Self::LeakedThread,
+        Self::LeakedTask,
+        Self::AbortedTask,
+        Self::DetachedTask,
+    ];
+
+    /// How a finding counts by default: what is only potential is never an
+    /// error, and a task that something could have woken is as a rule meant to be
+    /// shut down.
+    pub fn level(self, certainty: Certainty) -> Level {
+        match (self.info().level, certainty) {
+            (_, Certainty::Observed) if self == Self::LeakedTask => Level::Note,
+            (Level::Error, Certainty::Potential) => Level::Warning,
+            (level, Certainty::Proved | Certainty::Observed | Certainty::Potential) => level,
+        }
+    }
 
     /// The row of this kind.
     pub const fn info(self) -> KindInfo {
@@ -122,6 +150,21 @@ impl Kind {
             Self::LockOrder => KindInfo {
                 code: "LC0010",
                 name: "lock-order",
+                level: Level::Warning,
+            },
+            Self::AbortedTask => KindInfo {
+                code: "LC0011",
+                name: "aborted-task",
+                level: Level::Note,
+            },
+            Self::DetachedTask => KindInfo {
+                code: "LC0012",
+                name: "detached-task",
+                level: Level::Note,
+            },
+            Self::PanickedTask => KindInfo {
+                code: "LC0013",
+                name: "panicked-task",
                 level: Level::Warning,
             },
         }

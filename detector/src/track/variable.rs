@@ -3,7 +3,6 @@
 
 use std::sync::Mutex;
 
-use super::hooks;
 use super::sharded::lock;
 use super::site::Item;
 
@@ -33,9 +32,6 @@ impl Variable {
     /// It is there.
     pub fn register(&'static self) {
         lock(&VARIABLES).push(self);
-        if let Some(name) = self.item.name {
-            hooks::tell_variable(name, (self.range)());
-        }
     }
 }
 

@@ -55,8 +55,6 @@ struct Declared {
     releases: Vec<syn::Ident>,
     /// They know whether a pointer is one.
     roots: Vec<syn::Ident>,
-    /// They tell of what the statement reads.
-    hooks: Vec<Stmt>,
 }
 
 impl<'c> Body<'c> {
@@ -165,13 +163,6 @@ impl<'c> Body<'c> {
         Some(root)
     }
 
-    /// Statements that go before this one.
-    pub fn declare_hooks(&mut self, hooks: Vec<Stmt>) {
-        if let Some(declared) = &mut self.declared {
-            declared.hooks.extend(hooks);
-        }
-    }
-
     /// Rewrites one statement; what comes before and after it goes to `out`.
     ///
     /// Input: `S`. Output, where `S` calls what is not known:
@@ -216,7 +207,6 @@ impl<'c> Body<'c> {
         let Declared {
             mut releases,
             roots,
-            hooks,
         } = std::mem::replace(&mut self.declared, declared).unwrap_or_default();
         self.opaque = opaque;
         self.each = each;
@@ -238,7 +228,6 @@ impl<'c> Body<'c> {
                 let #root = #krate::__private::Root::new();
             });
         }
-        out.extend(hooks);
         out.push(statement);
         releases.retain(|release| Some(release) != held.as_ref());
         if is_last {
@@ -458,7 +447,7 @@ impl VisitMut for Body<'_> {
         if takes {
             self.visit_expr_mut(&mut init.expr);
         } else {
-            self.taken_apart(&local.pat, init.diverge.is_some(), &mut init.expr);
+            self.looked_into(&mut init.expr);
         }
         self.extends = extends;
         if let Some((_, diverge)) = &mut init.diverge {
@@ -500,7 +489,7 @@ impl VisitMut for Body<'_> {
                 self.unsafety = around;
             }
             Expr::Match(matching) => {
-                self.matched(&mut matching.expr, &matching.arms);
+                self.looked_into(&mut matching.expr);
                 for arm in &mut matching.arms {
                     if let Some((_, guard)) = &mut arm.guard {
                         self.visit_expr_mut(guard);

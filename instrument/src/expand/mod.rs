@@ -21,7 +21,6 @@ mod guards;
 mod left;
 mod macros;
 mod names;
-mod pattern;
 mod place;
 mod pointers;
 mod spawn;
@@ -52,8 +51,6 @@ pub struct Context {
     statics: Rc<BTreeSet<String>>,
     /// Constants and other static variables.
     constants: Rc<BTreeSet<String>>,
-    /// Structs, as far as they can be seen.
-    structs: Rc<BTreeSet<String>>,
     /// Static variables that are left alone.
     skipped: Rc<BTreeSet<String>>,
 }
@@ -67,7 +64,6 @@ impl Context {
             owner: Vec::new(),
             statics: Rc::default(),
             constants: Rc::default(),
-            structs: Rc::default(),
             skipped: Rc::default(),
         }
     }
@@ -129,7 +125,6 @@ impl Context {
         }
         let mut statics = (*self.statics).clone();
         let mut constants = (*self.constants).clone();
-        let mut structs = (*self.structs).clone();
         for item in items {
             match item {
                 Item::Static(item) if matches!(item.mutability, StaticMutability::Mut(_)) => {
@@ -141,16 +136,12 @@ impl Context {
                 Item::Const(item) => {
                     constants.insert(item.ident.to_string());
                 }
-                Item::Struct(item) => {
-                    structs.insert(item.ident.to_string());
-                }
                 _ => {}
             }
         }
         Ok(Self {
             statics: Rc::new(statics),
             constants: Rc::new(constants),
-            structs: Rc::new(structs),
             skipped: Rc::new(skipped),
             ..self.clone()
         })

@@ -18,7 +18,11 @@ pub fn marks(finding: &Finding) -> Vec<Mark> {
         | Kind::RaceWithReturn
         | Kind::VolatileRace
         | Kind::TaskRace => race_marks(finding),
-        Kind::LeakedThread | Kind::LeakedTask => leaked_marks(finding),
+        Kind::LeakedThread
+        | Kind::LeakedTask
+        | Kind::AbortedTask
+        | Kind::DetachedTask
+        | Kind::PanickedTask => leaked_marks(finding),
         Kind::Deadlock => deadlock_marks(finding),
         Kind::LockOrder => order_marks(finding),
     }
@@ -46,7 +50,13 @@ pub fn number(finding: &Finding, leg: usize) -> usize {
         | Kind::RaceWithReturn
         | Kind::VolatileRace
         | Kind::TaskRace => finding.legs.len() - leg,
-        Kind::LeakedThread | Kind::LeakedTask | Kind::Deadlock | Kind::LockOrder => leg + 1,
+        Kind::LeakedThread
+        | Kind::LeakedTask
+        | Kind::AbortedTask
+        | Kind::DetachedTask
+        | Kind::PanickedTask
+        | Kind::Deadlock
+        | Kind::LockOrder => leg + 1,
     }
 }
 
@@ -153,8 +163,13 @@ fn race_marks(finding: &Finding) -> Vec<Mark> {
 fn leaked_marks(finding: &Finding) -> Vec<Mark> {
     let mut marks = Vec::new();
     for leg in &finding.legs {
+        let here = if finding.kind == Kind::PanickedTask {
+            "it panicked here"
+        } else {
+            "it is here"
+        };
         let what = leg.wait.as_ref().map_or_else(
-            || "it is here".to_owned(),
+            || here.to_owned(),
             |wait| format!("it {}{}", wait_phrase_here(wait), since(wait)),
         );
         // Its spawn site tells more than a place inside of std.

@@ -309,6 +309,10 @@ fn seen(finding: &Finding, options: &HumanOptions) -> String {
             }
             None => "proved",
         },
+        (Kind::LeakedTask, Certainty::Potential) => {
+            "potential: nothing was found that could wake it, but somebody is missing who counts \
+             as an owner of what it waits on: leaked, or kept in a form that is no address"
+        }
         (Kind::TaskRace, _) => {
             "observed in one schedule: nothing but the worker that polled both tasks ordered them"
         }

@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::ends;
 use super::record::{Polls, Record};
 use super::registry;
 use super::waits::{self, Object};
 use super::world::{self, Here, Search};
 use crate::abi::{kernel, stuck};
 use crate::findings;
-use crate::reach::{Joiner, Task};
+use crate::reach::{Joiner, Reach, Task};
 use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{
     Finding, Leg, Moment, Proof, Stack, TaskState, TaskStatus, ThreadId, Wait, WaitOn, Woken,
 };
 use crate::stack;
-use crate::task::{Facts, Verdict, verdict};
+use crate::task::{Facts, Reached, Verdict, verdict};
 
 /// How often a world that does not stand still is looked at again.
 const TRIES: u32 = 10;
@@ -23,10 +24,31 @@ const TRIES: u32 = 10;
 const PAUSE_MS: u64 = 1;
 
 /// A task at one moment.
-struct Seen {
-    record: Arc<Record>,
-    facts: Facts,
-    polls: Polls,
+pub struct Seen {
+    /// What is kept of it.
+    pub record: Arc<Record>,
+    /// Its state.
+    pub facts: Facts,
+    /// How it was polled.
+    pub polls: Polls,
+    /// Who keeps what it waits on, where that was looked for.
+    pub held_by: Vec<ThreadId>,
+    /// Leaked memory does.
+    pub held_by_leak: bool,
+}
+
+impl Seen {
+    /// The task as it is now; none if it is gone.
+    pub fn of(record: Arc<Record>) -> Option<Self> {
+        let (facts, polls) = record.look()?;
+        Some(Self {
+            record,
+            facts,
+            polls,
+            held_by: Vec::new(),
+            held_by_leak: false,
+        })
+    }
 }
 
 /// Reports the tasks that can never run again, each once; at the end of the
@@ -34,14 +56,22 @@ struct Seen {
 pub fn report(moment: Moment, here: &Here) {
     for seen in look(here) {
         let Some((state, proof, certainty)) = verdict(seen.facts).told() else {
+            // What is cancelled or complete is only to be dropped.
+            seen.record.polls.lock().reported = true;
             continue;
         };
-        let told = certainty == Certainty::Proved || moment == Moment::Exit;
-        if !told || seen.polls.reported || is_idle_service(&seen.facts, state) {
+        let told = certainty != Certainty::Observed || moment == Moment::Exit;
+        if !told || seen.polls.reported || is_idle_service(&seen, state) {
             continue;
         }
         seen.record.polls.lock().reported = true;
-        emit(&seen, state, proof, certainty, moment);
+        let kind = match certainty {
+            Certainty::Observed if !seen.facts.handle => Kind::DetachedTask,
+            Certainty::Proved | Certainty::Observed | Certainty::Potential => Kind::LeakedTask,
+        };
+        if certainty != Certainty::Observed || ends::is_first(kind, &seen, state) {
+            emit(kind, &seen, state, proof, certainty, moment);
+        }
     }
 }
 
@@ -55,7 +85,7 @@ fn look(here: &Here) -> Vec<Seen> {
         let joiner = |seen: &Seen| joiners.get(&seen.record.origin.id).copied();
         let may_be_stuck = |seen: &Seen| {
             let facts = Facts {
-                unreachable: true,
+                reached: Reached::Not,
                 handle: seen.facts.handle && joiner(seen).is_none(),
                 ..seen.facts
             };
@@ -79,10 +109,18 @@ fn look(here: &Here) -> Vec<Seen> {
             .collect();
         match world::search(&tasks, here, searched) {
             Search::Done(found) => {
-                for (seen, unreachable) in all.iter_mut().zip(found) {
-                    seen.facts.unreachable = unreachable;
+                let ids: Vec<ThreadId> = all.iter().map(|seen| seen.record.origin.id).collect();
+                for (seen, reach) in all.iter_mut().zip(found) {
                     // Who has the handle never runs again either.
-                    seen.facts.handle &= !unreachable;
+                    seen.facts.handle &= !reach.is_dead();
+                    let (reached, holders) = match reach {
+                        Reach::Live => continue,
+                        Reach::Unaccounted(holders) => (Reached::Unaccounted, holders),
+                        Reach::Unreachable(holders) => (Reached::Not, holders),
+                    };
+                    seen.facts.reached = reached;
+                    seen.held_by = holders.tasks.into_iter().map(|at| ids[at]).collect();
+                    seen.held_by_leak = holders.leaked;
                 }
                 return all;
             }
@@ -110,20 +148,16 @@ fn joiners(all: &[Seen]) -> HashMap<ThreadId, Joiner> {
 }
 
 fn see_all() -> Vec<Seen> {
-    let see = |record: Arc<Record>| {
-        let (facts, polls) = record.look()?;
-        Some(Seen {
-            record,
-            facts,
-            polls,
-        })
-    };
-    registry::live().into_iter().filter_map(see).collect()
+    registry::live().into_iter().filter_map(Seen::of).collect()
 }
 
-/// A closure of the blocking pool is no task that waits.
-fn is_idle_service(facts: &Facts, state: TaskState) -> bool {
-    facts.polls == 0 && state != TaskState::Waiting
+/// A closure of the blocking pool is no task that waits, and the workers of a
+/// tokio runtime are such closures themselves: they are told as threads.
+fn is_idle_service(seen: &Seen, state: TaskState) -> bool {
+    const WORKER: &str = "tokio::runtime::blocking::task::BlockingTask<\
+                          tokio::runtime::scheduler::multi_thread";
+    let is_worker = seen.record.origin.future.starts_with(WORKER);
+    is_worker || seen.facts.polls == 0 && state != TaskState::Waiting
 }
 
 /// A task where nothing can happen any more.
@@ -142,7 +176,7 @@ pub fn stuck() -> Vec<Stuck> {
         let polled_by = match state {
             TaskState::Waiting => None,
             TaskState::Running => Some(seen.polls.thread?),
-            TaskState::New | TaskState::Scheduled => return None,
+            TaskState::New | TaskState::Scheduled | TaskState::Panicked => return None,
         };
         Some(Stuck {
             leg: leg(&seen, state, proof, Moment::Exit),
@@ -181,11 +215,14 @@ pub fn present() -> Vec<Leg> {
     see_all().into_iter().filter_map(told).collect()
 }
 
-fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> Leg {
+/// A task's side of a finding.
+pub fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> Leg {
     let Seen {
         record,
         facts,
         polls,
+        held_by,
+        held_by_leak,
     } = seen;
     let now = kernel::now();
     let ms = |since: u64| now.saturating_sub(since) / 1_000_000;
@@ -201,6 +238,8 @@ fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> L
         idle_ms: ms(polls.idle_since.max(record.born)),
         handle: facts.handle,
         references: facts.references,
+        held_by: held_by.clone(),
+        held_by_leak: *held_by_leak,
         branches: chains.collect(),
         woken: polls.woken.map(|wake| Woken {
             by: wake.by,
@@ -220,18 +259,25 @@ fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> L
     }
 }
 
-fn emit(seen: &Seen, state: TaskState, proof: Option<Proof>, certainty: Certainty, moment: Moment) {
+fn emit(
+    kind: Kind,
+    seen: &Seen,
+    state: TaskState,
+    proof: Option<Proof>,
+    certainty: Certainty,
+    moment: Moment,
+) {
     findings::emit(&Finding {
-        kind: Kind::LeakedTask,
+        kind,
         certainty,
         legs: vec![leg(seen, state, proof, moment)],
         memory: None,
-        said: None,
         fatal: false,
     });
 }
 
 /// Threads and tasks that a status mentions.
-pub fn mentioned(status: &TaskStatus) -> Option<ThreadId> {
-    status.woken.as_ref().map(|woken| woken.by)
+pub fn mentioned(status: &TaskStatus) -> impl Iterator<Item = ThreadId> {
+    let woken = status.woken.iter().map(|woken| woken.by);
+    woken.chain(status.held_by.iter().copied())
 }

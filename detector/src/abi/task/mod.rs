@@ -1,6 +1,7 @@
 //! Tasks: the functions that the patched executors call.
 //!
 //! - [`record`]: what is kept of a task; [`registry`]: of all live ones;
+//! - [`ends`]: those that are dropped with their executor, or panic;
 //! - [`look`]: which of them are leaks, when an executor is shut down and at
 //!   the end of the process, by a search of the [`world`] as it is
 //!   mapped ([`maps`]); [`root`]: what
@@ -10,6 +11,7 @@
 //! A task is known by the address of its record, of which the executor's copy
 //! is one counted reference.
 
+pub mod ends;
 pub mod look;
 pub mod maps;
 pub mod own;
@@ -31,8 +33,7 @@ use super::caller::{self, return_address};
 use super::edge::tracked;
 use super::kernel;
 use super::request;
-use super::said;
-use crate::hooks::table::{self, Field, Hooks, TaskNew, Text};
+use crate::hooks::table::{self, Hooks, TaskNew};
 use crate::registry as threads;
 use crate::report::wire::{Executor, Moment, ThreadId};
 use crate::rt::mode;
@@ -64,8 +65,8 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     permits_waited,
     permits_back,
     task_joined,
-    variable_named,
-    field_accessed,
+    task_shut,
+    task_shut_end,
 };
 
 /// What a thread is polling.
@@ -79,10 +80,15 @@ struct Polling {
     frame: usize,
 }
 
+/// No task.
+const NOTHING: Polling = Polling {
+    task: std::ptr::null(),
+    depth: 0,
+    frame: usize::MAX,
+};
+
 thread_local! {
-    static POLLING: Cell<Polling> = const {
-        Cell::new(Polling { task: std::ptr::null(), depth: 0, frame: usize::MAX })
-    };
+    static POLLING: Cell<Polling> = const { Cell::new(NOTHING) };
 }
 
 /// Tasks spawned so far.
@@ -97,6 +103,7 @@ pub fn spawned() -> u64 {
 pub fn reset() {
     registry::reset();
     waits::reset();
+    ends::reset();
 }
 
 /// The task that the calling thread is polling.
@@ -162,15 +169,6 @@ extern "C" fn named(name: *const u8, len: usize) {
     thread.busy -= 1;
 }
 
-extern "C" fn variable_named(addr: usize, size: usize, name: Text) {
-    said::variable_named(addr, size, name);
-}
-
-extern "C" fn field_accessed(field: *const Field) {
-    // SAFETY: the caller passes one of its own.
-    said::field_accessed(unsafe { *field });
-}
-
 /// Which poll of the task at hand this is; 0 outside of tasks.
 fn poll_number() -> u64 {
     polled().map_or(0, |task| task.polls.lock().count)
@@ -212,6 +210,30 @@ extern "C" fn task_joined(data: *const (), handle: *const ()) {
         handle: handle as usize,
     };
     waits::polled(actor(thread), poll_number(), on);
+    ends::joined(data as usize);
+    thread.busy -= 1;
+}
+
+extern "C" fn task_shut(data: *const (), state: u64) -> u64 {
+    let Some(thread) = tracked() else { return 0 };
+    thread.busy += 1;
+    let before = ends::shut_begins(data as usize, state);
+    thread.busy -= 1;
+    before
+}
+
+extern "C" fn task_shut_end(before: u64) {
+    ends::shut_ends(before);
+}
+
+/// The calling thread begins to unwind its stack, from `pc` on.
+pub fn panics(pc: u64) {
+    if polled().is_none() {
+        return;
+    }
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    ends::panics(stack_here(thread, pc));
     thread.busy -= 1;
 }
 
@@ -299,10 +321,15 @@ extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
                 Arc::increment_strong_count(record);
                 Arc::from_raw(record)
             };
+            ends::replaced(words[record.data_word]);
             registry::bind(&another, words[record.data_word]);
         }
     }
-    OUTER.with(|outer| outer.borrow_mut().push(POLLING.get()));
+    let around = POLLING.get();
+    if !around.task.is_null() {
+        OUTER.with(|outer| outer.borrow_mut().push(around));
+        NESTED.set(NESTED.get() + 1);
+    }
     POLLING.set(Polling {
         task: record,
         depth: thread.frames().len(),
@@ -314,6 +341,8 @@ extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
 }
 
 thread_local! {
+    /// How many polls there are around the one at hand.
+    static NESTED: Cell<usize> = const { Cell::new(0) };
     /// What the thread polled when it began to poll what it polls now: a task
     /// may drive an executor of its own.
     static OUTER: std::cell::RefCell<Vec<Polling>> = const {
@@ -329,9 +358,14 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
     // SAFETY: the executor has polled the future.
     let record = unsafe { record(task) };
     schedule::releases(thread, replay::Object::end_of(record.origin.id));
-    if let Some(outer) = OUTER.with(|outer| outer.borrow_mut().pop()) {
-        POLLING.set(outer);
-    }
+    let around = match NESTED.get() {
+        0 => None,
+        nested => {
+            NESTED.set(nested - 1);
+            OUTER.with(|outer| outer.borrow_mut().pop())
+        }
+    };
+    POLLING.set(around.unwrap_or(NOTHING));
     schedule::exit(thread);
     if outcome != table::PENDING {
         schedule::acquires(thread, replay::Object::end_of(record.origin.id));
@@ -342,13 +376,26 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
         polls.reported = true;
     }
     drop(polls);
+    if outcome == table::PANICKED {
+        // SAFETY: the executor's reference is one; this makes another.
+        let another = unsafe {
+            Arc::increment_strong_count(record);
+            Arc::from_raw(record)
+        };
+        ends::panicked(&another);
+    }
     thread.busy -= 1;
 }
 
 extern "C" fn task_drop(task: u64) {
-    let thread = tracked();
+    let mut thread = tracked();
     // SAFETY: the reference that the executor had.
     let record = unsafe { Arc::from_raw(task as *const Record) };
+    if let Some(thread) = &mut thread {
+        thread.busy += 1;
+        ends::dropped(&record);
+        thread.busy -= 1;
+    }
     waits::ended(record.origin.id);
     let data = {
         let mut polls = record.polls.lock();
@@ -409,10 +456,13 @@ extern "C" fn shutdown_begin() {
     thread.load_calls(pc);
     thread.busy += 1;
     look::report(Moment::Shutdown, &here);
+    ends::shutdown_begins();
     thread.busy -= 1;
 }
 
-extern "C" fn shutdown_end() {}
+extern "C" fn shutdown_end() {
+    ends::shutdown_ends();
+}
 
 extern "C" fn root_begin() -> u64 {
     let pc = return_address();

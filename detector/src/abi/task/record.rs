@@ -7,7 +7,7 @@ use crate::hooks::table;
 use crate::report::wire::{self, Executor, TaskType, ThreadId};
 use crate::rt::lock::Spin;
 use crate::stack::{self, StackId};
-use crate::task::Facts;
+use crate::task::{Facts, Reached};
 
 /// Spawners kept of a task.
 const SPAWNERS: u32 = 16;
@@ -118,8 +118,10 @@ pub struct Polls {
     pub woken: Option<Wake>,
     /// Its future is gone: it must not be inspected.
     pub gone: bool,
-    /// It has been reported.
+    /// It is told already, or nothing is to be told of it.
     pub reported: bool,
+    /// Its executor is shut down, and drops it after this poll.
+    pub shut: bool,
 }
 
 /// A wake-up.
@@ -170,6 +172,12 @@ impl Record {
         }
     }
 
+    /// True if who polls the handle of the task, whose wakers have `data`, is
+    /// given its panic.
+    pub fn keeps_panic(&self, data: usize) -> bool {
+        data != 0 && (self.inspect)(data as *const ()) & table::KEEPS_PANIC != 0
+    }
+
     /// What its state is and what else is known of it; none if it is gone.
     pub fn look(&self) -> Option<(Facts, Polls)> {
         // The future is not dropped as long as the lock is held, nor is what
@@ -193,7 +201,7 @@ impl Record {
             handle: is(table::HAS_HANDLE),
             references: (state >> table::REFERENCES_SHIFT)
                 .saturating_sub(registry::kept(polls.waker[self.data_word])),
-            unreachable: false,
+            reached: Reached::Live,
         };
         Some((facts, polls.clone()))
     }

@@ -9,6 +9,8 @@
 //! as in a `select!`, the last one counts. So this explains a deadlock that is
 //! proved otherwise, and proves none.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use dashmap::DashMap;
 
 use crate::report::wire::ThreadId;
@@ -50,6 +52,8 @@ pub struct Holder {
 /// Holders kept of a semaphore.
 const KEPT: usize = 64;
 
+/// Semaphores with holders: as a rule none.
+static HELD: AtomicUsize = AtomicUsize::new(0);
 static WAITS: Replaceable<DashMap<ThreadId, Waits>> = Replaceable::new();
 static HOLDERS: Replaceable<DashMap<usize, Vec<Holder>>> = Replaceable::new();
 
@@ -65,6 +69,9 @@ pub fn over(who: ThreadId, semaphore: usize, holder: Option<Holder>) {
     let was_polled = WAITS.get().remove_if(&who, own).is_some();
     if let Some(holder) = holder.filter(|_| was_polled) {
         let mut holders = HOLDERS.get().entry(semaphore).or_default();
+        if holders.is_empty() {
+            HELD.fetch_add(1, Ordering::Relaxed);
+        }
         if holders.len() == KEPT {
             holders.remove(0);
         }
@@ -74,6 +81,9 @@ pub fn over(who: ThreadId, semaphore: usize, holder: Option<Holder>) {
 
 /// Permits of the semaphore are given back by `who`.
 pub fn given_back(who: ThreadId, semaphore: usize) {
+    if HELD.load(Ordering::Relaxed) == 0 {
+        return;
+    }
     let Some(mut holders) = HOLDERS.get().get_mut(&semaphore) else {
         return;
     };
@@ -83,10 +93,13 @@ pub fn given_back(who: ThreadId, semaphore: usize) {
     }
     let empty = holders.is_empty();
     drop(holders);
-    if empty {
-        HOLDERS
+    if empty
+        && HOLDERS
             .get()
-            .remove_if(&semaphore, |_, left| left.is_empty());
+            .remove_if(&semaphore, |_, left| left.is_empty())
+            .is_some()
+    {
+        HELD.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -114,4 +127,5 @@ pub fn holders(semaphore: usize) -> Vec<Holder> {
 pub fn reset() {
     WAITS.replace(DashMap::new());
     HOLDERS.replace(DashMap::new());
+    HELD.store(0, Ordering::Relaxed);
 }

@@ -21,7 +21,7 @@ use super::{maps, root};
 use crate::abi::kernel::{self, State};
 use crate::abi::map;
 use crate::objects;
-use crate::reach::{Block, Space, Task, unreachable};
+use crate::reach::{Block, Reach, Space, Task, unreachable};
 use crate::rt::hot::current;
 use crate::rt::sys;
 use crate::rt::thread::Thread;
@@ -39,6 +39,9 @@ pub struct Here {
     pub registers: Vec<usize>,
 }
 
+/// Ranges larger than this may be reserved and never used.
+const RESERVED: usize = 1 << 20;
+
 /// A thread that sleeps.
 struct Sleeper {
     record: *const Thread,
@@ -48,8 +51,8 @@ struct Sleeper {
 /// How a search ended.
 #[derive(Debug)]
 pub enum Search {
-    /// For each task, whether it is unreachable.
-    Done(Vec<bool>),
+    /// For each task, what was found.
+    Done(Vec<Reach>),
     /// The world did not stand still.
     Moving,
     /// It cannot be searched.
@@ -68,7 +71,7 @@ pub fn search(tasks: &[Task], here: &Here, searched: bool) -> Search {
             None => return Search::Impossible,
         }
     } else {
-        vec![false; tasks.len()]
+        vec![Reach::Live; tasks.len()]
     };
     let still = sleepers.iter().all(|sleeper| {
         // SAFETY: records stay mapped for good; an atomic.
@@ -82,7 +85,7 @@ pub fn search(tasks: &[Task], here: &Here, searched: bool) -> Search {
     }
 }
 
-fn search_with(tasks: &[Task], here: &Here, sleepers: &[Sleeper]) -> Option<Vec<bool>> {
+fn search_with(tasks: &[Task], here: &Here, sleepers: &[Sleeper]) -> Option<Vec<Reach>> {
     let own = sys::own_mappings()?;
     let events = maps::event_data()?;
     let mappings = maps::writable_mappings()?;
@@ -115,8 +118,15 @@ fn search_with(tasks: &[Task], here: &Here, sleepers: &[Sleeper]) -> Option<Vec<
     let mut blocks = Vec::new();
     let apart: Vec<Range<usize>> = own.into_iter().chain(stacks).collect();
     for mapping in mappings {
-        for piece in without(mapping, &apart) {
-            roots.extend(common(&piece, &mapped));
+        let root = |part: Range<usize>| {
+            if mapping.own && part.len() > RESERVED {
+                maps::populated(part)
+            } else {
+                vec![part]
+            }
+        };
+        for piece in without(mapping.range, &apart) {
+            roots.extend(common(&piece, &mapped).flat_map(root));
             for rest in without(piece, &mapped) {
                 let before = blocks.len();
                 objects::blocks(&rest, |block| {
@@ -126,7 +136,7 @@ fn search_with(tasks: &[Task], here: &Here, sleepers: &[Sleeper]) -> Option<Vec<
                     });
                 });
                 if blocks.len() == before {
-                    roots.push(rest);
+                    roots.extend(root(rest));
                 }
             }
         }
