@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::abi::{kernel, locals, map, task};
+use crate::abi::{kernel, locals, map, said, task};
 use crate::check::{self, Seen};
 use crate::history::Restored;
 use crate::objects;
@@ -117,6 +117,7 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
     let finding = Finding {
         kind,
         certainty,
+        said: said::of(&memory, conflict.max(seen.addr)),
         memory: Some(memory),
         legs: vec![now, then],
         fatal: false,

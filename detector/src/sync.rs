@@ -48,6 +48,12 @@ impl ReleaseClock {
         self.all_of = 0;
     }
 
+    /// No stamp stands for all of it: where slots are used again by who does
+    /// not know all of what their threads knew.
+    pub fn by_nobody(&mut self) {
+        self.all_of = 0;
+    }
+
     /// The components of what it publishes.
     pub fn as_slice(&self) -> &[u64] {
         self.clock.as_slice()
@@ -74,8 +80,10 @@ pub struct Order {
 pub struct Clocks {
     /// What happens before now. Its own component is the current epoch.
     now: Box<[u64; Slot::COUNT]>,
-    /// Components beyond are zero.
+    /// Components that are handed on. Those beyond are zero, or were cut off.
     len: usize,
+    /// Those beyond here and beyond `len` are zero.
+    cut: usize,
     slot: Slot,
     /// `now` as of the last release fence.
     released: VectorClock,
@@ -89,6 +97,7 @@ impl Clocks {
         Self {
             now: zeroed(),
             len: 0,
+            cut: 0,
             slot: Slot::new(0),
             released: VectorClock::new(),
             pending: VectorClock::new(),
@@ -97,7 +106,9 @@ impl Clocks {
 
     /// Starts a thread in `slot` at `epoch`, knowing what `parent` knows.
     pub fn start(&mut self, slot: Slot, epoch: Epoch, parent: &[u64]) {
-        self.now[..self.len].fill(0);
+        let known = self.len.max(self.cut);
+        self.now[..known].fill(0);
+        self.cut = 0;
         self.now[..parent.len()].copy_from_slice(parent);
         self.len = parent.len().max(slot.index() + 1);
         self.slot = slot;
@@ -111,6 +122,23 @@ impl Clocks {
         self.slot = slot;
         self.len = self.len.max(slot.index() + 1);
         self.now[slot.index()] = epoch.get();
+    }
+
+    /// Hands on no more than `len` components from now on: what is beyond is
+    /// known to all that acquire. It stays known here.
+    #[inline]
+    pub fn shorten(&mut self, len: usize) {
+        let len = len.max(self.slot.index() + 1);
+        if self.len > len {
+            self.cut = self.cut.max(self.len);
+            self.len = len;
+        }
+    }
+
+    /// What happens before now, with what is not handed on.
+    #[inline]
+    pub fn known(&self) -> &[u64] {
+        &self.now[..self.len.max(self.cut)]
     }
 
     /// What happens before now.
@@ -175,7 +203,7 @@ impl Clocks {
     /// Releases into `object`, which keeps what it published before. The
     /// caller ends the epoch with [`Clocks::tick`].
     pub fn release(&mut self, object: &mut ReleaseClock) {
-        let covered = self.knows(object) || clock::below(object.clock.as_slice(), self.now());
+        let covered = self.knows(object) || clock::below(object.clock.as_slice(), self.known());
         if covered {
             object.clock.assign(&self.now[..self.len]);
         } else {

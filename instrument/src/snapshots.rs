@@ -58,6 +58,11 @@ snapshot!(
     "unsafe fn f(p: *mut Pair) { unsafe { (*p).a = 1; let b = (*p).b[0]; let c = &mut (*p).c; *self.cell.get() += b; p.read(); ptr::write(p, c) } }"
 );
 snapshot!(
+    patterns,
+    "",
+    "mod m { struct Pair { a: u32, b: (u8, u8) } impl Pair { unsafe fn f(p: *mut Pair, q: *const (u8, E)) -> u8 { let Self { a, b: (c, _) } = *p; let Pair { b: (.., d), .. } = *p; let (e, ..) = *q; let (ref f, _) = *q; let (_, Only(g)) = *q; match (*p).a { 0 | 2..5 => a, n => n } } } }"
+);
+snapshot!(
     many_values,
     "",
     "unsafe fn f(p: *mut u8) { unsafe { ptr::copy(p, q(), 3); p.copy_to(other, n); ptr::write_bytes(p, 0, 3) } }"

@@ -49,6 +49,8 @@ pub struct Finding {
     pub level: String,
     /// `proved`, `observed`, `potential`.
     pub certainty: String,
+    /// One sentence.
+    pub title: String,
     /// In which test it was seen first.
     pub test: Test,
     /// In which tests it was seen.

@@ -65,7 +65,7 @@ fn plainly_wrong(text: &str, test: &Expectation) -> Vec<String> {
     let Some(report) = output_of(text, name) else {
         return vec![format!("{name} passed: {text}")];
     };
-    let mut wrong = Vec::new();
+    let mut wrong = unnamed(name, &[report]);
     if !report.contains("leakcheck: 1 finding") {
         wrong.push(format!("{name} has not one finding: {report}"));
     }
@@ -126,6 +126,33 @@ fn track_by_plain_cargo() {
 /// Tests whose findings the attribute lets through.
 const ALLOWED: [&str; 4] = ["a_variable", "a_function", "a_daemon", "a_task"];
 
+/// Tests, and what their attributes call what is found in them.
+const NAMED: [(&str, &str); 9] = [
+    ("a_named_variable", "`hit counter"),
+    ("a_named_struct", "`slot table.used"),
+    ("above_smol", "task `listener`"),
+    ("below_smol", "task `listener`"),
+    ("above_async_std", "task `subscriber`"),
+    ("a_token", "task `closer`"),
+    ("reader", "task `reader`"),
+    ("asker", "task `asker`"),
+    ("journal", "thread `journal`"),
+];
+
+/// Complaints about findings without the name that the attribute gives.
+fn unnamed(name: &str, titles: &[&str]) -> Vec<String> {
+    let mut given = NAMED.iter().filter(|(test, _)| *test == name);
+    let missing = given.find(|(_, given)| !titles.iter().any(|title| title.contains(given)));
+    missing
+        .map(|(_, given)| format!("{given} is not in {titles:?}"))
+        .into_iter()
+        .collect()
+}
+
+/// Tests of executors that are never shut down: what the command cannot prove of
+/// their tasks, it tells in a note.
+const NOTED: [&str; 3] = ["above_smol", "below_smol", "above_async_std"];
+
 const IGNORED: &str = "handed_over_by_a_drop";
 
 /// The command has the runtime in the process: one report for a defect.
@@ -138,6 +165,10 @@ fn track_by_the_command() {
     let mut expected = expectation::of_fixture(&fixture("track"));
     // Under the command it is ignored, for the reason that it gives.
     expected.remove(IGNORED);
+    for name in NOTED {
+        let test = expected.get_mut(name).expect("the fixture has it");
+        test.marks.clear();
+    }
     let mut done = Repetitions::default();
     for _ in 0..repetitions() {
         let ended = workshop.test("track", &["--timeout", "120"]).run();
@@ -167,10 +198,13 @@ fn track_by_the_command() {
         }
         let mut wrong = compare("track", &expected, &tests, &findings);
         for (name, test) in &expected {
-            let told = findings
-                .iter()
-                .filter(|finding| finding.is_in(name) && finding.level != "note")
-                .count();
+            let all = findings.iter().filter(|finding| finding.is_in(name));
+            let titles: Vec<&str> = all.clone().map(|finding| finding.title.as_str()).collect();
+            let complaints = unnamed(name, &titles);
+            if !complaints.is_empty() {
+                wrong.entry(name.clone()).or_default().extend(complaints);
+            }
+            let told = all.filter(|finding| finding.level != "note").count();
             if told != usize::from(!test.marks.is_empty()) {
                 let complaint = format!("{name} has {told} findings");
                 wrong.entry(name.clone()).or_default().push(complaint);

@@ -135,6 +135,7 @@ mod tests {
             count: 1,
             legs: Vec::new(),
             memory: None,
+            said: None,
             reason: None,
             help: Vec::new(),
             at_us: None,

@@ -102,6 +102,7 @@ mod tests {
                 }),
             }],
             memory: None,
+            said: None,
             fatal: false,
         }
     }

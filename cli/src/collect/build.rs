@@ -11,6 +11,7 @@ use super::fingerprint::fingerprint;
 use super::memory::{memory, returning};
 use super::pools::{PoolRule, idle_pool};
 use super::resolve::Resolver;
+use super::said;
 use super::tasks;
 use super::waits::wait_for;
 use super::words;
@@ -53,6 +54,8 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             .map(|leg| self.leg(found.kind, leg))
             .collect();
         let memory = self.memory(found, &legs);
+        let said = found.said.as_ref();
+        let said = said.and_then(|told| said::said(told, legs.first()));
         let pool = pool_rule(found.kind, &legs);
         let design = by_design(found.kind, legs.iter().map(|leg| &leg.stack));
         let kind = if design.is_some() {
@@ -71,6 +74,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             kind,
             legs: &legs,
             memory: memory.as_ref(),
+            said: said.as_ref(),
             shape,
             pool,
             in_test: !test.name.is_empty(),
@@ -90,6 +94,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             title,
             shape,
             memory,
+            said,
             by_design: pool
                 .map(|rule| rule.reason)
                 .or_else(|| design.map(|rule| rule.reason))

@@ -25,6 +25,7 @@ pub mod merge;
 pub mod pools;
 pub mod read;
 pub mod resolve;
+pub mod said;
 pub mod sources;
 pub mod tasks;
 pub mod waits;

@@ -6,7 +6,7 @@ use leakcheck::report::kind::Kind;
 use leakcheck::report::wire::AccessOp;
 
 use super::pools::PoolRule;
-use crate::model::{Access, Leg, LockName, Memory, Role, Shape, ThreadLabel, Wait, WaitFor};
+use crate::model::{Access, Leg, LockName, Memory, Role, Said, Shape, ThreadLabel, Wait, WaitFor};
 
 /// What the sentences are about.
 pub struct Subject<'a> {
@@ -16,6 +16,8 @@ pub struct Subject<'a> {
     pub legs: &'a [Leg],
     /// The memory of a race.
     pub memory: Option<&'a Memory>,
+    /// What tracked code says of it.
+    pub said: Option<&'a Said>,
     /// How the threads of a deadlock wait.
     pub shape: Option<Shape>,
     /// The pool that a leaked thread idles in.
@@ -52,8 +54,15 @@ pub fn title(subject: &Subject<'_>) -> String {
     let memory = subject
         .memory
         .map_or_else(|| "memory".to_owned(), Memory::text);
+    let memory = match subject.said {
+        Some(said) if subject.memory == Some(&Memory::Unknown) => said.text(),
+        Some(said) => format!("{} ({memory})", said.text()),
+        None => memory,
+    };
     match subject.kind {
-        Kind::DataRace if subject.memory == Some(&Memory::Unknown) => "data race".to_owned(),
+        Kind::DataRace if subject.said.is_none() && subject.memory == Some(&Memory::Unknown) => {
+            "data race".to_owned()
+        }
         Kind::DataRace => format!("data race on {memory}"),
         Kind::TaskRace => format!("race of two tasks on {memory}"),
         Kind::VolatileRace => format!("race by volatile or speculative access on {memory}"),

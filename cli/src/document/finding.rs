@@ -42,6 +42,9 @@ pub struct FindingLine {
     /// What the memory of a race is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryLine>,
+    /// What tracked code says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<SaidLine>,
     /// Why it is less than an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -297,6 +300,21 @@ pub struct WaitLine {
     pub owner: Option<String>,
     /// Where that one acquired it.
     pub acquired: PlaceLine,
+}
+
+/// What tracked code says of the memory of a race.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SaidLine {
+    /// The name that the attribute gives: of the variable, or of the struct
+    /// and the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The type whose field it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
 }
 
 /// What the memory of a race is.

@@ -20,8 +20,8 @@ pub mod test;
 use serde::{Deserialize, Serialize};
 
 pub use finding::{
-    ExcuseLine, FindingLine, FrameLine, LegLine, LockLine, MemoryLine, PlaceLine, SpawnLine,
-    StateLine, TaskLine, WaitLine, WokenLine,
+    ExcuseLine, FindingLine, FrameLine, LegLine, LockLine, MemoryLine, PlaceLine, SaidLine,
+    SpawnLine, StateLine, TaskLine, WaitLine, WokenLine,
 };
 pub use read::ReadError;
 pub use snippet::{MarkLine, SnippetLine};

@@ -3,14 +3,14 @@
 use leakcheck::report::kind::Level;
 
 use super::finding::{
-    ExcuseLine, FindingLine, FrameLine, LegLine, LockLine, MemoryLine, PlaceLine, SpawnLine,
-    StateLine, TaskLine, WaitLine, WokenLine,
+    ExcuseLine, FindingLine, FrameLine, LegLine, LockLine, MemoryLine, PlaceLine, SaidLine,
+    SpawnLine, StateLine, TaskLine, WaitLine, WokenLine,
 };
 use super::summary::{FindingCounts, GapLine, SummaryLine, TestCounts};
 use super::test::{CrashLine, LaneLine, TestLine};
 use super::{SCHEMA, snippet};
 use crate::model::{
-    Crash, Finding, Frame, FrameClass, Gap, HeldBy, HeldLock, Lane, Leg, Memory, Role, Stack,
+    Crash, Finding, Frame, FrameClass, Gap, HeldBy, HeldLock, Lane, Leg, Memory, Role, Said, Stack,
     Standing, Task, TestId, ThreadLabel, Wait, executor_name,
 };
 use crate::render::human::{self, HumanOptions, marks};
@@ -39,6 +39,7 @@ pub fn finding(finding: &Finding, options: &HumanOptions) -> FindingLine {
         count: finding.seen.count,
         legs: (0..finding.legs.len()).map(|at| leg(finding, at)).collect(),
         memory: finding.memory.as_ref().map(memory),
+        said: finding.said.as_ref().map(said),
         reason: finding.by_design.clone(),
         help: finding.help.clone(),
         at_us: finding.moment,
@@ -206,6 +207,22 @@ fn wait(wait: &Wait) -> WaitLine {
         lock: wait.lock.as_ref().map(|lock| lock.text()),
         owner: wait.owner.as_ref().map(|owner| owner.name()),
         acquired: primary(&wait.acquired),
+    }
+}
+
+fn said(said: &Said) -> SaidLine {
+    let name = said.name();
+    match said {
+        Said::Variable { .. } => SaidLine {
+            name,
+            owner: None,
+            field: None,
+        },
+        Said::Field { owner, field, .. } => SaidLine {
+            name,
+            owner: Some(owner.clone()),
+            field: Some(field.clone()),
+        },
     }
 }
 

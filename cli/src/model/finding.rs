@@ -9,6 +9,7 @@ use super::frame::{Frame, Place, Stack};
 use super::run::TestId;
 use super::task::Task;
 use super::wait::Wait;
+use crate::symbolize::function::short_type;
 
 /// Stable name of a finding: the same bug has the same one after lines moved,
 /// on another machine and in another test.
@@ -51,6 +52,8 @@ pub struct Finding {
     pub shape: Option<Shape>,
     /// What the memory of a race is.
     pub memory: Option<Memory>,
+    /// What tracked code says of it.
+    pub said: Option<Said>,
     /// Why it is less than an error, where a named rule says so.
     pub by_design: Option<String>,
     /// What to do next.
@@ -424,6 +427,46 @@ pub enum Memory {
     Mapped,
     /// Not known.
     Unknown,
+}
+
+/// What tracked code says of memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// The name that the attribute gives to a static variable.
+    Variable {
+        /// The name.
+        name: String,
+    },
+    /// It is a field.
+    Field {
+        /// The type that has it.
+        owner: String,
+        /// The name that the attribute gives to that type.
+        name: Option<String>,
+        /// The field.
+        field: String,
+    },
+}
+
+impl Said {
+    /// As it was named: `hit counter`, `slot table.used`.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Variable { name } => Some(name.clone()),
+            Self::Field { name, field, .. } => name.as_ref().map(|name| format!("{name}.{field}")),
+        }
+    }
+
+    /// For a title: ``field `used` of `Slots` ``.
+    pub fn text(&self) -> String {
+        match (self.name(), self) {
+            (Some(name), _) => format!("`{name}`"),
+            (None, Self::Field { owner, field, .. }) => {
+                format!("field `{field}` of `{}`", short_type(owner))
+            }
+            (None, Self::Variable { name }) => format!("`{name}`"),
+        }
+    }
 }
 
 impl Memory {

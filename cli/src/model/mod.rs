@@ -17,7 +17,7 @@ pub mod wait;
 
 pub use finding::{
     Access, Excuse, Finding, Fingerprint, HeldLock, Lane, LaneId, LaneKind, Leg, LockName, Memory,
-    Role, Seen, Shape, SpawnStep, Standing, Thread, ThreadLabel,
+    Role, Said, Seen, Shape, SpawnStep, Standing, Thread, ThreadLabel,
 };
 pub use frame::{Frame, FrameClass, Place, Stack};
 pub use run::{Crash, Explored, Gap, GapReason, RunReport, TestId, TestReport};

@@ -7,7 +7,7 @@
 //! or a struct from all sources of the workspace. What it misses: an item that
 //! a macro makes, and a mark in source that has changed since the build. Of
 //! memory the program tells the variable, or what was allocated: a struct is
-//! known by that, not as a field of another.
+//! known by that, not as a field of another, unless tracked code accesses it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
@@ -23,7 +23,7 @@ use syn::visit::{self, Visit};
 
 use crate::config::Selector;
 use crate::document::EntryLine;
-use crate::model::{Excuse, Finding, FrameClass, Memory, Stack};
+use crate::model::{Excuse, Finding, FrameClass, Memory, Said, Stack};
 
 /// A mark in a source file.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,12 @@ enum About {
 
 impl About {
     /// Whether a race on this memory is meant; `file` is where the mark is.
-    fn is(&self, memory: &Memory, file: &Path) -> bool {
+    fn is(&self, memory: &Memory, said: Option<&Said>, file: &Path) -> bool {
+        if let (Self::Struct(wanted), Some(Said::Field { owner, .. })) = (self, said) {
+            // The access itself tells whose field it is.
+            let path = owner.split('<').next().unwrap_or(owner);
+            return path.rsplit("::").next() == Some(wanted.as_str());
+        }
         match (self, memory) {
             (Self::Variable(path), Memory::Static { name, .. }) => {
                 let path = match module_of(file) {
@@ -200,9 +205,10 @@ impl SourceTree {
     /// that says so.
     fn excuse_of_memory(&self, finding: &Finding) -> Option<(EntryLine, Excuse)> {
         let memory = finding.memory.as_ref()?;
+        let said = finding.said.as_ref();
         let mut marks = self.all().iter();
         let (file, mark) =
-            marks.find(|(file, mark)| mark.about.is(memory, file) && mark.is_of(finding))?;
+            marks.find(|(file, mark)| mark.about.is(memory, said, file) && mark.is_of(finding))?;
         Some(mark.excuse(&self.shown(file)))
     }
 
@@ -428,7 +434,7 @@ impl Parse for Allow {
 mod tests {
     use std::path::Path;
 
-    use super::{About, Kind, Memory, Selector, marks};
+    use super::{About, Kind, Memory, Said, Selector, marks};
 
     const TEXT: &str = r#"
 use leakcheck::track;
@@ -481,17 +487,26 @@ struct Slots;
         let hits = About::Variable("counters::HITS".to_owned());
         assert_eq!(of(&hits).reason, "a guess");
         let lib = Path::new("src/lib.rs");
-        assert!(hits.is(&variable("a::counters::HITS", "u32"), lib));
-        assert!(!hits.is(&variable("a::other::HITS", "u32"), lib));
-        assert!(!hits.is(&variable("a::my_counters::HITS", "u32"), lib));
+        assert!(hits.is(&variable("a::counters::HITS", "u32"), None, lib));
+        assert!(!hits.is(&variable("a::other::HITS", "u32"), None, lib));
+        assert!(!hits.is(&variable("a::my_counters::HITS", "u32"), None, lib));
         let inner = Path::new("src/inner.rs");
-        assert!(hits.is(&variable("a::inner::counters::HITS", "u32"), inner));
-        assert!(!hits.is(&variable("a::counters::HITS", "u32"), inner));
+        assert!(hits.is(&variable("a::inner::counters::HITS", "u32"), None, inner));
+        assert!(!hits.is(&variable("a::counters::HITS", "u32"), None, inner));
         let test = Path::new("tests/some-test.rs");
-        assert!(hits.is(&variable("some_test::counters::HITS", "u32"), test));
+        assert!(hits.is(&variable("some_test::counters::HITS", "u32"), None, test));
         let slots = About::Struct("Slots".to_owned());
-        assert!(slots.is(&variable("a::TABLE", "[a::Slots; 3]"), lib));
-        assert!(!slots.is(&variable("a::TABLE", "a::MySlots"), lib));
+        assert!(slots.is(&variable("a::TABLE", "[a::Slots; 3]"), None, lib));
+        assert!(!slots.is(&variable("a::TABLE", "a::MySlots"), None, lib));
+        // What the access itself tells goes before that.
+        let field = |owner: &str| Said::Field {
+            owner: owner.to_owned(),
+            name: None,
+            field: "used".to_owned(),
+        };
+        let pair = variable("a::TABLE", "(a::Slots, a::Other)");
+        assert!(slots.is(&pair, Some(&field("a::Slots<u8>")), lib));
+        assert!(!slots.is(&pair, Some(&field("a::Other")), lib));
         assert_eq!(of(&slots).reason, "statistics");
     }
 

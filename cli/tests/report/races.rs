@@ -2,7 +2,7 @@
 
 use leakcheck::report::kind::{Certainty, Kind};
 use leakcheck::report::wire::{
-    AccessOp, Executor, Finding, Leg, Memory, Stack, TaskType, ThreadId,
+    AccessOp, Executor, Finding, Leg, Memory, Said, Stack, TaskType, ThreadId,
 };
 use leakcheck_cli::render::human::{HumanOptions, render};
 
@@ -45,6 +45,60 @@ fn on_a_static() {
     let found = static_race(&mut world);
     world.found(found);
     check("race_static", &only(&world));
+}
+
+/// What tracked code says of a variable and of a field is in the title.
+#[test]
+fn on_what_tracked_code_has_a_name_for() {
+    let mut world = World::new();
+    let name = "running total".to_owned();
+    let found = Finding {
+        said: Some(Said::Variable { name }),
+        ..static_race(&mut world)
+    };
+    world.found(found);
+    check("race_named_variable", &only(&world));
+
+    for name in [None, Some("slot table".to_owned())] {
+        let mut world = World::new();
+        let worker = world.worker(1, "teller");
+        let (later, earlier) = slot_legs(&mut world, worker);
+        let memory = heap(&mut world, worker);
+        let file = if name.is_some() { "set" } else { "unnamed" };
+        let said = Said::Field {
+            owner: "bank::Slot<u8>".to_owned(),
+            name,
+            field: "used".to_owned(),
+            file: "src/bank.rs".to_owned(),
+            line: 28,
+        };
+        world.found(Finding {
+            said: Some(said),
+            ..race(Kind::DataRace, later, earlier, memory)
+        });
+        check(&format!("race_field_{file}"), &only(&world));
+    }
+}
+
+/// The memory may be another's by now.
+#[test]
+fn a_field_that_was_told_elsewhere_is_not_it() {
+    let mut world = World::new();
+    let worker = world.worker(1, "teller");
+    let (later, earlier) = slot_legs(&mut world, worker);
+    let memory = heap(&mut world, worker);
+    let said = Said::Field {
+        owner: "bank::Slot<u8>".to_owned(),
+        name: None,
+        field: "used".to_owned(),
+        file: "src/bank.rs".to_owned(),
+        line: 24,
+    };
+    world.found(Finding {
+        said: Some(said),
+        ..race(Kind::DataRace, later, earlier, memory)
+    });
+    assert_eq!(world.collect().findings[0].said, None);
 }
 
 #[test]

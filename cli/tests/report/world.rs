@@ -286,6 +286,7 @@ pub fn finding(kind: Kind, certainty: Certainty, legs: Vec<Leg>) -> Finding {
         certainty,
         legs,
         memory: None,
+        said: None,
         fatal: false,
     }
 }

@@ -244,6 +244,7 @@ fn report(snapshot: &Snapshot, member: &Member, is_stuck: bool) {
         certainty: leak::certainty(is_stuck),
         legs: vec![leg],
         memory: None,
+        said: None,
         fatal: false,
     });
 }

@@ -29,8 +29,22 @@ const READ: bool = false;
 const WRITE: bool = true;
 
 /// As [`touch`], for one kind of access: the check folds to what it needs.
-#[inline(never)]
+#[inline(always)]
 fn range<const KIND: bool>(addr: usize, size: usize, op: AccessOp, pc: u64) {
+    if check::is_long(size) {
+        check_range::<KIND, true>(addr, size, op, pc);
+    } else {
+        check_range::<KIND, false>(addr, size, op, pc);
+    }
+}
+
+#[inline(never)]
+fn check_range<const KIND: bool, const LONG: bool>(
+    addr: usize,
+    size: usize,
+    op: AccessOp,
+    pc: u64,
+) {
     // SAFETY: the record belongs to this thread.
     let Some(thread) = (unsafe { current().as_mut() }) else {
         return;
@@ -46,7 +60,7 @@ fn range<const KIND: bool>(addr: usize, size: usize, op: AccessOp, pc: u64) {
         op,
         pc,
     };
-    check::access(thread, seen);
+    check::access_range::<LONG>(thread, seen);
 }
 
 unsafe extern "C" fn copy(to: *mut c_void, from: *const c_void, n: usize, pc: u64) -> *mut c_void {

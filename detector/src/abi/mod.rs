@@ -12,7 +12,8 @@
 //!   [`place`] that they wait in and its [`symbols`]; [`sample`]: where one runs;
 //!   [`request`]: all of it on demand.
 //! - [`idle`]: the same where threads wait for events of the kernel.
-//! - [`task`]: what patched executors tell of their tasks.
+//! - [`task`]: what patched executors tell of their tasks; [`said`]: what tracked
+//!   code tells of memory.
 //! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
 //!   [`edge`] of an address.
 //! - [`order`]: locks taken under other locks, for cycles of orders.
@@ -51,6 +52,7 @@ pub mod pthread_lock;
 pub mod pthread_wait;
 pub mod real;
 pub mod request;
+pub mod said;
 pub mod sample;
 pub mod signal;
 pub mod snapshot;

@@ -124,6 +124,7 @@ fn tell(mut cycle: Vec<Edge>) {
             .map(|(edge, next)| leg(edge, next))
             .collect(),
         memory: None,
+        said: None,
         fatal: false,
     });
 }

@@ -499,6 +499,7 @@ fn emit(legs: Vec<Leg>, certainty: Certainty, fatal: bool) {
         certainty,
         legs,
         memory: None,
+        said: None,
         fatal,
     });
 }

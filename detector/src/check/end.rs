@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use super::{LAST, Seen, load, mask_of, words};
+use super::{LAST, Seen, is_long, lines, load, mask_of, words};
 use crate::findings;
 use crate::report::wire::AccessOp;
 use crate::rt::mode;
@@ -45,13 +45,18 @@ fn end_of_part(
     let end = Access::write(Class::Plain);
     let mut logged = false;
     let mut at = range.start & !(GRANULE - 1);
+    let long = is_long(range.len());
     if keep && !sparse {
         thread.log(pc, end, op, range.start, range.len());
         logged = true;
     }
     while at < range.end {
         if logged && keep {
-            at = end_of_known(thread, at, &range);
+            at = if long {
+                end_of_known_lines(thread, at, &range)
+            } else {
+                end_of_known::<false>(thread, at, &range)
+            };
             if at >= range.end {
                 return;
             }
@@ -96,10 +101,17 @@ fn end_of_part(
 /// Keeps the end of whole granules from `at` on, as long as there are two cells
 /// at most, and it races with neither. Returns the first other one.
 #[inline(always)]
-fn end_of_known(thread: &Thread, mut at: usize, range: &Range<usize>) -> usize {
+fn end_of_known<const LONG: bool>(thread: &Thread, mut at: usize, range: &Range<usize>) -> usize {
     let whole = Access::write(Class::Plain).bits() | u64::from(Mask::MAX);
     let new = Cell::from_bits(thread.stamp() | whole);
     while at >= range.start && at + GRANULE <= range.end {
+        if LONG && lines::begins(at, range) {
+            let line = lines::end(thread, at, range, new);
+            if line > at {
+                at = line;
+                continue;
+            }
+        }
         // SAFETY: covered, as the caller checked.
         let front = unsafe { map::front(at) };
         let first = Cell::from_bits(front[0].load(Ordering::Relaxed));
@@ -119,9 +131,15 @@ fn end_of_known(thread: &Thread, mut at: usize, range: &Range<usize>) -> usize {
     at
 }
 
+/// As [`end_of_known`], by lines too.
+#[inline(never)]
+fn end_of_known_lines(thread: &Thread, at: usize, range: &Range<usize>) -> usize {
+    end_of_known::<true>(thread, at, range)
+}
+
 /// True if a cell is the thread's own, or ordered before the end.
 #[inline(always)]
-fn harmless(thread: &Thread, cell: Cell, end: Cell) -> bool {
+pub fn harmless(thread: &Thread, cell: Cell, end: Cell) -> bool {
     cell.same_slot(end) || !cell.conflicts(end) || thread.clocks.ordered(cell)
 }
 
@@ -210,9 +228,32 @@ pub fn fresh(range: Range<usize>, thread: Option<&Thread>) {
         clear_all(range);
         return;
     };
+    if is_long(range.len()) {
+        reserve_lines(thread, range);
+    } else {
+        reserve::<false>(thread, range);
+    }
+}
+
+/// As [`reserve`], by lines too.
+#[inline(never)]
+fn reserve_lines(thread: &Thread, range: Range<usize>) {
+    reserve::<true>(thread, range);
+}
+
+/// Reserves fresh memory for a thread.
+#[inline(always)]
+fn reserve<const LONG: bool>(thread: &Thread, range: Range<usize>) {
     let mut at = range.start & !(GRANULE - 1);
     while at < range.end {
-        // SAFETY: covered, as checked above.
+        if LONG && lines::begins(at, &range) {
+            let line = lines::fresh(thread, at, &range);
+            if line > at {
+                at = line;
+                continue;
+            }
+        }
+        // SAFETY: covered, as the caller checked.
         let front = unsafe { map::front(at) };
         let before = Cell::from_bits(front[0].load(Ordering::Relaxed));
         if front[1].load(Ordering::Relaxed) != 0 {

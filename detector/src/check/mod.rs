@@ -20,6 +20,7 @@
 mod again;
 mod contended;
 mod end;
+mod lines;
 mod own;
 #[cfg(test)]
 mod simulated;
@@ -31,6 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use again::{Again, look_again};
 use contended::{claim, contended, listed, take_over};
 pub use end::{end_of_life, frame_ends, fresh};
+pub use lines::is_long;
 pub use own::{accessed_since, own_conflicts};
 use small::quick;
 pub use small::small;
@@ -91,10 +93,22 @@ pub unsafe fn recorded(addr: usize, new: Cell) -> bool {
 /// Skips the whole granules from `at` on whose first word says the access
 /// already.
 #[inline(always)]
-fn skip_recorded(thread: &Thread, mut at: usize, range: &Range<usize>, access: Access) -> usize {
+fn skip_recorded<const LONG: bool>(
+    thread: &Thread,
+    mut at: usize,
+    range: &Range<usize>,
+    access: Access,
+) -> usize {
     let read = access.bits() & Access::read(Class::Plain).bits();
     let new = thread.stamp() | access.bits() | u64::from(Mask::MAX);
     while at >= range.start && at + GRANULE <= range.end {
+        if LONG && lines::begins(at, range) {
+            let line = lines::skip_recorded(at, range, Cell::from_bits(new));
+            if line > at {
+                at = line;
+                continue;
+            }
+        }
         // SAFETY: the caller has checked that the range is covered.
         let first = &unsafe { map::front(at) }[0];
         if first.load(Ordering::Relaxed) | read != new {
@@ -108,9 +122,21 @@ fn skip_recorded(thread: &Thread, mut at: usize, range: &Range<usize>, access: A
 /// Records an access, which is in the history, to whole granules from `at` on
 /// that make it easy.
 #[inline(always)]
-fn take_quickly(thread: &Thread, mut at: usize, range: &Range<usize>, access: Access) -> usize {
+fn take_quickly<const LONG: bool>(
+    thread: &Thread,
+    mut at: usize,
+    range: &Range<usize>,
+    access: Access,
+) -> usize {
     let new = Cell::from_bits(thread.stamp() | access.bits() | u64::from(Mask::MAX));
     while at >= range.start && at + GRANULE <= range.end {
+        if LONG && lines::begins(at, range) {
+            let line = lines::take(thread, at, range, new);
+            if line > at {
+                at = line;
+                continue;
+            }
+        }
         // SAFETY: the caller has checked that the range is covered.
         let Some((word, cell)) = (unsafe { quick(thread, at, new) }) else {
             break;
@@ -124,6 +150,13 @@ fn take_quickly(thread: &Thread, mut at: usize, range: &Range<usize>, access: Ac
 /// Checks and records an access of any size and alignment.
 #[inline(always)]
 pub fn access(thread: &mut Thread, seen: Seen) {
+    access_range::<false>(thread, seen);
+}
+
+/// As [`access`]; with `LONG`, which is for ranges of which [`is_long`] holds, by
+/// lines too.
+#[inline(always)]
+pub fn access_range<const LONG: bool>(thread: &mut Thread, seen: Seen) {
     if !map::covers(seen.addr, seen.size) {
         findings::unshadowed();
         return;
@@ -132,9 +165,9 @@ pub fn access(thread: &mut Thread, seen: Seen) {
     let mut at = seen.addr & !(GRANULE - 1);
     let mut logged = false;
     loop {
-        at = skip_recorded(thread, at, &range, seen.access);
+        at = skip_recorded::<LONG>(thread, at, &range, seen.access);
         if logged {
-            at = take_quickly(thread, at, &range, seen.access);
+            at = take_quickly::<LONG>(thread, at, &range, seen.access);
         }
         if at >= range.end {
             return;

@@ -6,23 +6,31 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::{Seen, access, fresh, small};
+use super::{Seen, access, access_range, end_of_life, fresh, is_long, small};
 use crate::findings::simulated::{begin, told};
 use crate::report::wire::{AccessOp, ThreadId};
 use crate::rt::thread::Thread;
 use crate::session;
-use crate::shadow::word::{GRANULE, Mask};
+use crate::shadow::word::{Class, GRANULE, Mask};
 use crate::sync::ReleaseClock;
 
 #[path = "../../tests/model/mod.rs"]
 mod model;
 use model::{ATOMICS, Model, Op, THREADS, op};
 
+/// Memory of an execution: eight lines of shadow memory.
+#[repr(align(64))]
+struct Memory(#[expect(dead_code, reason = "only its address counts")] [u64; 32]);
+
+/// Where the bytes of the model are: in two granules, in the midst of what
+/// accesses to ranges cover.
+const PLACE: usize = 128 + GRANULE / 2;
+
 /// The runtime's records of threads that this one plays.
 struct Engine {
     threads: Vec<&'static mut Thread>,
     atomics: Vec<ReleaseClock>,
-    memory: Box<[u64; 2]>,
+    memory: Box<Memory>,
     events: u64,
 }
 
@@ -37,7 +45,7 @@ impl Engine {
         Self {
             threads: (0..THREADS as u32).map(start).collect(),
             atomics: Vec::new(),
-            memory: Box::new([0; 2]),
+            memory: Box::new(Memory([0; 32])),
             events: 0,
         }
     }
@@ -62,6 +70,25 @@ impl Engine {
         fresh(at..at + size_of_val(&*self.memory), owner);
     }
 
+    /// Makes an access to all bytes of the model, and to more around them; a
+    /// write is the end of that memory now and then.
+    fn wide(me: &mut Thread, seen: Seen, memory: &Memory, event: u64) {
+        let memory = (&raw const *memory) as usize;
+        let size = size_of::<Memory>();
+        let range = memory + event as usize % 5 * 8..memory + size - event as usize % 3 * 8;
+        assert!(is_long(range.len()));
+        if event % 4 == 1 && !seen.access.is_read() {
+            end_of_life(me, range, AccessOp::Free, seen.pc, true);
+        } else {
+            let seen = Seen {
+                addr: range.start,
+                size: range.len(),
+                ..seen
+            };
+            access_range::<true>(me, seen);
+        }
+    }
+
     /// Performs an operation; true if a race was told.
     fn step(&mut self, thread: usize, op: Op) -> bool {
         let me = &mut *self.threads[thread];
@@ -71,7 +98,7 @@ impl Engine {
             Op::Access(kind, mask) => {
                 let first = mask.trailing_zeros() as usize;
                 let seen = Seen {
-                    addr: (&raw const *self.memory) as usize + GRANULE / 2 + first,
+                    addr: (&raw const *self.memory) as usize + PLACE + first,
                     size: mask.count_ones() as usize,
                     access: kind,
                     op: if kind.is_read() {
@@ -82,7 +109,9 @@ impl Engine {
                     pc: self.events,
                 };
                 let within = seen.addr % GRANULE;
-                if within + seen.size <= GRANULE && self.events.is_multiple_of(2) {
+                if kind.class() == Class::Plain && mask == Mask::MAX && self.events % 4 > 0 {
+                    Self::wide(me, seen, &self.memory, self.events);
+                } else if within + seen.size <= GRANULE && self.events.is_multiple_of(2) {
                     let bytes = ((1u16 << seen.size) - 1) << within;
                     small(me, || seen, bytes as Mask);
                 } else {

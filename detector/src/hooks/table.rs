@@ -70,12 +70,47 @@ pub struct Hooks {
     /// What runs on the thread polls the join handle at this address, of the task
     /// whose wakers have `data`.
     pub task_joined: extern "C" fn(data: *const (), handle: *const ()),
+    /// A static variable has this name, as long as the process lasts.
+    pub variable_named: extern "C" fn(addr: usize, size: usize, name: Text),
+    /// The calling thread is about to access a field. The texts are kept by
+    /// their addresses: they are part of the program.
+    pub field_accessed: extern "C" fn(field: *const Field),
     /// The executor is about to drop the task whose wakers have `data` and whose
     /// state is as [`TaskNew::inspect`] says, since it is shut down. Returns what
     /// [`Hooks::task_shut_end`] is told.
     pub task_shut: extern "C" fn(data: *const (), state: u64) -> u64,
     /// It has dropped it, or left that to who polls it.
     pub task_shut_end: extern "C" fn(before: u64),
+}
+
+/// UTF-8 of the program's.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Text {
+    /// The first byte.
+    pub start: *const u8,
+    /// How many.
+    pub len: usize,
+}
+
+/// A field that is about to be accessed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Field {
+    /// Where it is.
+    pub addr: usize,
+    /// Bytes that are accessed.
+    pub size: usize,
+    /// The type that has it.
+    pub owner: Text,
+    /// What that type is called; empty if its own name is all.
+    pub name: Text,
+    /// The field.
+    pub field: Text,
+    /// The file of the access.
+    pub file: Text,
+    /// Its line.
+    pub line: u32,
 }
 
 /// The poll returned, and the task is to be polled again.

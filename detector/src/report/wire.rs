@@ -203,6 +203,9 @@ pub struct Finding {
     pub legs: Vec<Leg>,
     /// What the memory of a race is.
     pub memory: Option<Memory>,
+    /// What tracked code says of that memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
     /// True when all threads of the process are stuck, and it was ended.
     pub fatal: bool,
 }
@@ -349,6 +352,31 @@ pub enum AccessOp {
     Free,
     /// Returns from the function whose stack slot it is.
     Return,
+}
+
+/// What tracked code says of memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum Said {
+    /// The static variable has this name.
+    Variable {
+        /// The name.
+        name: String,
+    },
+    /// The thread of the first leg was about to access a field.
+    Field {
+        /// The type that has it.
+        owner: String,
+        /// What that type is called, by the attribute.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// The field.
+        field: String,
+        /// File of the access, as the compiler was given it.
+        file: String,
+        /// Its line.
+        line: u32,
+    },
 }
 
 /// What a piece of memory is.

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Suspects;
+use crate::abi::said;
 use crate::abi::task::{own, registry};
 use crate::check::{self, Seen};
 use crate::findings::{self, earlier_leg, kind_of, later_leg};
@@ -130,6 +131,7 @@ fn finding(
     Some(Finding {
         kind: Kind::TaskRace,
         certainty: Certainty::Potential,
+        said: said::of(&memory, place.addr),
         memory: Some(memory),
         legs: legs.into(),
         fatal: false,

@@ -15,6 +15,8 @@
 //! mapped elsewhere later (by `MAP_FIXED`, say) has no shadow; [`covers`] says
 //! so, and the caller counts it.
 
+pub mod line;
+
 use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -39,6 +39,7 @@ use super::shadow::{self, Access, Record};
 use super::sharded::Sharded;
 use super::site::Site;
 use super::strand::{self, ACQUIRED, OPAQUE, RESERVED, Strand, Who};
+use super::variable;
 use crate::sync::{Order, ReleaseClock};
 
 /// What synchronises.
@@ -49,8 +50,8 @@ pub enum Key {
     /// All objects that carry this type: channels, whose ends share nothing
     /// else that can be seen.
     Carried(u64),
-    /// A spawn, from the spawner to what is spawned.
-    Spawn(u64),
+    /// The spawns of one place, whose functions cannot carry theirs.
+    Handoff(u64),
     /// The end of this thread.
     Thread(ThreadId),
     /// The wake-ups of this parked thread.
@@ -78,6 +79,8 @@ struct Lock {
 }
 
 static OBJECTS: Sharded<Key, ReleaseClock> = Sharded::new();
+/// What spawns publish to what has not begun to run, by their number.
+static SPAWNS: Sharded<u64, ReleaseClock> = Sharded::new();
 static LOCKS: Sharded<usize, Lock> = Sharded::new();
 static SEQUENCE: AtomicU64 = AtomicU64::new(1);
 
@@ -87,16 +90,74 @@ pub fn sequence() -> u64 {
     SEQUENCE.load(Ordering::Relaxed)
 }
 
+/// What a spawned function knows when it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spawned {
+    /// What the spawn of this number has published.
+    By(u64),
+    /// What all spawns of a place have, of which this is one.
+    OneOf {
+        /// The place.
+        handoff: u64,
+        /// The spawn.
+        number: u64,
+    },
+}
+
+impl Spawned {
+    fn published(self) -> Option<Vec<u64>> {
+        let clock = |object: Option<&ReleaseClock>| object.map(|it| it.as_slice().to_vec());
+        match self {
+            Self::By(number) => SPAWNS.with(&number, |spawns| clock(spawns.get(&number))),
+            Self::OneOf { handoff, .. } => {
+                let key = Key::Handoff(handoff);
+                OBJECTS.with(&key, |objects| clock(objects.get(&key)))
+            }
+        }
+    }
+}
+
 /// Begins the strand of `thread`. Unless its spawn was seen and published by
 /// `spawn`, untracked code has run before.
-pub fn begin(thread: &Thread, spawn: Option<Key>) -> Arc<Strand> {
-    let published = spawn.and_then(|key| {
-        OBJECTS.with(&key, |objects| {
-            objects.get(&key).map(|object| object.as_slice().to_vec())
-        })
-    });
+pub fn begin(thread: &Thread, spawn: Option<Spawned>) -> Arc<Strand> {
+    let published = spawn.and_then(Spawned::published);
     let known = published.unwrap_or_else(|| vec![sequence(); RESERVED]);
     Strand::begin(thread, &known)
+}
+
+/// The strand spawns what has this number.
+pub fn spawn(strand: &Strand, number: u64) {
+    SPAWNS.with(&number, |spawns| {
+        publish(strand, spawns.entry(number).or_default());
+    });
+}
+
+/// What was spawned begins to run on this strand, which exists. False if the
+/// spawn never was seen.
+pub fn begin_spawned(strand: &Strand, spawned: Spawned) -> bool {
+    match spawned {
+        Spawned::By(number) => {
+            let published = SPAWNS.with(&number, |spawns| spawns.remove(&number));
+            if let Some(object) = &published {
+                acquire_from(strand, object);
+            }
+            published.is_some()
+        }
+        Spawned::OneOf { handoff, number } => {
+            let known = acquire(strand, Key::Handoff(handoff));
+            SPAWNS.with(&number, |spawns| spawns.remove(&number));
+            known
+        }
+    }
+}
+
+/// Makes clocks shorter if it is time to.
+fn shorten(strand: &Strand) {
+    if strand.with(strand::State::is_to_shorten) == Some(true) {
+        strand::shorten(|each| {
+            SPAWNS.each(|spawns| spawns.values().for_each(|it| each(it.as_slice())));
+        });
+    }
 }
 
 /// The thread of this strand ends. The locks that it has not given back as far
@@ -109,12 +170,12 @@ pub fn end(strand: &Arc<Strand>) {
             };
             let is_own = |holder: &Holder| Arc::ptr_eq(&holder.strand, strand);
             if lock.holders.iter().any(is_own) {
-                strand.with(|state| state.clocks.release(&mut lock.clock));
+                publish(strand, &mut lock.clock);
                 lock.holders.retain(|holder| !is_own(holder));
             }
         });
     }
-    strand.end();
+    strand.end(sequence());
 }
 
 fn taken(strand: &Strand) -> Vec<usize> {
@@ -150,20 +211,28 @@ pub fn acquire_last(strand: &Strand, key: Key) -> bool {
     if let Some(object) = &object {
         acquire_from(strand, object);
     }
+    shorten(strand);
     object.is_some()
 }
 
 /// The object publishes what the strand knows.
 pub fn release(strand: &Strand, key: Key) {
     OBJECTS.with(&key, |objects| {
-        release_into(strand, objects.entry(key).or_default());
+        publish(strand, objects.entry(key).or_default());
     });
+    shorten(strand);
 }
 
 /// As [`release`], into a clock that the caller keeps.
 pub fn release_into(strand: &Strand, object: &mut ReleaseClock) {
+    publish(strand, object);
+    shorten(strand);
+}
+
+fn publish(strand: &Strand, object: &mut ReleaseClock) {
     strand.with(|state| {
         state.clocks.release(object);
+        object.by_nobody();
         state.tick();
     });
 }
@@ -195,6 +264,7 @@ pub fn store(strand: &Strand, addr: usize, order: Order) {
         strand.with(|state| {
             // As a read-modify-write: what the object has published stays.
             if state.clocks.read_modify_write(object, order) {
+                object.by_nobody();
                 state.tick();
             }
         });
@@ -288,7 +358,7 @@ pub fn unlock(strand: &Arc<Strand>, taker: &Strand, addr: usize, release: u64) {
         let held = lock.holders.iter().any(|holder| holder.release == release);
         if held {
             lock.holders.retain(|holder| holder.release != release);
-            release_into(strand, &mut lock.clock);
+            publish(strand, &mut lock.clock);
         }
         taker.with(|state| {
             let own = |holder: &Holder| holder.strand.id == taker.id;
@@ -342,6 +412,7 @@ pub fn access(strand: &Arc<Strand>, access: &Access) -> Option<u64> {
             || acquired && earlier.strand.has_released_since(earlier.epoch);
         // If it has ended, most likely somebody waited for its end.
         if !(ordered_unseen && earlier.strand.has_ended()) {
+            let stays = stays || variable::at(access.addr).is_some();
             found::tell_race(&earlier, &record, access.addr, stays && !ordered_unseen);
         }
     }

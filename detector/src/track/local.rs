@@ -80,7 +80,7 @@ impl Local {
     }
 
     /// This thread's strand, begun if need be by a spawn that was seen.
-    pub fn spawned(&self, spawn: engine::Key) -> &Arc<Strand> {
+    pub fn spawned(&self, spawn: engine::Spawned) -> &Arc<Strand> {
         match self.strand.get() {
             Some(strand) => strand,
             None => self.begin(Some(spawn)),
@@ -88,7 +88,7 @@ impl Local {
     }
 
     #[cold]
-    fn begin(&self, spawn: Option<engine::Key>) -> &Arc<Strand> {
+    fn begin(&self, spawn: Option<engine::Spawned>) -> &Arc<Strand> {
         let strand = self
             .strand
             .get_or_init(|| engine::begin(&std::thread::current(), spawn));

@@ -4,6 +4,7 @@
 //!   dispatch by type; [`site`]: places of the source; [`variable`]: static
 //!   variables that have a name; [`coverage`]: what was left alone.
 //! - [`local`]: a thread's own cells; [`strand`]: threads and their clocks;
+//!   [`slots`]: how these stay short;
 //!   [`task`]: futures that are spawned; [`units`]: both, as long as they are
 //!   there; [`context`]: the tests and scopes that they belong to.
 //! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
@@ -29,6 +30,7 @@ pub mod scope;
 pub mod shadow;
 pub mod sharded;
 pub mod site;
+pub mod slots;
 pub mod strand;
 pub mod task;
 pub mod units;

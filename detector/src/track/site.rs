@@ -84,13 +84,17 @@ impl Owner {
     }
 }
 
+impl Owner {
+    /// Its type; a reference has the fields of what it refers to.
+    pub fn type_name(&self) -> &'static str {
+        let name = (self.type_name)().trim_start_matches('&');
+        name.strip_prefix("mut ").unwrap_or(name)
+    }
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.item.name.unwrap_or_else(|| {
-            // A reference has the fields of what it refers to.
-            let name = (self.type_name)().trim_start_matches('&');
-            name.strip_prefix("mut ").unwrap_or(name)
-        });
+        let name = self.item.name.unwrap_or_else(|| self.type_name());
         write!(f, "field `{}` of `{name}`", self.field)
     }
 }

@@ -4,12 +4,13 @@
 //! a lock of its own, which its own thread takes, and others only when it
 //! hands over a lock whose release was not seen.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::Thread;
 
 use super::sharded::{Map, Set, lock};
 use super::site::Site;
+use super::slots::Slots;
 use crate::ids::{Epoch, Slot};
 use crate::shadow::word::Stamp;
 use crate::sync::Clocks;
@@ -21,8 +22,11 @@ pub const ACQUIRED: usize = 1;
 /// Components before those of strands.
 pub const RESERVED: usize = 2;
 
-/// Ended strands whose slot is kept though nobody saw their end.
-const FORGET_ABOVE: usize = 4096;
+/// Components up to which a clock costs nothing to speak of.
+const SHORT: usize = 16;
+/// Components that operations have copied, before somebody looks whether clocks
+/// can be shorter.
+const COPIED: usize = 1 << 14;
 
 /// Number of a strand: never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,60 +71,70 @@ pub struct State {
     pub who: Arc<Who>,
     /// It has accessed something in this epoch.
     used: bool,
+    /// Components of long clocks that were gone through.
+    copied: usize,
 }
 
-/// The slots of the clocks.
-struct Slots {
-    ended: Vec<(Slot, Epoch)>,
+/// All strands.
+struct Strands {
+    slots: Slots,
     spare: Vec<Clocks>,
-    count: usize,
-    strands: u64,
+    count: u64,
     live: Map<u64, Arc<Strand>>,
 }
 
-static SLOTS: Mutex<Slots> = Mutex::new(Slots {
-    ended: Vec::new(),
+static STRANDS: Mutex<Strands> = Mutex::new(Strands {
+    slots: Slots::new(),
     spare: Vec::new(),
     count: 0,
-    strands: 0,
     live: Map::with_hasher(std::hash::BuildHasherDefault::new()),
 });
 
-impl Slots {
-    /// A slot for a strand that knows this clock: one whose last epoch it
-    /// knows, a new one, or, beyond a limit, the one that ended first.
-    fn take(&mut self, clock: &[u64]) -> (Slot, Epoch) {
-        let known = |&(slot, last): &(Slot, Epoch)| crate::clock::covers(clock, slot, last);
-        let reused = match self.ended.iter().rposition(known) {
-            Some(at) => Some(self.ended.remove(at)),
-            None if self.ended.len() > FORGET_ABOVE || self.count + RESERVED == Slot::COUNT => {
-                Some(self.ended.remove(0))
-            }
-            None => None,
-        };
-        if let Some((slot, last)) = reused {
-            return (slot, Epoch::new(last.get() + 1));
+/// Components that a clock needs.
+static LIMIT: AtomicUsize = AtomicUsize::new(RESERVED);
+/// What the next look costs, in components.
+static LOOK: AtomicUsize = AtomicUsize::new(COPIED);
+
+/// Gives back slots that are past for everybody; `pending` calls with the clocks
+/// of spawns that have not begun.
+pub fn shorten(pending: impl FnOnce(&mut dyn FnMut(&[u64]))) {
+    let mut strands = lock(&STRANDS);
+    let Strands { slots, live, .. } = &mut *strands;
+    let before = slots.limit();
+    // A spawn is published by what is live, and begins under the lock that is
+    // held here: looked at last, none is missed.
+    let clocks = slots.shorten(|each| {
+        for strand in live.values() {
+            strand.with(|state| each(state.clocks.known()));
         }
-        let slot = Slot::new(RESERVED + self.count);
-        self.count += 1;
-        (slot, Epoch::new(1))
-    }
+        pending(each);
+    });
+    LIMIT.store(slots.limit(), Ordering::Relaxed);
+    let next = if slots.limit() < before {
+        COPIED
+    } else {
+        // In vain: not sooner again than it costs next to nothing.
+        (clocks * before * 16).max(LOOK.load(Ordering::Relaxed))
+    };
+    LOOK.store(next.clamp(COPIED, 1 << 30), Ordering::Relaxed);
 }
 
 /// All strands that have not ended.
 pub fn live() -> Vec<Arc<Strand>> {
-    lock(&SLOTS).live.values().map(Arc::clone).collect()
+    lock(&STRANDS).live.values().map(Arc::clone).collect()
 }
 
 impl Strand {
     /// The strand of `thread` begins, and knows what `known` says.
     pub fn begin(thread: &Thread, known: &[u64]) -> Arc<Self> {
-        let mut slots = lock(&SLOTS);
-        let (slot, epoch) = slots.take(known);
-        let mut clocks = slots.spare.pop().unwrap_or_default();
+        let mut strands = lock(&STRANDS);
+        let (slot, epoch) = strands.slots.take(known);
+        LIMIT.store(strands.slots.limit(), Ordering::Relaxed);
+        let mut clocks = strands.spare.pop().unwrap_or_default();
         clocks.start(slot, epoch, known);
+        clocks.learn(strands.slots.floor());
         let strand = Arc::new(Self {
-            id: StrandId(slots.strands),
+            id: StrandId(strands.count),
             stamp: AtomicU64::new(clocks.stamp().bits()),
             opaque: AtomicU64::new(0),
             acquired: AtomicU64::new(0),
@@ -134,15 +148,17 @@ impl Strand {
                     spawned: None,
                 }),
                 used: false,
+                copied: 0,
             })),
         });
-        slots.strands += 1;
-        slots.live.insert(strand.id.0, Arc::clone(&strand));
+        strands.count += 1;
+        strands.live.insert(strand.id.0, Arc::clone(&strand));
         strand
     }
 
-    /// The thread ends. What it had to publish is published.
-    pub fn end(&self) {
+    /// The thread ends. What it had to publish is published; `sequence` is after
+    /// its last access.
+    pub fn end(&self, sequence: u64) {
         let Some(state) = lock(&self.state).take() else {
             return;
         };
@@ -150,10 +166,10 @@ impl Strand {
         let epoch = state.clocks.stamp().epoch().get();
         // What the last release published is all that there was, as a rule.
         let last = if state.used { epoch } else { epoch - 1 };
-        let mut slots = lock(&SLOTS);
-        slots.live.remove(&self.id.0);
-        slots.ended.push((state.slot, Epoch::new(last)));
-        slots.spare.push(state.clocks);
+        let mut strands = lock(&STRANDS);
+        strands.live.remove(&self.id.0);
+        strands.slots.end(state.slot, Epoch::new(last), sequence);
+        strands.spare.push(state.clocks);
     }
 
     /// True once its thread has ended.
@@ -195,6 +211,7 @@ impl Strand {
     pub fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> Option<R> {
         let mut state: MutexGuard<'_, Option<State>> = lock(&self.state);
         let state = state.as_mut()?;
+        state.clocks.shorten(LIMIT.load(Ordering::Relaxed));
         let opaque = self.opaque.load(Ordering::Relaxed);
         let acquired = self.acquired.load(Ordering::Relaxed);
         let now = state.clocks.now();
@@ -202,6 +219,10 @@ impl Strand {
             state.clocks.learn(&[opaque, acquired]);
         }
         let result = f(state);
+        let len = state.clocks.now().len();
+        if len > SHORT {
+            state.copied += len;
+        }
         self.stamp
             .store(state.clocks.stamp().bits(), Ordering::Relaxed);
         Some(result)
@@ -209,6 +230,16 @@ impl Strand {
 }
 
 impl State {
+    /// True, once, when its long clocks have cost more than to look whether they
+    /// can be shorter.
+    pub fn is_to_shorten(&mut self) -> bool {
+        let is = self.copied >= LOOK.load(Ordering::Relaxed);
+        if is {
+            self.copied = 0;
+        }
+        is
+    }
+
     /// Ends the epoch.
     pub fn tick(&mut self) {
         self.used = false;
@@ -245,7 +276,7 @@ mod tests {
                 (state.slot, known)
             })
             .unwrap();
-        first.end();
+        first.end(1);
         assert!(first.has_ended());
         let second = Strand::begin(&thread, &known);
         assert_eq!(second.with(|state| state.slot), Some(slot));
@@ -253,9 +284,9 @@ mod tests {
         second.with(|state| {
             state.accesses();
         });
-        second.end();
+        second.end(2);
         let third = Strand::begin(&thread, &known);
         assert_ne!(third.with(|state| state.slot), Some(slot));
-        third.end();
+        third.end(3);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 
+use super::hooks;
 use super::sharded::lock;
 use super::site::Item;
 
@@ -32,6 +33,9 @@ impl Variable {
     /// It is there.
     pub fn register(&'static self) {
         lock(&VARIABLES).push(self);
+        if let Some(name) = self.item.name {
+            hooks::tell_variable(name, (self.range)());
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub enum Use {
 }
 
 /// How an access is told.
-enum Way {
+pub enum Way {
     /// It is none.
     No,
     /// By a hook that goes before it.
@@ -96,7 +96,7 @@ impl Body<'_> {
     }
 
     /// How an access to this place is told; `whole` is what a report shows.
-    fn way(&mut self, place: &Expr, used: Use, whole: &Expr) -> Way {
+    pub fn way(&mut self, place: &Expr, used: Use, whole: &Expr) -> Way {
         if !self.unsafety {
             return Way::No;
         }
@@ -403,7 +403,7 @@ impl Body<'_> {
     }
 
     /// A place that is used where it stands, not borrowed by name.
-    fn operand(&mut self, place: &mut Expr, used: Use, way: Way, whole: &Expr) {
+    pub fn operand(&mut self, place: &mut Expr, used: Use, way: Way, whole: &Expr) {
         match way {
             Way::No | Way::Borrowed { .. } | Way::BorrowedOf { .. } => self.inside_place(place),
             Way::Before(hook) => {

@@ -55,6 +55,8 @@ struct Declared {
     releases: Vec<syn::Ident>,
     /// They know whether a pointer is one.
     roots: Vec<syn::Ident>,
+    /// They tell of what the statement reads.
+    hooks: Vec<Stmt>,
 }
 
 impl<'c> Body<'c> {
@@ -163,6 +165,13 @@ impl<'c> Body<'c> {
         Some(root)
     }
 
+    /// Statements that go before this one.
+    pub fn declare_hooks(&mut self, hooks: Vec<Stmt>) {
+        if let Some(declared) = &mut self.declared {
+            declared.hooks.extend(hooks);
+        }
+    }
+
     /// Rewrites one statement; what comes before and after it goes to `out`.
     ///
     /// Input: `S`. Output, where `S` calls what is not known:
@@ -207,6 +216,7 @@ impl<'c> Body<'c> {
         let Declared {
             mut releases,
             roots,
+            hooks,
         } = std::mem::replace(&mut self.declared, declared).unwrap_or_default();
         self.opaque = opaque;
         self.each = each;
@@ -228,6 +238,7 @@ impl<'c> Body<'c> {
                 let #root = #krate::__private::Root::new();
             });
         }
+        out.extend(hooks);
         out.push(statement);
         releases.retain(|release| Some(release) != held.as_ref());
         if is_last {
@@ -447,7 +458,7 @@ impl VisitMut for Body<'_> {
         if takes {
             self.visit_expr_mut(&mut init.expr);
         } else {
-            self.looked_into(&mut init.expr);
+            self.taken_apart(&local.pat, init.diverge.is_some(), &mut init.expr);
         }
         self.extends = extends;
         if let Some((_, diverge)) = &mut init.diverge {
@@ -489,7 +500,7 @@ impl VisitMut for Body<'_> {
                 self.unsafety = around;
             }
             Expr::Match(matching) => {
-                self.looked_into(&mut matching.expr);
+                self.matched(&mut matching.expr, &matching.arms);
                 for arm in &mut matching.arms {
                     if let Some((_, guard)) = &mut arm.guard {
                         self.visit_expr_mut(guard);

@@ -9,27 +9,10 @@ use syn::{Block, Expr, Signature, Stmt, parse_quote, parse_quote_spanned};
 
 use super::Context;
 use super::body::Body;
-use super::chain::{self, Chain, Root};
 use super::place::{hygienic, ident};
 use super::variable::before_main;
 
 impl Body<'_> {
-    /// A place that a pattern takes apart: which parts are read, and whether
-    /// they are moved, only the compiler knows.
-    pub fn looked_into(&mut self, place: &mut Expr) {
-        if self.unsafety && chain::is_place(place) {
-            let chain = Chain::of(self.context, place);
-            let whole = place.clone();
-            match &chain.root {
-                Root::Static(_) => self.alone(&whole, TAKEN_APART),
-                Root::Pointer(pointer) if self.typed.is_box(pointer) => {}
-                Root::Pointer(_) | Root::Computed => self.alone(&whole, TAKEN_APART),
-                Root::Other => {}
-            }
-        }
-        self.place(place);
-    }
-
     /// This is left alone.
     pub fn alone(&mut self, what: &impl ToTokens, why: &str) {
         self.alone_as(what, why, None);
@@ -96,7 +79,7 @@ const CONST: &str = "a `const fn` can call nothing that is not const";
 /// See [`Body::captured`].
 pub const CAPTURED: &str = "its format names it";
 /// See [`Body::looked_into`].
-const TAKEN_APART: &str = "a pattern takes it apart";
+pub const TAKEN_APART: &str = "a pattern takes it apart";
 /// See [`Body::asserted`].
 pub const ITS_OWN_MESSAGE: &str =
     "the text of the condition is the message: give the assertion one of its own";

@@ -21,6 +21,7 @@ mod guards;
 mod left;
 mod macros;
 mod names;
+mod pattern;
 mod place;
 mod pointers;
 mod spawn;
@@ -51,6 +52,8 @@ pub struct Context {
     statics: Rc<BTreeSet<String>>,
     /// Constants and other static variables.
     constants: Rc<BTreeSet<String>>,
+    /// Structs, as far as they can be seen.
+    structs: Rc<BTreeSet<String>>,
     /// Static variables that are left alone.
     skipped: Rc<BTreeSet<String>>,
 }
@@ -64,6 +67,7 @@ impl Context {
             owner: Vec::new(),
             statics: Rc::default(),
             constants: Rc::default(),
+            structs: Rc::default(),
             skipped: Rc::default(),
         }
     }
@@ -125,6 +129,7 @@ impl Context {
         }
         let mut statics = (*self.statics).clone();
         let mut constants = (*self.constants).clone();
+        let mut structs = (*self.structs).clone();
         for item in items {
             match item {
                 Item::Static(item) if matches!(item.mutability, StaticMutability::Mut(_)) => {
@@ -136,12 +141,16 @@ impl Context {
                 Item::Const(item) => {
                     constants.insert(item.ident.to_string());
                 }
+                Item::Struct(item) => {
+                    structs.insert(item.ident.to_string());
+                }
                 _ => {}
             }
         }
         Ok(Self {
             statics: Rc::new(statics),
             constants: Rc::new(constants),
+            structs: Rc::new(structs),
             skipped: Rc::new(skipped),
             ..self.clone()
         })

@@ -249,6 +249,7 @@ fn emit(kind: Kind, leg: Leg) {
         legs: vec![leg],
         memory: None,
         fatal: false,
+        said: None,
     });
 }
 

@@ -272,6 +272,7 @@ fn emit(
         certainty,
         legs: vec![leg(seen, state, proof, moment)],
         memory: None,
+        said: None,
         fatal: false,
     });
 }

@@ -33,7 +33,8 @@ use super::caller::{self, return_address};
 use super::edge::tracked;
 use super::kernel;
 use super::request;
-use crate::hooks::table::{self, Hooks, TaskNew};
+use super::said;
+use crate::hooks::table::{self, Field, Hooks, TaskNew, Text};
 use crate::registry as threads;
 use crate::report::wire::{Executor, Moment, ThreadId};
 use crate::rt::mode;
@@ -65,6 +66,8 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     permits_waited,
     permits_back,
     task_joined,
+    variable_named,
+    field_accessed,
     task_shut,
     task_shut_end,
 };
@@ -167,6 +170,15 @@ extern "C" fn named(name: *const u8, len: usize) {
         }
     }
     thread.busy -= 1;
+}
+
+extern "C" fn variable_named(addr: usize, size: usize, name: Text) {
+    said::variable_named(addr, size, name);
+}
+
+extern "C" fn field_accessed(field: *const Field) {
+    // SAFETY: the caller passes one of its own.
+    said::field_accessed(unsafe { *field });
 }
 
 /// Which poll of the task at hand this is; 0 outside of tasks.

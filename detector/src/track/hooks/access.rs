@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::here;
+use super::{elsewhere, here, tell_field};
 use crate::shadow::word;
 use crate::track::engine;
 use crate::track::local::Local;
@@ -24,6 +24,12 @@ fn access_many<T>(
     stays: bool,
 ) {
     let size = size_of::<T>().saturating_mul(count);
+    if let Some(owner) = &told.owner
+        && elsewhere()
+    {
+        tell_field(told.site, owner, at.addr(), size);
+        return;
+    }
     let what = size << 1 | usize::from(writes);
     here(|local| {
         if !told.site.opaque && local.recorded(at.addr(), what) {

@@ -16,8 +16,9 @@ pub mod spawn;
 use super::engine::{self, Key};
 use super::local::{self, Local};
 use super::object::name_hash;
-use super::site::Site;
+use super::site::{Owner, Site};
 use crate::hooks::lookup;
+use crate::hooks::table::{Field, Text};
 
 /// True where another front end feeds the engine of this process.
 #[inline]
@@ -29,6 +30,37 @@ pub fn elsewhere() -> bool {
 pub fn tell_name(site: &Site) {
     if let (Some(hooks), Some(name)) = (lookup::hooks(), site.item.name) {
         (hooks.named)(name.as_ptr(), name.len());
+    }
+}
+
+/// A text of the program's, for the runtime.
+fn text(of: &'static str) -> Text {
+    Text {
+        start: of.as_ptr(),
+        len: of.len(),
+    }
+}
+
+/// Tells the runtime, where there is one, the name of a static variable.
+pub fn tell_variable(name: &'static str, (addr, size): (usize, usize)) {
+    if let Some(hooks) = lookup::hooks() {
+        (hooks.variable_named)(addr, size, text(name));
+    }
+}
+
+/// Tells the runtime, where there is one, that a field is about to be accessed.
+fn tell_field(site: &Site, owner: &Owner, addr: usize, size: usize) {
+    if let Some(hooks) = lookup::hooks() {
+        let field = Field {
+            addr,
+            size,
+            owner: text(owner.type_name()),
+            name: text(owner.item.name.unwrap_or_default()),
+            field: text(owner.field),
+            file: text(site.file),
+            line: site.line,
+        };
+        (hooks.field_accessed)(&raw const field);
     }
 }
 

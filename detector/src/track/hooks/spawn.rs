@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{acquire, calls, elsewhere, here, release, tell_name};
 use crate::track::context::ContextId;
-use crate::track::engine::{self, Key};
+use crate::track::engine::{self, Key, Spawned};
 use crate::track::site::Site;
 use crate::track::task::{Task, Tracked};
 use crate::track::units::{self, Unit};
@@ -42,7 +42,7 @@ impl Spawn {
             spawn.number = units::next();
             spawn.parent = local.unit.get();
             spawn.context = local.context.get();
-            release(local, Key::Spawn(spawn.number));
+            engine::spawn(local.strand(), spawn.number);
             units::add_thread(spawn.unit(false));
         });
         spawn
@@ -69,7 +69,7 @@ impl Spawn {
     /// The function begins.
     #[must_use]
     pub fn enter(&self) -> Running {
-        Running::new(*self, Key::Spawn(self.number), true)
+        Running::new(*self, Spawned::By(self.number), true)
     }
 }
 
@@ -109,7 +109,7 @@ impl Handoff {
         let spawn = Spawn::new(self.site);
         // Who comes out first is not known: each knows what all before it do.
         here(|local| {
-            release(local, Key::Spawn(self.key.load(Ordering::Relaxed)));
+            release(local, Key::Handoff(self.key.load(Ordering::Relaxed)));
         });
         waiting.push(spawn);
     }
@@ -126,7 +126,11 @@ impl Handoff {
         drop(waiting);
         let seen = spawn.is_some();
         let spawn = spawn.unwrap_or_else(|| Spawn::new(self.site));
-        Running::new(spawn, Key::Spawn(self.key.load(Ordering::Relaxed)), seen)
+        let spawned = Spawned::OneOf {
+            handoff: self.key.load(Ordering::Relaxed),
+            number: spawn.number,
+        };
+        Running::new(spawn, spawned, seen)
     }
 }
 
@@ -138,16 +142,12 @@ pub struct Running {
 }
 
 impl Running {
-    fn new(spawn: Spawn, key: Key, seen: bool) -> Self {
+    fn new(spawn: Spawn, spawned: Spawned, seen: bool) -> Self {
         tell_name(spawn.site);
         let around = here(|local| {
-            let strand = local.spawned(key);
+            let strand = local.spawned(spawned);
             engine::runs(strand, spawn.site);
-            let known = if key == Key::Spawn(spawn.number) {
-                engine::acquire_last(strand, key)
-            } else {
-                engine::acquire(strand, key)
-            };
+            let known = engine::begin_spawned(strand, spawned);
             if !(known && seen) {
                 local.opaque();
             }
