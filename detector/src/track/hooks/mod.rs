@@ -1,9 +1,9 @@
 //! What an expansion calls. Every function takes and returns values as they
 //! are, so that the tracked program stays what it was.
 //!
-//! Where the runtime of `leakcheck test` is in the process, all of this does
-//! nothing: it sees the same accesses, locks, threads and tasks itself, and a
-//! defect is told once.
+//! Where the runtime of `leakcheck test` is in the process, all of this only
+//! tells it names: it sees the same accesses, locks, threads and tasks itself,
+//! and a defect is told once.
 //!
 //! - [`access`] and [`reached`]: shared variables; [`order`]: what synchronises; [`spawn`]:
 //!   what is spawned, and where tasks wait.
