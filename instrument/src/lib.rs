@@ -81,8 +81,8 @@ use proc_macro::TokenStream;
 /// counts: `leakcheck::coverage()` tells what that was in the functions that
 /// ran, and a report says how much. It is, above all: what a macro makes that
 /// is not std's, a place that a pattern takes apart which may fail or binds by
-/// reference, the receiver of a method call, and a field that is reached by a `Deref` of the program's own. A
-/// `const fn` is left alone, and cannot count.
+/// reference, the receiver of a method call, and a field that is reached by a
+/// `Deref` of the program's own. A `const fn` is left alone, and cannot count.
 #[proc_macro_attribute]
 pub fn track(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let active = cfg!(feature = "track") && (cfg!(debug_assertions) || cfg!(feature = "release"));
