@@ -5,11 +5,14 @@
 //! Bugs*, ASPLOS 2010). So a seed has a *manner*, the next seed the next one:
 //! at which points threads pause, and who goes on first. A pause is over when no
 //! other thread can go on, so that being late does not depend on how fast the
-//! machine is. Ten seeds that follow each other have all the manners: threads
-//! that are late for their second lock, that begin late, that take turns at each
-//! lock; some of them throw dice, from the seed, the thread's place in the tree
-//! of spawns, the place in the program, and how often the thread has been there.
-//! The same seed pauses the same threads at the same places.
+//! machine is. In most manners threads take turns: each goes to its next lock,
+//! then waits until all others are at theirs; that alone finds most of what
+//! there is. A manner then has some thread *late*: from some point on it goes
+//! only if no other can, as where the paper lowers a priority. Ten seeds that
+//! follow each other have all the manners, and what a manner leaves open is
+//! thrown by dice, from the seed, the thread's place in the tree of spawns, the
+//! place in the program, and how often the thread has been there. The same seed
+//! pauses the same threads at the same places.
 //!
 //! Pure: the caller knows the places and sleeps.
 //!
@@ -25,18 +28,15 @@ const PLACES: usize = 256;
 /// What a thread pauses for in all, at most: the pauses must not look like a
 /// thread that does not end.
 const MOST: Duration = Duration::from_millis(400);
-/// The shortest pause of a given length; others are that, some times doubled.
-const SHORTEST: Duration = Duration::from_micros(20);
-/// How many such lengths there are.
-const DOUBLINGS: u64 = 10;
+/// The tree of spawns down to the threads of a test: the main thread, the
+/// harness's own, and what that one spawns.
+const OUTER: u8 = 2;
 
 /// What a thread is about to do, or has just done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
     /// It begins.
     Begin,
-    /// It has spawned another.
-    Spawned,
     /// It is about to take a lock, or something like one.
     Take {
         /// It has one already.
@@ -46,68 +46,127 @@ pub enum Point {
     GaveBack,
 }
 
-/// A pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pause {
-    /// So long.
-    For(Duration),
-    /// Until no other thread can go on, and of those that pause the one with
-    /// the least rank goes first.
-    UntilIdle {
-        /// Its place among those that pause.
-        rank: Rank,
-    },
-}
-
-/// Who of several that pause goes on first: the least. Those that are equal go
-/// in the order in which they came.
+/// Who of several that pause until no other thread can go on goes first: the
+/// least. Those that are equal go in the order in which they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank(u64);
+pub struct Rank {
+    late: bool,
+    order: u64,
+}
 
 /// Where threads pause, and who goes on first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    /// When they begin, and before they take a lock while they have another;
-    /// there, the last that came goes first.
-    HoldingLatest,
-    /// When they begin and before each lock, in turn.
-    Turns,
-    /// When they begin, and before they take a lock while they have another, in
-    /// turn.
-    Holding,
-    /// Before every other lock, and some when they begin; by dice.
-    Odd,
-    /// When they begin; the oldest goes first.
-    Begin,
-    /// When they begin and before each lock; by dice.
-    Shuffled,
-    /// When they begin, unless they are deep in the tree of spawns: those of the
-    /// harness, of which the test is one, and those of the test.
-    BeginOuter,
-    /// The locks that [`Self::Odd`] leaves out.
-    Even,
-    /// When they begin and before each lock; some threads always go before others.
-    Precedence,
-    /// Here and there, and some threads never; for some time.
-    Fitful,
+struct Manner {
+    begin: bool,
+    take: Takes,
+    /// When they have given back a lock.
+    after: bool,
+    order: Order,
+    late: Late,
 }
 
-impl Manner {
-    const ALL: [Self; 10] = [
-        Self::Fitful,
-        Self::HoldingLatest,
-        Self::Turns,
-        Self::Holding,
-        Self::Odd,
-        Self::Begin,
-        Self::Shuffled,
-        Self::BeginOuter,
-        Self::Even,
-        Self::Precedence,
-    ];
+/// Before which locks threads pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    None,
+    /// While they have another.
+    More,
+    All,
+}
 
-    fn of_seed(seed: u64) -> Self {
-        Self::ALL[(seed % Self::ALL.len() as u64) as usize]
+/// In what order those that pause go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// In which they came.
+    Came,
+    /// The last that came first, but for those that begin.
+    LastCame,
+    Dice,
+}
+
+/// Which threads go only if no other can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    Nobody,
+    /// The test's threads when they begin, unless they are deep in the tree.
+    WhoBegins,
+    /// Of the children of a thread of the test the first, the third and so on,
+    /// or the others; from a lock on.
+    EveryOther {
+        first: bool,
+        /// Of those that it takes: with none it is late from its begin on.
+        from: u64,
+    },
+    /// One in four, from a point that dice tell.
+    Some,
+}
+
+/// Threads take turns.
+const TURNS: Manner = Manner {
+    begin: true,
+    take: Takes::All,
+    after: false,
+    order: Order::Came,
+    late: Late::Nobody,
+};
+
+/// Threads pause where a second lock may close a cycle.
+const HOLDING: Manner = Manner {
+    take: Takes::More,
+    ..TURNS
+};
+
+const MANNERS: [Manner; 10] = [
+    Manner {
+        begin: false,
+        after: true,
+        order: Order::Dice,
+        ..TURNS
+    },
+    Manner {
+        order: Order::LastCame,
+        ..HOLDING
+    },
+    TURNS,
+    HOLDING,
+    Manner {
+        late: Late::EveryOther {
+            first: true,
+            from: 2,
+        },
+        ..TURNS
+    },
+    Manner {
+        take: Takes::None,
+        ..TURNS
+    },
+    Manner {
+        late: Late::EveryOther {
+            first: false,
+            from: 2,
+        },
+        ..TURNS
+    },
+    Manner {
+        late: Late::WhoBegins,
+        ..TURNS
+    },
+    Manner {
+        late: Late::Some,
+        ..TURNS
+    },
+    Manner {
+        late: Late::EveryOther {
+            first: true,
+            from: 0,
+        },
+        ..TURNS
+    },
+];
+
+impl Manner {
+    fn of_seed(seed: u64) -> &'static Self {
+        &MANNERS[(seed % MANNERS.len() as u64) as usize]
     }
 }
 
@@ -122,12 +181,14 @@ pub struct Steps {
     /// younger for a slow start.
     born: u64,
     children: u64,
+    /// Of its parent's, which it is.
+    number: u64,
     /// Locks that it held when it last spawned a thread: those of whoever calls
     /// a test, as a rule, and of no other thread's interest.
     held_at_spawn: usize,
     left: Duration,
-    /// Points that it has come to.
-    points: u64,
+    /// Locks that it was about to take.
+    takes: u64,
     visits: [u8; PLACES],
 }
 
@@ -139,9 +200,10 @@ impl Steps {
             depth: 0,
             born: 0,
             children: 0,
+            number: 0,
             held_at_spawn: 0,
             left: MOST,
-            points: 0,
+            takes: 0,
             visits: [0; PLACES],
         }
     }
@@ -154,6 +216,7 @@ impl Steps {
             path: mix(self.path ^ mix(self.children)),
             depth: self.depth.saturating_add(1),
             born: arrival,
+            number: self.children,
             ..Self::of_main()
         }
     }
@@ -174,64 +237,51 @@ impl Steps {
     }
 
     /// Whether to pause at this place, which is the `arrival`-th in the process
-    /// at which a thread may, and how.
-    pub fn pause(&mut self, seed: u64, place: u64, point: Point, arrival: u64) -> Option<Pause> {
+    /// at which a thread may, until no other thread can go on; and with what
+    /// rank among those that do.
+    pub fn pause(&mut self, seed: u64, place: u64, point: Point, arrival: u64) -> Option<Rank> {
         let visits = &mut self.visits[(mix(place) % PLACES as u64) as usize];
         let visit = *visits;
         *visits = visit.saturating_add(1);
+        self.takes += u64::from(matches!(point, Point::Take { .. }));
         if self.left.is_zero() {
             return None;
         }
+        let manner = Manner::of_seed(seed);
         let thread = mix(seed ^ self.path);
         let dice = mix(thread ^ mix(place ^ u64::from(visit) << 56));
-        let takes = matches!(point, Point::Take { .. });
-        if takes {
-            self.points += 1;
-        }
-        let late = |late: bool, rank: u64| late.then_some(Pause::UntilIdle { rank: Rank(rank) });
+        let late = self.is_late(manner.late, point, thread);
+        let often = late || dice.is_multiple_of(seldom(visit));
+        let pauses = match point {
+            Point::Begin => manner.begin,
+            Point::GaveBack => manner.after && often,
+            Point::Take { holding } => match manner.take {
+                Takes::None => false,
+                Takes::More => holding && often,
+                Takes::All => often,
+            },
+        };
         let begins = point == Point::Begin;
         let arrival = if begins { self.born } else { arrival };
-        let takes = takes && dice.is_multiple_of(seldom(visit));
-        let takes_more = takes && point == Point::Take { holding: true };
-        match Manner::of_seed(seed) {
-            Manner::Begin => late(begins, arrival),
-            Manner::BeginOuter => late(begins && self.depth <= 2, arrival),
-            Manner::Turns => late(begins || takes, arrival),
-            Manner::Holding => late(begins || takes_more, arrival),
-            Manner::HoldingLatest if begins => late(true, arrival),
-            Manner::HoldingLatest => late(takes_more, u64::MAX - arrival),
-            Manner::Shuffled => late(begins || takes, dice),
-            Manner::Precedence => late(begins || takes, thread),
-            Manner::Odd => late(self.is_every_other(point, 1, takes), dice),
-            Manner::Even => late(self.is_every_other(point, 0, takes), dice),
-            Manner::Fitful => self.fitful(point, thread, visit, dice).map(Pause::For),
-        }
-    }
-
-    fn is_every_other(&self, point: Point, half: u64, takes: bool) -> bool {
-        match point {
-            Point::Begin => self.path / 2 % 2 == half,
-            Point::Take { .. } => takes && (self.points + self.path) % 2 == half,
-            Point::Spawned | Point::GaveBack => false,
-        }
-    }
-
-    fn fitful(&mut self, point: Point, thread: u64, visit: u8, dice: u64) -> Option<Duration> {
-        if thread.is_multiple_of(4) {
-            return None;
-        }
-        let one_in = match point {
-            // Who waits for a thread that it has spawned often finds it gone,
-            // and is ordered after it.
-            Point::Spawned => 8,
-            Point::Begin | Point::Take { .. } | Point::GaveBack => 2,
+        let order = match manner.order {
+            Order::Came => arrival,
+            Order::LastCame if begins => arrival,
+            Order::LastCame => u64::MAX - arrival,
+            Order::Dice => dice,
         };
-        if !dice.is_multiple_of(one_in * seldom(visit)) {
-            return None;
+        pauses.then_some(Rank { late, order })
+    }
+
+    fn is_late(&self, late: Late, point: Point, thread: u64) -> bool {
+        match late {
+            Late::Nobody => false,
+            Late::WhoBegins => point == Point::Begin && self.depth <= OUTER,
+            Late::EveryOther { first, from } => {
+                let is_one = self.number.is_multiple_of(2) != first;
+                self.depth >= OUTER && is_one && self.takes >= from
+            }
+            Late::Some => thread.is_multiple_of(4) && self.takes >= thread / 4 % 8,
         }
-        let pause = SHORTEST * (1 << ((dice >> 32) % DOUBLINGS));
-        self.left = self.left.checked_sub(pause)?;
-        Some(pause)
     }
 }
 
@@ -261,73 +311,115 @@ mod tests {
 
     const TAKE: Point = Point::Take { holding: false };
     const TAKE_MORE: Point = Point::Take { holding: true };
+    /// Of each manner, by what it is about.
+    const DICE: u64 = 0;
+    const HOLDING_LATEST: u64 = 1;
+    const TURNS: u64 = 2;
+    const HOLDING: u64 = 3;
+    const FIRST_LATE: u64 = 4;
+    const BEGIN: u64 = 5;
+    const LATE_BEGIN: u64 = 7;
+    const SOME_LATE: u64 = 8;
 
-    fn pauses(seed: u64, mut steps: Steps) -> Vec<Option<Pause>> {
+    fn pauses(seed: u64, mut steps: Steps) -> Vec<Option<Rank>> {
         (0..100)
             .map(|place| steps.pause(seed, place, TAKE_MORE, place))
             .collect()
     }
 
-    fn rank(pause: Option<Pause>) -> Rank {
-        match pause {
-            Some(Pause::UntilIdle { rank }) => rank,
-            Some(Pause::For(_)) | None => panic!("{pause:?} has no rank"),
-        }
-    }
-
     #[test]
     fn a_seed_pauses_the_same_places_again() {
-        // Shuffled.
-        assert_eq!(pauses(6, Steps::of_main()), pauses(6, Steps::of_main()));
+        assert_eq!(
+            pauses(DICE, Steps::of_main()),
+            pauses(DICE, Steps::of_main())
+        );
         let different = (1..10)
-            .filter(|n| pauses(6 + 10 * n, Steps::of_main()) != pauses(6, Steps::of_main()))
+            .filter(|n| pauses(DICE + 10 * n, Steps::of_main()) != pauses(DICE, Steps::of_main()))
             .count();
         assert_eq!(different, 9);
     }
 
     #[test]
     fn ten_seeds_have_all_manners() {
-        let all: Vec<Manner> = (7..17).map(Manner::of_seed).collect();
-        assert!(Manner::ALL.iter().all(|manner| all.contains(manner)));
+        let all: Vec<&Manner> = (7..17).map(Manner::of_seed).collect();
+        assert!(MANNERS.iter().all(|manner| all.contains(&manner)));
+        let twice = |manner| MANNERS.iter().filter(|other| **other == manner).count() > 1;
+        assert!(!MANNERS.into_iter().any(twice));
     }
 
     #[test]
     fn some_are_late_for_their_second_lock_only() {
-        for (seed, latest_first) in [(1, true), (3, false)] {
+        for (seed, latest_first) in [(HOLDING_LATEST, true), (HOLDING, false)] {
             let mut steps = Steps::of_main();
             let begin = steps.pause(seed, 1, Point::Begin, 1);
             assert_eq!(steps.pause(seed, 2, TAKE, 2), None);
             assert_eq!(steps.pause(seed, 3, Point::GaveBack, 3), None);
             let (first, second) = (
-                steps.pause(seed, 4, TAKE_MORE, 4),
-                steps.pause(seed, 5, TAKE_MORE, 5),
+                steps.pause(seed, 4, TAKE_MORE, 4).unwrap(),
+                steps.pause(seed, 5, TAKE_MORE, 5).unwrap(),
             );
-            assert_eq!(rank(second) < rank(first), latest_first);
-            assert!(
-                rank(begin) < rank(first),
-                "all are there before one has two"
-            );
+            assert_eq!(second < first, latest_first);
+            assert!(begin.unwrap() < first, "all are there before one has two");
         }
     }
 
     #[test]
-    fn those_deep_in_the_tree_begin_at_once() {
-        let mut main = Steps::of_main();
-        let mut test = main.child(0);
+    fn threads_take_turns() {
+        let (mut one, mut other) = (Steps::of_main(), Steps::of_main());
+        let ranks = [
+            one.pause(TURNS, 1, TAKE, 1),
+            other.pause(TURNS, 1, TAKE, 2),
+            one.pause(TURNS, 2, TAKE, 3),
+            other.pause(TURNS, 2, TAKE, 4),
+        ];
+        assert!(ranks.iter().all(Option::is_some) && ranks.is_sorted());
+    }
+
+    #[test]
+    fn a_late_thread_goes_after_all_others() {
+        let mut test = Steps::of_main().child(0);
+        let (mut first, mut second) = (test.child(0), test.child(1));
+        let begins = first.pause(FIRST_LATE, 1, Point::Begin, 2).unwrap();
+        let its_first = first.pause(FIRST_LATE, 2, TAKE, 3).unwrap();
+        let its_second = first.pause(FIRST_LATE, 3, TAKE, 4).unwrap();
+        let other = second.pause(FIRST_LATE, 4, TAKE, 5).unwrap();
+        assert!(begins < its_first && its_first < other && other < its_second);
+    }
+
+    #[test]
+    fn some_threads_become_late() {
+        let late = |seed: u64| {
+            let ranks = pauses(seed, Steps::of_main());
+            ranks.into_iter().flatten().any(|rank| rank.late)
+        };
+        let seeds = (0..400).map(|n| SOME_LATE + 10 * n);
+        let late = seeds.filter(|seed| late(*seed)).count();
+        assert!((50..150).contains(&late), "{late} of 400");
+    }
+
+    #[test]
+    fn those_deep_in_the_tree_begin_before_others() {
+        let mut test = Steps::of_main().child(0);
         let mut worker = test.child(0);
         let mut helper = worker.child(0);
-        let late = [&mut test, &mut worker, &mut helper]
-            .map(|steps| steps.pause(7, 1, Point::Begin, 1).is_some());
-        assert_eq!(late, [true, true, false]);
+        let mut late = |steps: &mut Steps| {
+            let rank = steps.pause(LATE_BEGIN, 1, Point::Begin, 1);
+            rank.unwrap().late
+        };
+        assert_eq!(
+            [late(&mut test), late(&mut worker), late(&mut helper)],
+            [true, true, false]
+        );
     }
 
     #[test]
     fn a_thread_is_as_old_as_its_spawn() {
         let mut main = Steps::of_main();
         let mut child = main.child(1);
-        let parent_goes_on = main.pause(2, 1, TAKE, 2);
-        let child_begins = child.pause(2, 2, Point::Begin, 3);
-        assert!(rank(child_begins) < rank(parent_goes_on));
+        let parent_goes_on = main.pause(TURNS, 1, TAKE, 2).unwrap();
+        let child_begins = child.pause(TURNS, 2, Point::Begin, 3).unwrap();
+        assert!(child_begins < parent_goes_on);
+        assert_eq!(child.pause(BEGIN, 3, TAKE, 4), None);
     }
 
     #[test]
@@ -345,7 +437,7 @@ mod tests {
 
     #[test]
     fn new_places_are_paused_at_often_and_old_ones_seldom() {
-        let seeds = (0..400).map(|n| 10 * n); // Fitful.
+        let seeds = (0..400).map(|n| TURNS + 10 * n);
         let paused = |visit: u8| {
             seeds
                 .clone()
@@ -354,15 +446,13 @@ mod tests {
                     for _ in 0..visit {
                         _ = steps.pause(*seed, 1, TAKE, 1);
                     }
-                    steps.left = MOST;
                     steps.pause(*seed, 1, TAKE, 1).is_some()
                 })
                 .count()
         };
-        // Three quarters of the threads, half of the places.
-        let (new, old) = (paused(0), paused(100));
-        assert!((100..200).contains(&new), "{new} of 400");
-        assert!(old < 30, "{old} of 400");
+        assert_eq!(paused(0), 400);
+        let old = paused(100);
+        assert!((1..30).contains(&old), "{old} of 400");
     }
 
     #[test]
@@ -371,20 +461,16 @@ mod tests {
             let mut steps = Steps::of_main();
             let mut all = Duration::ZERO;
             for place in 0..100_000 {
-                match steps.pause(seed, place, TAKE_MORE, place) {
-                    None => {}
-                    Some(Pause::For(time)) => all += time,
-                    Some(Pause::UntilIdle { .. }) => {
-                        let time = Duration::from_millis(1);
-                        steps.paused(time);
-                        all += time;
-                    }
+                if steps.pause(seed, place, TAKE_MORE, place).is_some() {
+                    let time = Duration::from_millis(1);
+                    steps.paused(time);
+                    all += time;
                 }
             }
             all
         };
-        let longest = (0..20).map(all).max().unwrap();
-        assert!(longest <= MOST && longest > MOST / 2);
+        assert_eq!(all(TURNS), MOST);
+        assert!((0..20).map(all).max() <= Some(MOST));
     }
 
     #[test]
@@ -400,7 +486,7 @@ mod tests {
     fn the_last_visit_stays_the_last() {
         let mut steps = Steps::of_main();
         for _ in 0..1000 {
-            _ = steps.pause(3, 1, TAKE, 1);
+            _ = steps.pause(TURNS, 1, TAKE, 1);
         }
         assert!(steps.visits.contains(&u8::MAX));
     }

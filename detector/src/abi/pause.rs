@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::end;
 use super::init;
 use super::kernel;
-use crate::explore::{Pause, Point, Rank, Steps};
+use crate::explore::{Point, Rank, Steps};
 use crate::report::wire::ThreadId;
 use crate::rt::lock::Spin;
 use crate::rt::sys;
@@ -41,7 +41,7 @@ const MANY: usize = 64;
 
 static ON: AtomicBool = AtomicBool::new(false);
 static SEED: AtomicU64 = AtomicU64::new(0);
-/// Nanoseconds that all threads have paused.
+/// Nanoseconds that all threads have paused, by the clock.
 static PAUSED: AtomicU64 = AtomicU64::new(0);
 /// Nanoseconds that threads that pause have looked at others.
 static LOOKED: AtomicU64 = AtomicU64::new(0);
@@ -91,13 +91,12 @@ pub fn before_taking(thread: &mut Thread, pc: u64) {
     at(thread, pc, Point::Take { holding });
 }
 
-/// The thread has spawned another, at `pc`.
+/// The thread has spawned another.
 #[cold]
 #[inline(never)]
-pub fn spawned(thread: &mut Thread, pc: u64) {
+pub fn spawned(thread: &mut Thread) {
     let locks = locks(thread);
     thread.steps.spawned(locks);
-    at(thread, pc, Point::Spawned);
 }
 
 /// Of the thread that this one is about to spawn.
@@ -128,18 +127,14 @@ pub fn at(thread: &mut Thread, pc: u64, point: Point) {
     });
     let seed = SEED.load(Ordering::Relaxed);
     let arrival = ARRIVALS.fetch_add(1, Ordering::Relaxed);
-    match thread.steps.pause(seed, place, point, arrival) {
-        None => {}
-        Some(Pause::For(time)) => nap(time.as_nanos() as u64),
-        Some(Pause::UntilIdle { rank }) => {
-            let own = Pausing {
-                rank,
-                arrival,
-                thread: thread.id,
-            };
-            let time = until_idle(own);
-            thread.steps.paused(Duration::from_nanos(time));
-        }
+    if let Some(rank) = thread.steps.pause(seed, place, point, arrival) {
+        let own = Pausing {
+            rank,
+            arrival,
+            thread: thread.id,
+        };
+        let time = until_idle(own);
+        thread.steps.paused(Duration::from_nanos(time));
     }
 }
 
@@ -150,11 +145,14 @@ fn until_idle(own: Pausing) -> u64 {
     let worked = work();
     let mut looked = kernel::own_processor_time();
     let [mut slice, longest_slice] = LOOKS;
+    let mut counted = 0;
     PAUSING.lock().push(own);
     loop {
         nap(slice);
         slice = (slice * 2).min(longest_slice);
         let time = kernel::now() - begin;
+        PAUSED.fetch_add(time - counted, Ordering::Relaxed);
+        counted = time;
         let next = is_next(own) && others_idle(time >= PATIENCE);
         let so_far = kernel::own_processor_time();
         LOOKED.fetch_add(so_far - looked, Ordering::Relaxed);
@@ -214,7 +212,6 @@ fn others_idle(patience_is_over: bool) -> bool {
 
 /// Sleeps for so many nanoseconds.
 fn nap(nanoseconds: u64) {
-    PAUSED.fetch_add(nanoseconds, Ordering::Relaxed);
     let time = libc::timespec {
         tv_sec: 0,
         tv_nsec: nanoseconds as i64,

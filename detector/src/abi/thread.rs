@@ -196,7 +196,7 @@ unsafe extern "C" fn __lc_interpose_pthread_create(
     }
     parent.busy -= 1;
     if pause::on() {
-        pause::spawned(parent, return_address());
+        pause::spawned(parent);
     }
     failed
 }
