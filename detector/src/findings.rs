@@ -105,10 +105,12 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
     let conflict = at + (earlier.mask().trailing_zeros() as usize);
     let memory = memory(conflict.max(seen.addr));
     // Memory of an allocator that is not seen may have been freed and given
-    // out again between the two accesses.
+    // out again between the two accesses. Memory whose free was seen is not of
+    // such a one, and is no known block any more.
     let certainty = match memory {
-        Memory::Unknown { .. } => Certainty::Potential,
-        Memory::Static { .. }
+        Memory::Unknown { .. } if kind != Kind::RaceWithFree => Certainty::Potential,
+        Memory::Unknown { .. }
+        | Memory::Static { .. }
         | Memory::Heap { .. }
         | Memory::Stack { .. }
         | Memory::ThreadLocal { .. }

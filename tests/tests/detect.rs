@@ -148,3 +148,15 @@ fn task_races() {
     ended.assert_code(0);
     assert!(ended.findings().is_empty(), "{}", ended.stderr);
 }
+
+/// Memory whose free was seen is not of an allocator that is not.
+#[test]
+fn a_use_after_free_is_certain() {
+    let ended = workshop()
+        .test("races", &["--", "--exact", "heap::use_after_free"])
+        .run();
+    ended.assert_code(66);
+    let findings = ended.findings();
+    assert_eq!(findings.len(), 1, "{}", ended.stderr);
+    assert_eq!(findings[0].certainty, "observed", "{}", ended.stderr);
+}
