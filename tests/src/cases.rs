@@ -25,6 +25,8 @@ pub fn case_of(test: &str) -> (&str, bool) {
 pub enum Suite {
     /// The kernels of GoKer
     Goker,
+    /// Those of them that are tasks in asynchronous Rust, as such
+    GokerTasks,
     /// The classic mistakes
     Lessons,
 }
@@ -49,13 +51,14 @@ pub struct Case {
 
 impl Suite {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Goker, Self::Lessons];
+    pub const ALL: [Self; 3] = [Self::Goker, Self::GokerTasks, Self::Lessons];
 
     /// The fixture.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Goker => "goker",
+            Self::GokerTasks => "goker-tasks",
             Self::Lessons => "lessons",
         }
     }

@@ -2,9 +2,11 @@
 //! their fixed twins.
 //!
 //! Each suite is a fixture with a table of its cases: `goker`, the 103 kernels
-//! of the GoKer suite, and `lessons`, the classic mistakes. A case is a test,
-//! and has a twin of the same name and `_fixed`. The real command runs all of
-//! them: `--runs` times as it is, and as often with the pauses of a seed.
+//! of the GoKer suite, `goker-tasks`, some of them with tasks, and `lessons`, the
+//! classic mistakes. A case is a test, and has a twin of the same name and
+//! `_fixed`. The real command runs all of them: `--runs` times as it is, and as
+//! often with the pauses of a seed. What ten seeds that follow each other find is
+//! what one search by `--explore 10` finds: `--explore 100` tells of ten searches.
 //!
 //! `cargo run -p leakcheck-tests --bin evidence -- --help`
 //!
@@ -28,7 +30,7 @@ use measure::{Bench, Measured};
 struct Arguments {
     /// Cases to run, by a part of their names; all if none is given
     filter: Option<String>,
-    /// One suite; both if none is given
+    /// One suite; all if none is given
     #[arg(long, value_enum)]
     suite: Option<Suite>,
     /// How often all cases run as they are

@@ -10,6 +10,10 @@ use leakcheck_tests::cases::{Case, Suite, TWIN, case_of};
 use leakcheck_tests::command::Workshop;
 use leakcheck_tests::messages::{Finding, TestLine};
 
+/// Seeds that follow each other and have all manners of pauses: what a search by
+/// `--explore 10` tries until it finds something.
+pub const SEARCH: usize = 10;
+
 /// Runs the command.
 pub struct Bench {
     workshop: Workshop,
@@ -37,6 +41,8 @@ pub struct Measured {
     pub plain: Count,
     /// Found, in runs with pauses.
     pub explored: Count,
+    /// Of each of these.
+    by_seed: Vec<bool>,
     /// The seed of the first of these.
     pub seed: Option<u64>,
     /// What was found, how often.
@@ -88,6 +94,7 @@ impl Measured {
             case,
             plain: Count::default(),
             explored: Count::default(),
+            by_seed: Vec::new(),
             seed: None,
             kinds: BTreeMap::new(),
             alarms: Count::default(),
@@ -107,6 +114,16 @@ impl Measured {
         } else {
             Verdict::Missed
         }
+    }
+
+    /// Found, in searches: as many seeds that follow each other as have all
+    /// manners of pauses.
+    pub fn searches(&self) -> Count {
+        let mut count = Count::default();
+        for seeds in self.by_seed.chunks_exact(SEARCH) {
+            count.add(seeds.contains(&true));
+        }
+        count
     }
 
     /// What is not as it must be, whatever the schedule.
@@ -155,6 +172,7 @@ impl Measured {
             None => self.plain.add(hit),
             Some(seed) => {
                 self.explored.add(hit);
+                self.by_seed.push(hit);
                 if hit {
                     self.seed.get_or_insert(seed);
                 }

@@ -22,6 +22,9 @@ enum Line<'a> {
         runs: u32,
         explored_finds: u32,
         explored_runs: u32,
+        /// Of ten seeds each.
+        search_finds: u32,
+        searches: u32,
         #[serde(skip_serializing_if = "Option::is_none")]
         seed: Option<u64>,
         kinds: &'a std::collections::BTreeMap<String, u32>,
@@ -47,12 +50,18 @@ struct Totals {
     false_alarms: usize,
     /// In each run.
     always: usize,
+    /// In each search.
+    always_searched: usize,
 }
 
 impl Totals {
     fn of(all: &[Measured]) -> Self {
         let count = |wanted| all.iter().filter(|m| m.verdict() == wanted).count();
         let always = |m: &&Measured| m.plain.runs > 0 && m.plain.hits == m.plain.runs;
+        let searched = |m: &&Measured| {
+            let searches = m.searches();
+            searches.runs > 0 && searches.hits == searches.runs
+        };
         Self {
             cases: all.len(),
             found: count(Verdict::Found),
@@ -60,6 +69,7 @@ impl Totals {
             missed: count(Verdict::Missed),
             false_alarms: count(Verdict::FalseAlarm),
             always: all.iter().filter(always).count(),
+            always_searched: all.iter().filter(searched).count(),
         }
     }
 }
@@ -80,17 +90,18 @@ fn seconds(m: &Measured) -> f64 {
 /// Prints a line for each case.
 pub fn table(all: &[Measured]) {
     println!(
-        "{:32} {:24} {:>7} {:>9} {:>7} {:>6}  verdict",
-        "case", "class", "found", "explored", "twin", "s"
+        "{:32} {:24} {:>7} {:>9} {:>8} {:>7} {:>6}  verdict",
+        "case", "class", "found", "explored", "searches", "twin", "s"
     );
     for m in all {
         let kinds: Vec<&str> = m.kinds.keys().map(String::as_str).collect();
         println!(
-            "{:32} {:24} {:>7} {:>9} {:>7} {:>6.2}  {} {}",
+            "{:32} {:24} {:>7} {:>9} {:>8} {:>7} {:>6.2}  {} {}",
             m.case.name,
             m.case.class,
             of(m.plain),
             of(m.explored),
+            of(m.searches()),
             of(m.alarms),
             seconds(m),
             m.verdict().name(),
@@ -102,11 +113,12 @@ pub fn table(all: &[Measured]) {
     }
     let totals = Totals::of(all);
     println!(
-        "\n{} cases: {} found as they are ({} in each run), {} more with pauses, {} missed; {} twins reported",
+        "\n{} cases: {} found as they are ({} in each run), {} more with pauses, {} in each search of ten seeds, {} missed; {} twins reported",
         totals.cases,
         totals.found,
         totals.always,
         totals.explored,
+        totals.always_searched,
         totals.missed,
         totals.false_alarms
     );
@@ -129,6 +141,8 @@ pub fn json(all: &[Measured]) -> Result<(), Box<dyn Error>> {
             runs: m.plain.runs,
             explored_finds: m.explored.hits,
             explored_runs: m.explored.runs,
+            search_finds: m.searches().hits,
+            searches: m.searches().runs,
             seed: m.seed,
             kinds: &m.kinds,
             twin_alarms: m.alarms.hits,
