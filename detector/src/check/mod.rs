@@ -22,6 +22,7 @@ mod contended;
 mod end;
 mod lines;
 mod own;
+mod same;
 #[cfg(test)]
 mod simulated;
 mod small;
@@ -35,7 +36,7 @@ pub use end::{end_of_life, frame_ends, fresh};
 pub use lines::is_long;
 pub use own::{accessed_since, own_conflicts};
 use small::quick;
-pub use small::small;
+pub use small::{small, small_covered};
 
 use crate::findings;
 use crate::history;

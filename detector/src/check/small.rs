@@ -7,7 +7,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::contended::{claim, claim_second, contended, listed, take_over};
-use super::{Look, Seen, look, store_last, swap};
+use super::same::same;
+use super::{LAST, Look, Seen, look, store_last, swap, words};
 use crate::findings;
 use crate::race;
 use crate::rt::thread::Thread;
@@ -20,10 +21,16 @@ use crate::shadow::word::{Cell, GRANULE, MORE, Mask};
 #[inline(always)]
 pub fn small(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
     let Seen { addr, .. } = seen();
-    if !map::covers(addr, GRANULE) {
+    if map::covers(addr, GRANULE) {
+        small_covered(thread, seen, mask);
+    } else {
         findings::unshadowed();
-        return;
     }
+}
+
+/// As [`small`], where there is shadow memory, as the caller has checked.
+#[inline(always)]
+pub fn small_covered(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
     if schedule::looks() {
         of_a_task(thread, seen, mask);
     } else {
@@ -40,14 +47,14 @@ fn of_a_task(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
     covered(thread, seen, mask);
 }
 
-/// As [`small`], where there is shadow memory.
+/// As [`small_covered`], in no poll that is looked at.
 #[inline(always)]
 fn covered(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
     let Seen { addr, .. } = seen();
     // SAFETY: covered, as just checked.
     let crowded = unsafe { map::front(addr) }[1].load(Ordering::Relaxed) & MORE != 0;
     match (crowded, thread.is_calm()) {
-        (true, true) => any(thread, seen, mask),
+        (true, true) => crowd(thread, seen, mask),
         (true, false) => settle_crowded(thread, seen, mask),
         (false, true) => few(thread, seen, mask),
         (false, false) => settle_few(thread, seen, mask),
@@ -61,10 +68,47 @@ fn settle_few(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
     few(thread, seen, mask);
 }
 
-/// As [`any`], after the history knows the stack and the epoch of now.
+/// As [`crowd`], after the history knows the stack and the epoch of now.
 #[inline(never)]
 fn settle_crowded(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
     thread.settle();
+    crowd(thread, seen, mask);
+}
+
+/// The access of the thread that has the last word becomes younger.
+#[inline(never)]
+fn of_last(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask, old: u64) {
+    let new = cell(thread, seen, mask);
+    let at = seen().addr & !(GRANULE - 1);
+    store_last(thread, at, Cell::from_bits(old), new, seen(), false);
+}
+
+/// As [`any`], where there are more than two cells.
+#[inline(always)]
+fn crowd(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
+    let Seen {
+        addr,
+        size,
+        access,
+        op,
+        pc,
+    } = seen();
+    let new = cell(thread, seen, mask);
+    // SAFETY: covered, as the caller has checked, and crowded.
+    if let Some((index, old)) = unsafe { same(thread, addr, new) } {
+        if index == LAST {
+            of_last(thread, seen, mask, old);
+            return;
+        }
+        if old & !MORE == new.bits() {
+            return;
+        }
+        thread.log_calmly(pc, access, op, addr, size);
+        // SAFETY: as above.
+        let word = unsafe { words(addr) }[index];
+        word.store(new.bits() | old & MORE, Ordering::Relaxed);
+        return;
+    }
     any(thread, seen, mask);
 }
 
