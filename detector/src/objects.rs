@@ -195,18 +195,27 @@ fn chain(addr: usize) -> &'static AtomicU32 {
     }
 }
 
+/// True if there is nothing at the granule of `addr`, sync object or block.
+///
+/// # Safety
+/// [`map::covers`] holds for it.
+#[inline(always)]
+pub unsafe fn none(addr: usize) -> bool {
+    // SAFETY: as the caller says.
+    unsafe { map::object(addr) }.load(Ordering::Acquire) == 0
+}
+
 /// The sync object at `addr`, if there is one.
 ///
 /// # Safety
 /// [`map::covers`] holds for it.
-#[inline]
+#[inline(always)]
 pub unsafe fn find(addr: usize) -> Option<&'static SyncObject> {
     // SAFETY: as the caller says.
-    let first = unsafe { map::object(addr) }.load(Ordering::Acquire);
-    if first == 0 {
-        return None;
+    let mut number = unsafe { map::object(addr) }.load(Ordering::Acquire);
+    if number & BLOCK != 0 {
+        number = BLOCKS.get(number & !BLOCK).next.load(Ordering::Acquire);
     }
-    let mut number = chain(addr).load(Ordering::Acquire);
     while number != 0 {
         let object = OBJECTS.get(number);
         if object.addr.load(Ordering::Relaxed) == addr {
@@ -221,11 +230,38 @@ pub unsafe fn find(addr: usize) -> Option<&'static SyncObject> {
 ///
 /// # Safety
 /// [`map::covers`] holds for it.
+#[inline(always)]
 pub unsafe fn get(thread: &mut Thread, addr: usize) -> &'static SyncObject {
     // SAFETY: as the caller says.
-    if let Some(object) = unsafe { find(addr) } {
-        return object;
+    let found = unsafe { find(addr) };
+    // SAFETY: as the caller says.
+    unsafe { found_or_made(thread, found, addr) }
+}
+
+/// `found`, which [`find`] gave for `addr`, or a new sync object there.
+///
+/// # Safety
+/// As for [`get`].
+#[inline(always)]
+pub unsafe fn found_or_made(
+    thread: &mut Thread,
+    found: Option<&'static SyncObject>,
+    addr: usize,
+) -> &'static SyncObject {
+    match found {
+        Some(object) => object,
+        // SAFETY: as the caller says.
+        None => unsafe { make(thread, addr) },
     }
+}
+
+/// The sync object at `addr`, where there was none a moment ago.
+///
+/// # Safety
+/// As for [`get`].
+#[cold]
+#[inline(never)]
+unsafe fn make(thread: &mut Thread, addr: usize) -> &'static SyncObject {
     let number = take(&mut thread.objects, &OBJECTS);
     let object = OBJECTS.get(number);
     object.addr.store(addr, Ordering::Relaxed);

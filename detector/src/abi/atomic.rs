@@ -64,12 +64,18 @@ fn follow<T: Atomic>(at: *const T) -> Option<&'static mut Thread> {
     (thread.busy == 0 && map::covers(at as usize, T::SIZE)).then_some(thread)
 }
 
+/// The cell of an access of at most 8 bytes.
+#[inline(always)]
+fn cell_of<T: Atomic, const WRITE: bool>(thread: &Thread, at: *const T) -> Cell {
+    let access = const { access_of::<T, WRITE>() };
+    let mask = const { (1u32 << (T::SIZE % 16)) - 1 } << (at as usize % 8);
+    Cell::from_bits(thread.stamp() | access.bits() | u64::from(mask as u8))
+}
+
 /// Checks and records the access itself.
 #[inline(always)]
 fn touch<T: Atomic, const WRITE: bool>(thread: &mut Thread, at: *const T, pc: u64) {
-    let access = const { access_of::<T, WRITE>() };
-    let mask = const { (1u32 << (T::SIZE % 16)) - 1 } << (at as usize % 8);
-    let new = Cell::from_bits(thread.stamp() | access.bits() | u64::from(mask as u8));
+    let new = cell_of::<T, WRITE>(thread, at);
     // SAFETY: `follow` checked that the address is covered.
     if T::SIZE > 8 || !unsafe { recorded(at as usize, new) } {
         record::<T, WRITE>(thread, at as usize, pc);
@@ -102,7 +108,8 @@ fn record<T: Atomic, const WRITE: bool>(thread: &mut Thread, addr: usize, pc: u6
         check::access(thread, seen());
     } else {
         let mask = ((1u32 << (T::SIZE % 16)) - 1) << (addr % 8);
-        check::small(thread, seen, mask as Mask);
+        // `follow` checked that the address is covered.
+        check::small_covered(thread, seen, mask as Mask);
     }
 }
 
@@ -140,7 +147,31 @@ fn load_value<T: Atomic>(thread: &mut Thread, at: *const T, acquire: bool) -> T 
     }
 }
 
+/// A load. What is recorded already, of a variable into which nothing was ever
+/// released, needs no more than the look at both.
 unsafe extern "C" fn load<T: Atomic>(at: *const T, order: i32, pc: u64) -> T {
+    // SAFETY: the record belongs to this thread.
+    if let Some(thread) = unsafe { current().as_ref() }
+        && T::SIZE <= 8
+        && thread.busy == 0
+        // SAFETY: the program accesses the address next; if it is recorded, it
+        // is covered.
+        && unsafe { recorded(at as usize, cell_of::<T, false>(thread, at)) }
+    {
+        // SAFETY: as the program says.
+        let value = unsafe { T::load(at) };
+        // A release that came before the value would be seen.
+        // SAFETY: covered.
+        if unsafe { objects::none(at as usize) } {
+            return value;
+        }
+    }
+    // SAFETY: as the program says.
+    unsafe { load_any(at, order, pc) }
+}
+
+#[inline(never)]
+unsafe extern "C" fn load_any<T: Atomic>(at: *const T, order: i32, pc: u64) -> T {
     let Some(thread) = follow(at) else {
         // SAFETY: as the program says.
         return unsafe { T::load(at) };
@@ -163,7 +194,30 @@ fn loads(thread: &Thread, addr: usize) {
     }
 }
 
+/// A store. What is recorded already, releases nothing, and goes to a variable
+/// into which nothing was ever released, needs no more.
 unsafe extern "C" fn store<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64) {
+    // SAFETY: the record belongs to this thread.
+    if let Some(thread) = unsafe { current().as_ref() }
+        && T::SIZE <= 8
+        && order == order::RELAXED
+        && thread.busy == 0
+        && !thread.clocks.has_released()
+        // SAFETY: the program accesses the address next; if it is recorded, it
+        // is covered.
+        && unsafe { recorded(at as usize, cell_of::<T, true>(thread, at)) }
+        // SAFETY: covered.
+        && unsafe { objects::none(at as usize) }
+    {
+        // SAFETY: as the program says.
+        return unsafe { T::store(at, value, order) };
+    }
+    // SAFETY: as the program says.
+    unsafe { store_any(at, value, order, pc) }
+}
+
+#[inline(never)]
+unsafe extern "C" fn store_any<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64) {
     let Some(thread) = follow(at) else {
         // SAFETY: as the program says.
         return unsafe { T::store(at, value, order) };
@@ -176,15 +230,14 @@ unsafe extern "C" fn store<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64)
         thread.before_release();
     }
     // SAFETY: `follow` checked that the address is covered.
-    let needed =
-        release || thread.clocks.has_released() || unsafe { objects::find(addr) }.is_some();
-    if !needed {
+    let object = unsafe { objects::find(addr) };
+    if !release && object.is_none() && !thread.clocks.has_released() {
         // SAFETY: as the program says.
         return unsafe { T::store(at, value, order) };
     }
     thread.busy += 1;
     // SAFETY: as above.
-    let mut guard = unsafe { objects::get(thread, addr) }.lock();
+    let mut guard = unsafe { objects::found_or_made(thread, object, addr) }.lock();
     // SAFETY: as the program says.
     unsafe { T::store(at, value, order) };
     let released = thread.clocks.store(guard.clock(), release);
@@ -246,9 +299,12 @@ unsafe fn modify<T: Atomic>(
     }
     // SAFETY: `follow` checked that the address is covered.
     let object = unsafe { objects::find(addr) };
-    let known = |bits| thread.clocks.knows_stamp(Cell::from_bits(bits).stamp());
-    let version = object.map(|object| object.nothing_new(known));
     let silent = !order.release && !thread.clocks.has_released();
+    // The version of an object that has nothing new, if there is an object.
+    let version = object.filter(|_| silent).map(|object| {
+        let known = |bits| thread.clocks.knows_stamp(Cell::from_bits(bits).stamp());
+        object.nothing_new(known)
+    });
     let like_a_lock = order.acquire && !order.release && !matches!(new, New::Computed);
     let mut taught = false;
     let result = if silent && version != Some(None) {
@@ -282,7 +338,7 @@ unsafe fn modify<T: Atomic>(
     } else {
         thread.busy += 1;
         // SAFETY: as above.
-        let mut guard = unsafe { objects::get(thread, addr) }.lock();
+        let mut guard = unsafe { objects::found_or_made(thread, object, addr) }.lock();
         let result = op();
         touch_if_conditional(thread, result.is_ok());
         let released = match result {
