@@ -115,6 +115,26 @@ impl VectorClock {
         self.len = clock.len();
     }
 
+    /// As [`VectorClock::assign`], of the first `len` components of a clock.
+    #[inline(always)]
+    pub fn assign_first<const ALL: usize>(&mut self, clock: &[u64; ALL], len: usize) {
+        match clock.first_chunk() {
+            Some(first) if len <= FEW => {
+                self.few = *first;
+                self.len = len;
+            }
+            _ => self.assign(&clock[..len]),
+        }
+    }
+
+    /// Knows a later epoch of a slot of which it knows one, and nothing else
+    /// new.
+    #[inline]
+    pub fn advance(&mut self, slot: Slot, epoch: Epoch) {
+        let len = self.len;
+        self.with_room(len)[slot.index()] = epoch.get();
+    }
+
     /// Knows all that `clock` knows, too.
     pub fn join(&mut self, clock: &[u64]) {
         let len = self.len;

@@ -85,6 +85,9 @@ pub struct Clocks {
     /// Those beyond here and beyond `len` are zero.
     cut: usize,
     slot: Slot,
+    /// The epoch in which something was last learned: since then, only the own
+    /// component changed.
+    learned: u64,
     /// `now` as of the last release fence.
     released: VectorClock,
     /// What relaxed loads have read since ever, for the next acquire fence.
@@ -99,6 +102,7 @@ impl Clocks {
             len: 0,
             cut: 0,
             slot: Slot::new(0),
+            learned: 0,
             released: VectorClock::new(),
             pending: VectorClock::new(),
         }
@@ -113,6 +117,7 @@ impl Clocks {
         self.len = parent.len().max(slot.index() + 1);
         self.slot = slot;
         self.now[slot.index()] = epoch.get();
+        self.learned = epoch.get();
         self.released.clear();
         self.pending.clear();
     }
@@ -122,6 +127,7 @@ impl Clocks {
         self.slot = slot;
         self.len = self.len.max(slot.index() + 1);
         self.now[slot.index()] = epoch.get();
+        self.learned = epoch.get();
     }
 
     /// Hands on no more than `len` components from now on: what is beyond is
@@ -188,28 +194,44 @@ impl Clocks {
     pub fn learn(&mut self, other: &[u64]) {
         clock::join(&mut self.now[..], other);
         self.len = self.len.max(other.len());
+        self.learned = self.now[self.slot.index()];
     }
 
     /// Acquires `object`: an acquire load, a lock, a join.
+    #[inline]
     pub fn acquire(&mut self, object: &ReleaseClock) {
         if !self.knows(object) {
-            let Self { now, len, .. } = self;
-            let other = object.clock.as_slice();
-            clock::join(&mut now[..], other);
-            *len = (*len).max(other.len());
+            self.learn(object.clock.as_slice());
         }
     }
 
     /// Releases into `object`, which keeps what it published before. The
     /// caller ends the epoch with [`Clocks::tick`].
+    #[inline]
     pub fn release(&mut self, object: &mut ReleaseClock) {
-        let covered = self.knows(object) || clock::below(object.clock.as_slice(), self.known());
-        if covered {
-            object.clock.assign(&self.now[..self.len]);
+        if self.knows(object) || clock::below(object.clock.as_slice(), self.known()) {
+            self.publish(object);
         } else {
             object.clock.join(&self.now[..self.len]);
+            object.all_of = 0;
         }
-        object.all_of = if covered { self.stamp().bits() } else { 0 };
+    }
+
+    /// Makes `object` publish what happens before now, and nothing else.
+    #[inline]
+    fn publish(&self, object: &mut ReleaseClock) {
+        let stamp = self.stamp();
+        let last = Cell::from_bits(object.all_of).stamp();
+        let own = object.all_of != 0 && last.slot() == self.slot;
+        let as_long = object.clock.as_slice().len() == self.len;
+        if own && as_long && last.epoch().get() > self.learned {
+            // It is what this thread knew then, when it had learned all that it
+            // knows.
+            object.clock.advance(self.slot, stamp.epoch());
+        } else {
+            object.clock.assign_first(&self.now, self.len);
+        }
+        object.all_of = stamp.bits();
     }
 
     /// An atomic load from `object`.
@@ -226,8 +248,7 @@ impl Clocks {
     #[must_use]
     pub fn store(&mut self, object: &mut ReleaseClock, release: bool) -> bool {
         if release {
-            object.clock.assign(&self.now[..self.len]);
-            object.all_of = self.stamp().bits();
+            self.publish(object);
         } else {
             object.clock.assign(self.released.as_slice());
             object.all_of = 0;
@@ -259,12 +280,10 @@ impl Clocks {
     #[must_use]
     pub fn fence(&mut self, order: Order) -> bool {
         if order.acquire && !self.pending.is_empty() {
-            let Self {
-                now, len, pending, ..
-            } = self;
-            clock::join(&mut now[..], pending.as_slice());
-            *len = (*len).max(pending.as_slice().len());
-            pending.clear();
+            let pending = std::mem::take(&mut self.pending);
+            self.learn(pending.as_slice());
+            self.pending = pending;
+            self.pending.clear();
         }
         if order.release {
             self.released.assign(&self.now[..self.len]);
