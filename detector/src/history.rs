@@ -69,7 +69,7 @@ pub const fn time(us: u64) -> u64 {
 /// now and then, since asking for the time costs more than an access.
 #[inline]
 pub const fn is_noted(epoch: Epoch) -> bool {
-    epoch.get() < 64 || epoch.get().is_multiple_of(16)
+    epoch.get() < 64 || epoch.get().is_multiple_of(64)
 }
 
 /// The word for a thread that takes the slot.
@@ -307,8 +307,8 @@ mod tests {
         assert_eq!(during(&words, 5), period(20, Some(30)));
         assert_eq!(during(&words[..words.len() - 1], 5), period(20, None));
         assert_eq!(during(&words[2..5], 4), None);
-        assert!(is_noted(Epoch::new(5)) && is_noted(Epoch::new(160)));
-        assert!(!is_noted(Epoch::new(161)));
+        assert!(is_noted(Epoch::new(5)) && is_noted(Epoch::new(192)));
+        assert!(!is_noted(Epoch::new(160)));
     }
 
     #[test]

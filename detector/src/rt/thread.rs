@@ -88,6 +88,19 @@ fn unsafe_part(ring: *const Ring, part: usize) -> *mut u64 {
     }
 }
 
+/// Writes a word of a history, and returns where the next one goes.
+///
+/// # Safety
+/// The part has room for it.
+#[inline(always)]
+unsafe fn put(at: *mut u64, word: u64) -> *mut u64 {
+    // SAFETY: as the caller says.
+    unsafe {
+        at.write(word);
+        at.add(1)
+    }
+}
+
 /// A lock that the thread holds, and where it took it.
 #[derive(Clone, Copy)]
 pub struct Held {
@@ -95,9 +108,11 @@ pub struct Held {
     pub addr: usize,
     /// Read lock.
     pub shared: bool,
-    frames: usize,
-    /// Return addresses, innermost first.
-    pcs: [u64; LOCK_FRAMES],
+    /// Return address of the call that took it.
+    pc: u64,
+    /// The calls around, outermost first: the first so many.
+    calls: [u64; LOCK_FRAMES - 1],
+    depth: usize,
     /// The same in the table of stacks, once the history needed it.
     interned: StackId,
     /// What the call that took it says of it.
@@ -108,14 +123,20 @@ pub struct Held {
 impl Held {
     /// Where it was taken.
     pub fn stack(&self) -> Stack {
-        self.pcs[..self.frames].iter().map(|pc| pc - 1).collect()
+        self.pcs().map(|pc| pc - 1).collect()
+    }
+
+    /// Return addresses, innermost first.
+    fn pcs(&self) -> impl Iterator<Item = u64> {
+        let calls = self.calls[..self.depth].iter().rev();
+        std::iter::once(self.pc).chain(calls.copied())
     }
 
     /// As the history keeps it.
+    #[inline]
     fn then(&mut self) -> HeldThen {
         if self.interned == StackId(0) {
-            let pcs = || self.pcs[..self.frames].iter().copied();
-            self.interned = stack::intern_frames(self.frames, pcs);
+            self.interned = stack::intern_frames(1 + self.depth, || self.pcs());
         }
         HeldThen {
             addr: self.addr as u64,
@@ -216,8 +237,9 @@ impl Thread {
             held: [Held {
                 addr: 0,
                 shared: false,
-                frames: 0,
-                pcs: [0; LOCK_FRAMES],
+                pc: 0,
+                calls: [0; LOCK_FRAMES - 1],
+                depth: 0,
                 interned: StackId(0),
                 on: WaitOn::Futex,
                 note: Note::NONE,
@@ -284,8 +306,8 @@ impl Thread {
     #[inline]
     pub fn stamp_changed(&mut self) {
         let stamp = self.clocks.stamp();
-        self.stamp = stamp.bits();
         self.reserved = Cell::reserved(stamp).bits();
+        self.stamp = stamp.bits();
         if std::ptr::eq(hot::current(), self) {
             hot::set_stamp(self.stamp);
         }
@@ -384,40 +406,44 @@ impl Thread {
     /// As [`Thread::settle`], with room left or not.
     #[inline(always)]
     fn catch_up(&mut self) {
-        let room = (self.log_end as usize).saturating_sub(self.log_next as usize) / 8;
-        let pushes = (self.top as usize - self.low_water as usize) / 8;
+        let pushes = (self.top as usize - self.low_water as usize) / size_of::<u64>();
         let locks = if self.locks_changed {
             1 + 2 * self.held_len
         } else {
             0
         };
-        if pushes + locks + 3 > room {
+        let needed = (pushes + locks + 3) * size_of::<u64>();
+        if self.log_next as usize + needed > self.log_end as usize {
             self.new_part();
             return;
         }
+        let mut next = self.log_next;
         // SAFETY: there is room for the words, and the shadow stack is
         // initialised below `top`.
         unsafe {
             if self.logged_stamp != self.stamp {
                 self.logged_stamp = self.stamp;
-                let epoch = self.clocks.stamp().epoch();
+                let epoch = Cell::from_bits(self.stamp).epoch();
                 if history::is_noted(epoch) {
-                    self.put(history::time(kernel::now() / 1000));
+                    next = put(next, history::time(kernel::now() / 1000));
                 }
-                self.put(history::epoch(epoch));
+                next = put(next, history::epoch(epoch));
             }
-            if self.low_water < self.logged_top {
-                let pops = (self.logged_top as usize - self.low_water as usize) / 8;
-                self.put(history::pop(pops));
+            let mut frame = self.low_water;
+            if frame < self.logged_top {
+                let pops = (self.logged_top as usize - frame as usize) / size_of::<u64>();
+                next = put(next, history::pop(pops));
             }
-            while self.low_water < self.top {
-                self.put(history::push(self.low_water.read()));
-                self.low_water = self.low_water.add(1);
+            while frame < self.top {
+                next = put(next, history::push(frame.read()));
+                frame = frame.add(1);
             }
+            self.log_next = next;
             if self.locks_changed {
                 self.put_locks();
             }
         }
+        self.low_water = self.top;
         self.logged_top = self.top;
     }
 
@@ -428,27 +454,15 @@ impl Thread {
     unsafe fn put_locks(&mut self) {
         // SAFETY: as the caller says.
         unsafe {
-            self.put(history::locks(self.held_len));
-            for at in 0..self.held_len {
-                for word in history::lock(self.held[at].then()) {
-                    self.put(word);
+            let mut next = put(self.log_next, history::locks(self.held_len));
+            for held in &mut self.held[..self.held_len] {
+                for word in history::lock(held.then()) {
+                    next = put(next, word);
                 }
             }
+            self.log_next = next;
         }
         self.locks_changed = false;
-    }
-
-    /// Writes a word.
-    ///
-    /// # Safety
-    /// The part has room for it.
-    #[inline]
-    unsafe fn put(&mut self, word: u64) {
-        // SAFETY: as the caller says.
-        unsafe {
-            self.log_next.write(word);
-            self.log_next = self.log_next.add(1);
-        }
     }
 
     /// Begins the next part of the ring.
@@ -471,12 +485,13 @@ impl Thread {
         // SAFETY: a part has room for the three words, the snapshot and the
         // locks.
         unsafe {
-            self.put(history::thread(self.id));
-            self.put(history::time(kernel::now() / 1000));
-            self.put(history::epoch(self.clocks.stamp().epoch()));
+            let mut next = put(self.log_next, history::thread(self.id));
+            next = put(next, history::time(kernel::now() / 1000));
+            next = put(next, history::epoch(self.clocks.stamp().epoch()));
             for pc in kept {
-                self.put(history::push(pc));
+                next = put(next, history::push(pc));
             }
+            self.log_next = next;
             if self.held_len > 0 {
                 self.put_locks();
             }

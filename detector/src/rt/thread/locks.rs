@@ -103,23 +103,29 @@ impl Thread {
             Note::NONE
         };
         let depth = (self.top as usize - self.frames as usize) / size_of::<u64>();
+        let depth = depth.min(LOCK_FRAMES - 1);
+        let calls = self.top.wrapping_sub(depth);
+        // SAFETY: at most as many entries as there are below `top`. Volatile,
+        // so that they are read one by one, as they were written just now: a
+        // wider read would have to wait for that.
+        let call = |at: usize| unsafe { calls.add(at).read_volatile() };
         let held = &mut self.held[self.held_len];
         held.addr = addr;
         held.shared = shared;
         held.on = on;
         held.note = note;
-        let frames = 1 + depth.min(LOCK_FRAMES - 1);
         // Mostly it is taken where one was taken the last time.
-        let mut again = held.frames == frames && held.pcs[0] == pc;
-        held.frames = frames;
-        held.pcs[0] = pc;
-        for (i, there) in held.pcs[..frames].iter_mut().enumerate().skip(1) {
-            // SAFETY: at most `depth` entries below `top`.
-            let caller = unsafe { self.top.sub(i).read() };
-            again &= *there == caller;
-            *there = caller;
+        let there = &mut held.calls[..depth];
+        let mut differ = (held.pc ^ pc) | (held.depth ^ depth) as u64;
+        for (at, there) in there.iter().enumerate() {
+            differ |= there ^ call(at);
         }
-        if !again {
+        if differ != 0 {
+            held.pc = pc;
+            held.depth = depth;
+            for (at, there) in there.iter_mut().enumerate() {
+                *there = call(at);
+            }
             held.interned = StackId(0);
         }
         self.held_len += 1;
