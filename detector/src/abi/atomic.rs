@@ -4,24 +4,19 @@
 //! lock of its sync object; a load takes the lock only if there is something
 //! to acquire. A variable gets its object when something is first released
 //! into it: relaxed counters never have one.
-//!
-//! An acquire operation that takes a word from one value to another looks like
-//! a lock being taken; the same thread's release of that word, like giving it
-//! back. The addresses are kept for reports and the wait-for graph; readers
-//! name as a lock only what a lock's own function took.
 
 use std::arch::naked_asm;
 use std::sync::atomic::{Ordering, compiler_fence, fence};
 
 use super::integer::Atomic;
-use super::order as lock_order;
+use super::lock_word::{New, note_lock};
 use super::pause;
 use crate::check::{self, Seen, recorded};
 use crate::explore::Point;
 use crate::objects::{self, SyncObject};
-use crate::report::wire::{AccessOp, WaitOn};
+use crate::report::wire::AccessOp;
 use crate::rt::hot::current;
-use crate::rt::thread::{Taken, Thread};
+use crate::rt::thread::Thread;
 use crate::schedule;
 use crate::schedule::replay::Object;
 use crate::session;
@@ -251,17 +246,6 @@ unsafe extern "C" fn store_any<T: Atomic>(at: *mut T, value: T, order: i32, pc: 
     thread.busy -= 1;
 }
 
-/// The value that a read-modify-write leaves, as far as it tells of a lock.
-#[derive(Clone, Copy)]
-enum New<T> {
-    /// From the old one, by arithmetic.
-    Computed,
-    /// Whatever the old one was.
-    Swapped(T),
-    /// If the old one was the expected one.
-    Exchanged(T),
-}
-
 /// A read-modify-write: `op` performs it, and returns the old value if it
 /// succeeded, or the value that made it fail.
 #[inline(always)]
@@ -367,54 +351,6 @@ unsafe fn modify<T: Atomic>(
         pause::at(thread, pc, Point::GaveBack);
     }
     result
-}
-
-/// Keeps the locks that the thread holds: see the module's description.
-#[inline(always)]
-fn note_lock<T: Atomic>(
-    thread: &mut Thread,
-    addr: usize,
-    order: Order,
-    result: Result<T, T>,
-    new: New<T>,
-    taught: bool,
-    pc: u64,
-) {
-    if order.release {
-        if !thread.locks().is_empty() {
-            thread.lock_released(addr);
-            // What leaves nothing locked gives back every claim: a writer of
-            // parking_lot's takes its lock in two steps.
-            let frees = match new {
-                New::Computed => false,
-                New::Swapped(new) | New::Exchanged(new) => new.is_zero(),
-            };
-            while frees && thread.locks().iter().any(|held| held.addr == addr) {
-                thread.lock_released(addr);
-            }
-        }
-    } else if order.acquire
-        && let Ok(old) = result
-    {
-        let taken = match new {
-            New::Computed => false,
-            // A swap that finds a lock taken only marks it as contended.
-            New::Swapped(new) => old.is_zero() && !new.is_zero(),
-            New::Exchanged(new) => !new.is_zero() && old != new,
-        };
-        if taken {
-            thread.lock_taken(&Taken {
-                addr,
-                shared: !old.is_zero(),
-                on: WaitOn::Futex,
-                taught,
-                pc,
-            });
-            if thread.locks().len() > 1 {
-                lock_order::taken(thread);
-            }
-        }
-    }
 }
 
 macro_rules! operations {

@@ -40,6 +40,7 @@ pub mod integer;
 pub mod io;
 pub mod kernel;
 pub mod locals;
+mod lock_word;
 pub mod map;
 pub mod mem;
 pub mod order;
