@@ -356,6 +356,30 @@ mod tests {
         }
     }
 
+    /// Who has a slot again does not know what its former strand knew: it must
+    /// still learn that from what that one has published.
+    #[test]
+    fn who_takes_a_slot_learns_what_its_strand_knew() {
+        let mut run = Run::new();
+        let steps = [
+            (0, 0, 0),
+            (0, 0, 0),
+            (9, 0, 0),
+            (4, 0, 0),
+            (5, 1, 0),
+            (9, 1, 0),
+            (4, 1, 1),
+            (8, 1, 0),
+            (0, 0, 0),
+            (5, 1, 1),
+            (9, 1, 0),
+        ];
+        for (what, who, at) in steps {
+            run.step(what, who, at).unwrap();
+        }
+        assert_eq!(run.slots.limit(), RESERVED + 2);
+    }
+
     /// Many at once, all joined: clocks are short again.
     #[test]
     fn clocks_are_short_again_once_many_have_ended() {
