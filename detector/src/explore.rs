@@ -402,7 +402,7 @@ mod tests {
         let mut test = Steps::of_main().child(0);
         let mut worker = test.child(0);
         let mut helper = worker.child(0);
-        let mut late = |steps: &mut Steps| {
+        let late = |steps: &mut Steps| {
             let rank = steps.pause(LATE_BEGIN, 1, Point::Begin, 1);
             rank.unwrap().late
         };
