@@ -18,7 +18,7 @@
 //! A pointer counts as one if it is kept as an address, with a tag or without,
 //! inverted, as a distance from where it is kept, or as the exclusive or with the
 //! address of its predecessor, as in a list of half the links. Other forms are not
-//! known, so the owners of what is found are counted as well: see [`owners`].
+//! known, so the owners of what is found are counted as well: see `owners`.
 //!
 //! Pure: the caller stops the world and reads the memory.
 
