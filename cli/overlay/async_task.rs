@@ -1,6 +1,9 @@
 //! What is particular to async-task: how its tasks keep their state.
 
 use core::future::Future;
+#[cfg(feature = "std")]
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering;
 
 use crate::header::Header;
 use crate::state::{CLOSED, COMPLETED, REFERENCE, RUNNING, SCHEDULED, TASK};
@@ -19,7 +22,7 @@ extern "C" fn inspect<M>(data: *const ()) -> u64 {
     // SAFETY: the wakers point to the header, which lives as long as the
     // future of the task.
     let header = unsafe { &*data.cast::<Header<M>>() };
-    let state = header.state.load(core::sync::atomic::Ordering::Acquire);
+    let state = header.state.load(Ordering::Acquire);
     let is = |bit: usize, flag: u64| if state & bit != 0 { flag } else { 0 };
     // A scheduled or running task has a reference for that; the handle has
     // none.
@@ -33,9 +36,14 @@ extern "C" fn inspect<M>(data: *const ()) -> u64 {
         | ((state / REFERENCE).saturating_sub(own) as u64) << table::REFERENCES_SHIFT
 }
 
+/// The runtime asks when it likes, and holds off the end of the task meanwhile: that
+/// is no access of the program's, which an instrumented plain read would be.
 #[cfg(feature = "std")]
 fn keeps_panic<M>(header: &Header<M>) -> bool {
-    header.propagate_panic
+    let kept = (&raw const header.propagate_panic).cast::<AtomicBool>();
+    // SAFETY: a `bool` of a live header, which is written before the task is
+    // shared.
+    unsafe { (*kept).load(Ordering::Relaxed) }
 }
 
 /// Without std no panic is caught.
