@@ -19,12 +19,12 @@ use std::ops::Range;
 
 use super::{maps, root};
 use crate::abi::kernel::{self, State};
-use crate::abi::map;
+use crate::abi::{map, symbols};
 use crate::objects;
 use crate::reach::{Block, Reach, Space, Task, unreachable};
 use crate::rt::hot::current;
 use crate::rt::sys;
-use crate::rt::thread::Thread;
+use crate::rt::thread::{Thread, calls};
 use crate::session;
 
 /// Bytes below a stack pointer that belong to the function.
@@ -85,6 +85,29 @@ pub fn search(tasks: &[Task], here: &Here, searched: bool) -> Search {
     }
 }
 
+/// Where the stack of the calling thread is libtest's, if that has called what it
+/// is in. A test's function takes nothing and gives nothing that leads to what it
+/// makes, so that nothing above leads there either; what is left there of earlier
+/// calls may well look like it.
+fn end_of_test(thread: &Thread) -> Option<usize> {
+    let mut end = None;
+    thread.walk(calls::own_frame(), |frame, pc| {
+        let calls_tests = symbols::name_of(pc - 1).is_some_and(is_libtest);
+        if calls_tests {
+            end = Some(frame);
+        }
+        !calls_tests
+    });
+    end
+}
+
+/// True for the mangled name of the function in which libtest calls a test.
+fn is_libtest(name: &str) -> bool {
+    const FUNCTION: &str = "4test28___rust_begin_short_backtrace";
+    const LEGACY: &str = "_ZN4test28__rust_begin_short_backtrace";
+    name.starts_with("_R") && name.contains(FUNCTION) || name.starts_with(LEGACY)
+}
+
 fn search_with(tasks: &[Task], here: &Here, sleepers: &[Sleeper]) -> Option<Vec<Reach>> {
     let own = sys::own_mappings()?;
     let events = maps::event_data()?;
@@ -98,7 +121,8 @@ fn search_with(tasks: &[Task], here: &Here, sleepers: &[Sleeper]) -> Option<Vec<
     let thread = unsafe { current().as_ref() }?;
     stacks.push(thread.stack.clone());
     let done = root::completed(thread);
-    roots.extend(without(here.stack..thread.stack.end, &done));
+    let end = end_of_test(thread).unwrap_or(thread.stack.end);
+    roots.extend(without(here.stack..end, &done));
     roots.push(thread.locals.clone());
     loose.extend(&here.registers);
     for sleeper in sleepers {
@@ -229,5 +253,23 @@ mod tests {
         let others = [0..15, 30..40, 18..25];
         let found: Vec<_> = common(&(10..20), &others).collect();
         assert_eq!(found, [10..15, 18..20]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_libtest;
+
+    #[test]
+    fn only_libtest_calls_tests() {
+        assert!(is_libtest(
+            "_RINvCs3mSbOeLENLV_4test28___rust_begin_short_backtraceINtNtCsgEmfK2I1SDS_4core6result"
+        ));
+        assert!(is_libtest(
+            "_ZN4test28__rust_begin_short_backtrace17h4151719af25685e3E"
+        ));
+        assert!(!is_libtest(
+            "_RINvNtNtCsjrHSEGnQ3l9_3std3sys9backtrace28___rust_begin_short_backtraceNCNvCs"
+        ));
     }
 }
