@@ -3,7 +3,8 @@
 //!
 //! Heap blocks are those that the interposed `malloc` knows. Roots are all
 //! other memory that can be written: static variables, the stacks of all
-//! threads from their stack pointers on, the registers of blocked threads, what
+//! threads from their stack pointers on (of the searching one, as far as the
+//! function of its test), the registers of blocked threads, what
 //! the program has mapped itself, mappings that nobody has told of, and what
 //! the kernel gives back with an event of an epoll descriptor. The runtime's
 //! own mappings are left out, and the free blocks of the C library's heap.
