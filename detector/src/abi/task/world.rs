@@ -255,11 +255,6 @@ mod tests {
         let found: Vec<_> = common(&(10..20), &others).collect();
         assert_eq!(found, [10..15, 18..20]);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_libtest;
 
     #[test]
     fn only_libtest_calls_tests() {
