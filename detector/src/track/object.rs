@@ -9,6 +9,10 @@
 //! seen without reading the memory of a foreign type. All channels that carry
 //! one type are taken for one.
 
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use super::engine::Key;
 
 /// How an object synchronises.
@@ -60,21 +64,24 @@ const NAMES: &[(&str, Class)] = &[
     ("tokio::sync::oneshot::", Class::Channel),
     ("tokio::sync::broadcast::", Class::Channel),
     ("tokio::sync::watch::", Class::Channel),
+    // A future of it does not say which one it is of.
+    ("tokio::sync::notify::", Class::Channel),
+    ("event_listener::", Class::Channel),
     // Copies that share what is behind them, as the ends of a channel do.
     ("tokio_util::sync::cancellation_token::", Class::Channel),
     ("tokio_util::task::task_tracker::", Class::Channel),
     ("crossbeam_utils::sync::wait_group::", Class::Channel),
     ("crossbeam_utils::sync::parker::", Class::Channel),
+    ("crossbeam_deque::", Class::Channel),
     ("std::sync::", Class::Meeting),
     ("tokio::sync::", Class::Meeting),
     ("tokio_util::sync::", Class::Meeting),
     ("tokio_util::task::", Class::Meeting),
     ("async_lock::", Class::Meeting),
-    ("event_listener::", Class::Meeting),
     ("parking_lot::", Class::Meeting),
     ("crossbeam_utils::sync::", Class::Meeting),
+    ("crossbeam_utils::atomic::", Class::Meeting),
     ("crossbeam_queue::", Class::Meeting),
-    ("crossbeam_deque::", Class::Meeting),
     ("once_cell::sync::", Class::Meeting),
     ("std::thread::", Class::Handle),
     ("crossbeam_utils::thread::", Class::Handle),
@@ -99,7 +106,8 @@ pub struct Object {
     pub class: Class,
     /// Where it is.
     pub addr: usize,
-    /// What it carries, for a channel.
+    /// What it carries, for a channel; whose permits it gives, for a semaphore.
+    /// Else zero.
     pub carries: u64,
 }
 
@@ -112,17 +120,12 @@ impl Object {
     };
 
     /// The object of this type at this address.
-    pub fn new(type_name: &str, addr: usize) -> Self {
-        let class = classify(type_name);
-        let carries = if class == Class::Channel {
-            carried(type_name)
-        } else {
-            0
-        };
+    pub fn new(type_name: &'static str, addr: usize) -> Self {
+        let known = known(type_name);
         Self {
-            class,
+            class: known.class,
             addr,
-            carries,
+            carries: known.carries,
         }
     }
 
@@ -168,10 +171,101 @@ fn is_primitive(type_name: &str) -> bool {
         || number.is_some_and(|bits| bits == "size" || bits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// A hash of the type between the first `<` and the last `>`.
-fn carried(type_name: &str) -> u64 {
-    let inner = type_name.split_once('<').map_or("", |(_, inner)| inner);
-    name_hash(inner.trim_end_matches('>'))
+/// What the name of a type says.
+#[derive(Debug)]
+pub struct Known {
+    /// How it synchronises.
+    class: Class,
+    /// As in [`Object::carries`].
+    carries: u64,
+    /// What others may learn when a value of it is dropped: what the ends of
+    /// channels and the permits in it carry.
+    pub ends: Vec<u64>,
+}
+
+/// Types that a thread remembers.
+const REMEMBERED: usize = 64;
+
+/// A type's name by its address, and what is known of it.
+type Remembered = Option<(&'static str, &'static Known)>;
+
+static ALL: Mutex<Option<HashMap<&'static str, &'static Known>>> = Mutex::new(None);
+
+thread_local! {
+    static RECENT: [Cell<Remembered>; REMEMBERED] = const { [const { Cell::new(None) }; REMEMBERED] };
+}
+
+/// What the name of a type says; as many are kept as the program has types.
+pub fn known(type_name: &'static str) -> &'static Known {
+    let at = type_name.as_ptr().addr();
+    let place = (at >> 3 ^ at >> 9) % REMEMBERED;
+    let recent = RECENT.try_with(|recent| recent[place].get()).ok().flatten();
+    if let Some((name, known)) = recent
+        && std::ptr::eq(name, type_name)
+    {
+        return known;
+    }
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = *all
+        .get_or_insert_default()
+        .entry(type_name)
+        .or_insert_with(|| Box::leak(Box::new(Known::of(type_name))));
+    drop(all);
+    let _ = RECENT.try_with(|recent| recent[place].set(Some((type_name, known))));
+    known
+}
+
+impl Known {
+    fn of(type_name: &str) -> Self {
+        let class = classify(type_name);
+        let ends: Vec<u64> = ends(type_name).collect();
+        let carries = match class {
+            Class::Channel | Class::Meeting => ends.first().copied().unwrap_or_default(),
+            Class::Atomic | Class::Lock | Class::Handle | Class::Inert | Class::Unknown => 0,
+        };
+        Self {
+            class,
+            carries,
+            ends,
+        }
+    }
+}
+
+/// Families of types whose drop others may wait for, though they are neither
+/// locks nor channels.
+const PERMITS: &[&str] = &["tokio::sync::semaphore::", "async_lock::semaphore::"];
+
+/// What the families in a type's name carry, in the order of the name.
+fn ends(type_name: &str) -> impl Iterator<Item = u64> {
+    let channels = NAMES.iter().filter(|(_, class)| *class == Class::Channel);
+    let families = channels
+        .map(|(prefix, _)| *prefix)
+        .chain(PERMITS.iter().copied());
+    let mut found: Vec<(usize, u64)> = families
+        .flat_map(|prefix| {
+            type_name.match_indices(prefix).map(move |(at, _)| {
+                let carried = carried(type_name.get(at..).unwrap_or_default());
+                (at, name_hash(prefix) ^ name_hash(carried))
+            })
+        })
+        .collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, carries)| carries)
+}
+
+/// What is between the first `<` of a type's name and its `>`.
+fn carried(name: &str) -> &str {
+    let path = name.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+    let Some((start, "<")) = path.map(|at| (at + 1, name.get(at..=at).unwrap_or_default())) else {
+        return "";
+    };
+    let inner = name.get(start..).unwrap_or_default();
+    let mut depth = 1;
+    let end = inner.find(|c| {
+        depth += i32::from(c == '<') - i32::from(c == '>');
+        depth == 0
+    });
+    inner.get(..end.unwrap_or(inner.len())).unwrap_or_default()
 }
 
 /// FNV-1a, which the expansion computes at compile time.
@@ -231,7 +325,7 @@ mod tests {
 
     #[test]
     fn the_ends_of_a_channel_have_one_key() {
-        let key = |name: &str| Object::new(name, 1).key();
+        let key = |name: &'static str| Object::new(name, 1).key();
         type Message = Vec<Option<u8>>;
         assert_eq!(
             key(type_name::<mpsc::Sender<Message>>()),
@@ -240,6 +334,40 @@ mod tests {
         assert_ne!(
             key(type_name::<mpsc::Sender<u8>>()),
             key(type_name::<mpsc::Receiver<Message>>())
+        );
+    }
+    /// Also inside of others, and in futures.
+    #[test]
+    fn the_end_of_what_is_inside_is_known() {
+        type Message = Vec<Option<u8>>;
+        let ends = |name: &'static str| known(name).ends.clone();
+        let sender = ends(type_name::<mpsc::Sender<Message>>());
+        assert_eq!(sender.len(), 1);
+        assert_eq!(
+            sender,
+            ends(type_name::<Option<mpsc::SyncSender<Message>>>())
+        );
+        assert_eq!(
+            sender,
+            ends(type_name::<Vec<(u8, mpsc::Sender<Message>)>>())
+        );
+        assert_ne!(sender, ends(type_name::<mpsc::Sender<u8>>()));
+        assert!(ends(type_name::<Arc<Mutex<u8>>>()).is_empty());
+        assert_eq!(
+            ends("tokio::sync::mpsc::bounded::Receiver<u8>::recv::{{closure}}"),
+            ends("tokio::sync::mpsc::bounded::Sender<u8>")
+        );
+        assert_eq!(
+            ends("tokio::sync::notify::Notified"),
+            ends("tokio::sync::notify::Notify")
+        );
+        assert_ne!(
+            ends("tokio::sync::notify::Notify"),
+            ends("crossbeam_utils::sync::parker::Parker")
+        );
+        assert_eq!(
+            ends("tokio::sync::semaphore::OwnedSemaphorePermit"),
+            ends("tokio::sync::semaphore::Semaphore")
         );
     }
 }

@@ -101,7 +101,9 @@ impl<'c> Body<'c> {
             guards::check_at_the_end(block);
         }
         self.typed = Typed::of(signature, block);
+        let arguments = self.sees_arguments(signature, block);
         self.visit_block_mut(block);
+        block.stmts.splice(0..0, arguments);
         if let Some(left) = self.all_left(block) {
             block.stmts.insert(0, left);
         }
@@ -145,23 +147,27 @@ impl<'c> Body<'c> {
         *expression = library(krate, "second", told, expression);
     }
 
+    /// A variable of the expansion's own.
+    pub fn numbered(&mut self, name: &str) -> syn::Ident {
+        self.count += 1;
+        ident(&format!("{name}_{}", self.count))
+    }
+
     /// A variable that sees the release of a lock in this statement; none
     /// where there is no statement around.
     pub fn new_release(&mut self) -> Option<syn::Ident> {
-        let declared = self.declared.as_mut()?;
-        self.count += 1;
-        let release = ident(&format!("__leakcheck_release_{}", self.count));
-        declared.releases.push(release.clone());
+        self.declared.as_ref()?;
+        let release = self.numbered("__leakcheck_release");
+        self.declared.as_mut()?.releases.push(release.clone());
         Some(release)
     }
 
     /// A variable that knows whether a pointer in this statement is one; none
     /// where there is no statement around.
     pub fn new_root(&mut self) -> Option<syn::Ident> {
-        let declared = self.declared.as_mut()?;
-        self.count += 1;
-        let root = ident(&format!("__leakcheck_root_{}", self.count));
-        declared.roots.push(root.clone());
+        self.declared.as_ref()?;
+        let root = self.numbered("__leakcheck_root");
+        self.declared.as_mut()?.roots.push(root.clone());
         Some(root)
     }
 
@@ -210,6 +216,10 @@ impl<'c> Body<'c> {
             }
             Guarded::No => None,
         };
+        let ends = match &guarded {
+            Guarded::Named(_) => Vec::new(),
+            Guarded::No => self.sees_the_end(&statement, rest),
+        };
         self.visit_stmt_mut(&mut statement);
         self.release = None;
         self.extends = extends;
@@ -240,6 +250,7 @@ impl<'c> Body<'c> {
         }
         out.extend(hooks);
         out.push(statement);
+        out.extend(ends);
         releases.retain(|release| Some(release) != held.as_ref());
         if is_last {
             return;
@@ -299,7 +310,8 @@ impl<'c> Body<'c> {
     /// ```
     ///
     /// A variable may be what synchronises itself, an end of a channel or a
-    /// handle: `met(meets(SITE, Probe(&F).object()), F.await)`.
+    /// handle: `met(meets(SITE, Probe(&F).object()), F.await)`. And a call may
+    /// return the future of one, or be given it: `again([OBJECT], C.recv().await)`.
     fn await_(&mut self, expression: &mut Expr) {
         let site = self.site(expression);
         let Expr::Await(ExprAwait { base, .. }) = expression else {
@@ -307,6 +319,7 @@ impl<'c> Body<'c> {
         };
         let locked = self.awaits_lock(base);
         let end = self.awaited_end(base);
+        let objects = self.awaited_objects(base);
         if locked.is_none() {
             self.visit_expr_mut(base);
             parenthesize(base);
@@ -318,7 +331,10 @@ impl<'c> Body<'c> {
             (None, Some(object)) => quote_spanned! {span=>
                 #krate::__private::met(#krate::__private::meets(#site, #object), #expression)
             },
-            (None, None) => expression.to_token_stream(),
+            (None, None) if objects.is_empty() => expression.to_token_stream(),
+            (None, None) => quote_spanned! {span=>
+                #krate::__private::again([#(#objects),*], #expression)
+            },
         };
         let told = quote_spanned!(span=> #krate::__private::awaits(#site), #value);
         *expression = library(krate, "awaited", told, expression);
@@ -426,6 +442,9 @@ impl VisitMut for Body<'_> {
         }
         while let Some((statement, after)) = rest.split_first() {
             let dropped = guards::dropped(statement, &self.names[names..]);
+            if dropped.is_none() {
+                out.extend(self.sees_drop(statement));
+            }
             if let Some(own) = copies.next() {
                 self.statement(own, after.is_empty(), after, &mut out);
             }
@@ -515,8 +534,12 @@ impl VisitMut for Body<'_> {
             }
             Expr::ForLoop(ExprForLoop { expr, body, .. }) => {
                 let known = calls::is_range(expr);
+                let iterated = self.iterated(expr);
                 self.visit_expr_mut(expr);
                 self.turns(body, known);
+                if let Some((object, site)) = iterated {
+                    self.each_turn(expression, &object, &site);
+                }
             }
             Expr::While(turns) => {
                 let known = calls::of_expression(&turns.cond) == Calls::Nothing;

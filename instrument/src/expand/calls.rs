@@ -152,6 +152,24 @@ impl<'ast> Visit<'ast> for Heads {
     }
 }
 
+/// The place that a loop goes through: `x`, `&x`, `x.iter()`.
+pub fn simple_head(head: &Expr) -> Option<&Expr> {
+    match head {
+        Expr::Path(path) if path.path.get_ident().is_some() => Some(head),
+        Expr::Reference(borrow) if simple(&borrow.expr) => Some(&borrow.expr),
+        Expr::MethodCall(call)
+            if (call.method == "iter"
+                || call.method == "try_iter"
+                || call.method == "into_iter")
+                && call.args.is_empty()
+                && simple(&call.receiver) =>
+        {
+            Some(&call.receiver)
+        }
+        _ => None,
+    }
+}
+
 /// True for `a..b`: its iterator is known.
 pub fn is_range(expression: &Expr) -> bool {
     match expression {

@@ -32,20 +32,22 @@ pub fn of(statement: &Stmt, rest: &[Stmt]) -> Guarded {
     if init.diverge.is_some() || name.by_ref.is_some() || lock_of(&init.expr).is_none() {
         return Guarded::No;
     }
-    let mut uses = Uses {
-        name: &name.ident,
-        moved: false,
-    };
-    for statement in rest {
-        if drops(statement).is_none_or(|dropped| *dropped != name.ident) {
-            uses.visit_stmt(statement);
-        }
-    }
-    if uses.moved {
+    if is_moved(&name.ident, rest) {
         Guarded::No
     } else {
         Guarded::Named(name.ident.to_string())
     }
+}
+
+/// True if a variable is used otherwise than by reference, or by `drop`.
+pub fn is_moved(name: &Ident, rest: &[Stmt]) -> bool {
+    let mut uses = Uses { name, moved: false };
+    for statement in rest {
+        if drops(statement).is_none_or(|dropped| dropped != name) {
+            uses.visit_stmt(statement);
+        }
+    }
+    uses.moved
 }
 
 /// The call that takes a lock, if the expression is the guard it returns.
@@ -73,7 +75,7 @@ pub fn lock_of(expression: &Expr) -> Option<&ExprMethodCall> {
 }
 
 /// `drop(x);`
-fn drops(statement: &Stmt) -> Option<&Ident> {
+pub fn drops(statement: &Stmt) -> Option<&Ident> {
     let Stmt::Expr(Expr::Call(call), Some(_)) = statement else {
         return None;
     };

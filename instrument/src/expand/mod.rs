@@ -4,6 +4,7 @@
 //! - [`spawn`]: what is spawned; [`access`] and [`pointers`]: shared
 //!   variables, whose places are chains ([`chain`]); [`sync`]: what orders; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
+//! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
 //! - [`left`]: what is left alone;
 //! - [`calls`]: which calls may run code that is not tracked;
 //! - [`place`]: places of the source, and paths into the library.
@@ -17,6 +18,7 @@ mod address;
 mod body;
 mod calls;
 mod chain;
+mod ends;
 mod guards;
 mod left;
 mod macros;

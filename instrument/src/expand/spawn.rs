@@ -223,13 +223,17 @@ impl Body<'_> {
     /// Input: an async block, also in `Box::pin(…)` and the like. Output:
     ///
     /// ```text
-    /// ::leakcheck::__private::task(SITE, async move { BODY })
+    /// ::leakcheck::__private::task(SITE, async move { let leaving = Leaving::new(); BODY })
     /// ```
     fn wrap_async(&mut self, argument: &mut Expr, site: &TokenStream) -> bool {
         let krate = self.context.krate.clone();
         match argument {
             Expr::Async(_) => {
                 self.visit_expr_mut(argument);
+                if let Expr::Async(future) = argument {
+                    let leaves = self.leaves(&future.block);
+                    future.block.stmts.insert(0, leaves);
+                }
                 *argument = library(&krate, "task", quote!(#site, #argument), argument);
                 true
             }

@@ -39,8 +39,10 @@ pub fn is_joined(call: &ExprMethodCall) -> bool {
 pub fn meets(call: &ExprMethodCall) -> bool {
     let name = call.method.to_string();
     MEETS.contains(&name.as_str())
-        || name == "get" && call.args.is_empty()
+        || matches!(name.as_str(), "get" | "load") && call.args.is_empty()
         || name == "set" && call.args.len() == 1
+        // Without an ordering: crossbeam's `AtomicCell`.
+        || name == "compare_exchange" && call.args.len() == 2
 }
 
 /// What an ordering that is written out means.
@@ -58,7 +60,8 @@ fn ordering(expression: &Expr) -> Option<(bool, bool)> {
 }
 
 impl Body<'_> {
-    fn object(&self, receiver: &Expr) -> TokenStream {
+    /// Asks which object a place is.
+    pub fn object(&self, receiver: &Expr) -> TokenStream {
         let krate = &self.context.krate;
         let span = hygienic(receiver.span());
         let object = ident("object");
@@ -226,6 +229,12 @@ impl Body<'_> {
                 )
             };
             *expression = library(&krate, "pass", told, expression);
+        } else if meets(original) {
+            let site = self.site(original);
+            let told = quote_spanned! {span=>
+                #krate::__private::meets(#site, #object), #expression
+            };
+            *expression = library(&krate, "met", told, expression);
         } else if let Some((_, stores, orderings)) =
             ATOMICS.iter().find(|(atomic, ..)| *atomic == name)
         {
@@ -248,12 +257,6 @@ impl Body<'_> {
                 #krate::__private::atomic(#object, #operation), #operation, #expression
             };
             *expression = library(&krate, "atomically", told, expression);
-        } else if meets(original) {
-            let site = self.site(original);
-            let told = quote_spanned! {span=>
-                #krate::__private::meets(#site, #object), #expression
-            };
-            *expression = library(&krate, "met", told, expression);
         }
     }
 

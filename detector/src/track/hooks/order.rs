@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 
-use super::{acquire, here, release};
+use super::{acquire, elsewhere, here, release};
 use crate::sync::Order;
 use crate::track::engine::{self, Key, Taking};
 use crate::track::local::Local;
-use crate::track::object::{Class, Object};
+use crate::track::object::{self, Class, Object};
 use crate::track::site::Site;
 use crate::track::strand::Strand;
 use crate::track::units;
@@ -45,23 +45,83 @@ pub fn meets(site: &'static Site, object: Object) -> Object {
 pub fn met<T>(object: Object, value: T) -> T {
     here(|local| {
         waits(local, object.class, None);
-        match object.class {
-            Class::Inert => return,
-            Class::Atomic | Class::Lock | Class::Channel => acquire(local, object.key()),
-            Class::Meeting => {
-                acquire(local, object.key());
-                engine::relock(local.strand());
-            }
-            Class::Handle => {
-                acquire(local, Key::Address(object.addr));
-                acquire(local, Key::Ended);
-            }
-            Class::Unknown => {}
-        }
-        // The drop of a permit or of a channel's other end is not seen.
-        local.opaque();
+        learns(local, object);
     });
     value
+}
+
+/// After what has waited for these, once more: what they were asked for came
+/// later than the answer.
+pub fn again<T, const N: usize>(objects: [Object; N], value: T) -> T {
+    here(|local| {
+        for object in objects {
+            learns(local, object);
+        }
+    });
+    value
+}
+
+/// The thread knows what the object has been given.
+fn learns(local: &Local, object: Object) {
+    match object.class {
+        Class::Inert => return,
+        Class::Atomic | Class::Lock => acquire(local, object.key()),
+        Class::Channel => {
+            acquire(local, object.key());
+            acquire(local, Key::Ended);
+        }
+        Class::Meeting => {
+            acquire(local, object.key());
+            if object.carries != 0 {
+                acquire(local, Key::Carried(object.carries));
+            }
+            acquire(local, Key::Ended);
+            engine::relock(local.strand());
+        }
+        Class::Handle => {
+            acquire(local, Key::Address(object.addr));
+            acquire(local, Key::Ended);
+        }
+        Class::Unknown => {}
+    }
+    // The drop of what was moved away is not seen.
+    local.opaque();
+}
+
+/// Sees the end of a value that others may wait for.
+#[derive(Debug)]
+pub struct Dropped(&'static [u64]);
+
+impl Dropped {
+    /// Of this value, which is dropped after this.
+    #[inline]
+    pub fn of<T>(_: &T) -> Self {
+        if std::mem::needs_drop::<T>() && !elsewhere() {
+            Self(&object::known(std::any::type_name::<T>()).ends)
+        } else {
+            Self(&[])
+        }
+    }
+}
+
+impl Drop for Dropped {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            ends(self.0);
+        }
+    }
+}
+
+#[cold]
+fn ends(carried: &'static [u64]) {
+    here(|local| {
+        local.strand();
+        local.settle();
+        for carried in carried {
+            release(local, Key::Carried(*carried));
+        }
+    });
 }
 
 /// Sees the end of a lock's guard that a scope drops.

@@ -180,6 +180,30 @@ impl Drop for Running {
     }
 }
 
+/// In the body of a future that is spawned: dropped when the body is left,
+/// before what it has captured.
+#[derive(Debug)]
+pub struct Leaving(());
+
+impl Leaving {
+    /// The body begins.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "an expansion calls it")]
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        here(|local| {
+            local.strand();
+            local.settle();
+            release(local, Key::Ended);
+        });
+    }
+}
+
 /// A function that is spawned here and has this name, or none (zero).
 pub fn function<T, F: FnOnce() -> T>(
     site: &'static Site,

@@ -1,0 +1,213 @@
+//! Ends of values that others may wait for: the end of a channel is told to
+//! the other ends, a permit goes back, a token says that a task is done.
+//!
+//! A value's type is not changed. Its end is seen where the scope drops it, by
+//! a variable that is declared after it, and so goes before it; or where
+//! `drop` takes it. Whether the type is of those that matter, the library asks.
+//!
+//! What it misses: what is moved away, into a collection or a struct, and
+//! dropped there. A function that is spawned publishes once its body is left,
+//! before what it has captured goes.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::spanned::Spanned as _;
+use syn::visit::{self, Visit};
+use syn::{
+    Block, Expr, FnArg, Ident, Local, Pat, PatIdent, Signature, Stmt, Type, parse_quote_spanned,
+};
+
+use super::body::Body;
+use super::calls::simple_head;
+use super::guards::{drops, is_moved};
+use super::place::{hygienic, ident, library};
+use super::sync::{meets, simple};
+
+/// The variables that a statement binds, and that their scope drops.
+fn bound<'s>(statement: &'s Stmt, rest: &[Stmt]) -> Vec<&'s Ident> {
+    let Stmt::Local(Local {
+        pat,
+        init: Some(init),
+        ..
+    }) = statement
+    else {
+        return Vec::new();
+    };
+    if !may_matter(&init.expr) {
+        return Vec::new();
+    }
+    let mut names = Names::default();
+    names.visit_pat(pat);
+    names.0.retain(|name| !is_moved(name, rest));
+    names.0
+}
+
+/// False for what surely is no such value, or none at all.
+const fn may_matter(init: &Expr) -> bool {
+    !matches!(
+        init,
+        Expr::Lit(_)
+            | Expr::Reference(_)
+            | Expr::RawAddr(_)
+            | Expr::Closure(_)
+            | Expr::Range(_)
+            | Expr::Binary(_)
+            | Expr::Unary(_)
+            | Expr::Cast(_)
+            | Expr::Index(_)
+            | Expr::Macro(_)
+            | Expr::Return(_)
+            | Expr::Break(_)
+            | Expr::Continue(_)
+            | Expr::Loop(_)
+    )
+}
+
+/// The arguments that are dropped at the end of a function.
+fn arguments<'s>(signature: &'s Signature, block: &Block) -> Vec<&'s Ident> {
+    let arguments = signature
+        .inputs
+        .iter()
+        .filter_map(|argument| match argument {
+            FnArg::Typed(argument) => match &*argument.pat {
+                Pat::Ident(name) if !matches!(*argument.ty, Type::Reference(_) | Type::Ptr(_)) => {
+                    Some(&name.ident)
+                }
+                _ => None,
+            },
+            FnArg::Receiver(_) => None,
+        });
+    arguments
+        .filter(|name| !is_moved(name, &block.stmts))
+        .collect()
+}
+
+/// Variables that a pattern binds by value.
+#[derive(Default)]
+struct Names<'p>(Vec<&'p Ident>);
+
+impl<'p> Visit<'p> for Names<'p> {
+    fn visit_pat_ident(&mut self, name: &'p PatIdent) {
+        // Another begins with a capital: a constant, a variant.
+        let is_variable = name
+            .ident
+            .to_string()
+            .starts_with(|c: char| !c.is_uppercase());
+        if is_variable && name.by_ref.is_none() && name.subpat.is_none() {
+            self.0.push(&name.ident);
+        }
+    }
+
+    fn visit_expr(&mut self, _: &'p Expr) {}
+}
+
+/// Receivers of methods that order, whose futures a call is given.
+#[derive(Default)]
+struct Met<'e>(Vec<&'e Expr>);
+
+impl<'e> Visit<'e> for Met<'e> {
+    fn visit_expr(&mut self, expression: &'e Expr) {
+        match expression {
+            Expr::Closure(_) | Expr::Async(_) | Expr::Block(_) | Expr::Const(_) => return,
+            Expr::MethodCall(call) if meets(call) && simple(&call.receiver) => {
+                self.0.push(&call.receiver);
+            }
+            _ => {}
+        }
+        visit::visit_expr(self, expression);
+    }
+}
+
+impl Body<'_> {
+    /// What goes after a statement that binds variables.
+    ///
+    /// Input: `let x = …;`. Output:
+    ///
+    /// ```text
+    /// let x = …;
+    /// let dropped = Dropped::of(&x);
+    /// ```
+    pub fn sees_the_end(&mut self, statement: &Stmt, rest: &[Stmt]) -> Vec<Stmt> {
+        let names = bound(statement, rest);
+        names.into_iter().map(|name| self.sees(name)).collect()
+    }
+
+    /// What goes before the body of a function that takes values.
+    pub fn sees_arguments(&mut self, signature: &Signature, block: &Block) -> Vec<Stmt> {
+        let names = arguments(signature, block);
+        names.into_iter().map(|name| self.sees(name)).collect()
+    }
+
+    fn sees(&mut self, name: &Ident) -> Stmt {
+        let krate = self.context.krate.clone();
+        let span = hygienic(name.span());
+        let dropped = self.numbered("__leakcheck_dropped");
+        parse_quote_spanned!(span=> let #dropped = #krate::__private::Dropped::of(&#name);)
+    }
+
+    /// What goes before `drop(x);`: `drop(Dropped::of(&x));`.
+    pub fn sees_drop(&self, statement: &Stmt) -> Option<Stmt> {
+        let name = drops(statement)?;
+        let krate = &self.context.krate;
+        let span = hygienic(name.span());
+        Some(parse_quote_spanned! {span=>
+            ::core::mem::drop(#krate::__private::Dropped::of(&#name));
+        })
+    }
+
+    /// What goes before the body of a future that is spawned: dropped before
+    /// what it has captured.
+    pub fn leaves(&self, block: &Block) -> Stmt {
+        let krate = &self.context.krate;
+        let span = hygienic(block.span());
+        let leaving = ident("__leakcheck_leaving");
+        parse_quote_spanned!(span=> let #leaving = #krate::__private::Leaving::new();)
+    }
+
+    /// The objects whose futures an awaited call waits for.
+    pub fn awaited_objects(&self, base: &Expr) -> Vec<TokenStream> {
+        let mut met = Met::default();
+        met.visit_expr(base);
+        let objects = met.0.into_iter();
+        objects.map(|receiver| self.object(receiver)).collect()
+    }
+
+    /// Input: `for PATTERN in RECEIVER { BODY }`. Output: each turn may have
+    /// come from who sent, and the end of all from who dropped.
+    ///
+    /// ```text
+    /// match meets(SITE, Probe::new(&RECEIVER).object()) {
+    ///     each => {
+    ///         for PATTERN in RECEIVER { again([each], ()); BODY }
+    ///         again([each], ())
+    ///     }
+    /// }
+    /// ```
+    pub fn each_turn(&self, expression: &mut Expr, object: &TokenStream, site: &TokenStream) {
+        let Expr::ForLoop(turns) = expression else {
+            return;
+        };
+        let krate = self.context.krate.clone();
+        let span = hygienic(turns.expr.span());
+        let each = ident("__leakcheck_each");
+        let again = library(&krate, "again", quote!([#each], ()), &*turns.expr);
+        turns
+            .body
+            .stmts
+            .insert(0, parse_quote_spanned!(span=> #again;));
+        *expression = parse_quote_spanned! {span=>
+            match #krate::__private::meets(#site, #object) {
+                #each => {
+                    #turns
+                    #again
+                }
+            }
+        };
+    }
+
+    /// What is iterated, if it may be an end of a channel.
+    pub fn iterated(&self, head: &Expr) -> Option<(TokenStream, TokenStream)> {
+        let object = self.object(simple_head(head)?);
+        Some((object, self.site(head)))
+    }
+}
