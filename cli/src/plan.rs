@@ -112,22 +112,8 @@ impl Project {
     /// # Errors
     /// If there is no project, or cargo cannot read it.
     pub fn find(build: &BuildOptions, user: &Environment) -> Result<Self, Error> {
-        let cargo = cargo(user);
-        let mut command = Command::new(&cargo);
-        user.apply(&mut command);
-        command.args(["metadata", "--format-version=1", "--no-deps"]);
-        command.args(build.manifest_options());
-        let output = command.output().map_err(|source| Error::Spawn {
-            program: cargo.into(),
-            source,
-        })?;
-        if !output.status.success() {
-            return Err(Error::Metadata {
-                said: String::from_utf8_lossy(&output.stderr).into_owned(),
-            });
-        }
-        let metadata = MetadataCommand::parse(String::from_utf8_lossy(&output.stdout))
-            .map_err(Error::MetadataAnswer)?;
+        let answer = metadata(build, user, &["--no-deps"])?;
+        let metadata = MetadataCommand::parse(answer).map_err(Error::MetadataAnswer)?;
         Self::of_metadata(&metadata, build)
     }
 
@@ -137,22 +123,7 @@ impl Project {
     /// # Errors
     /// If cargo cannot read the project.
     pub fn metadata(build: &BuildOptions, user: &Environment) -> Result<String, Error> {
-        let cargo = cargo(user);
-        let mut command = Command::new(&cargo);
-        user.apply(&mut command);
-        command.args(["metadata", "--format-version=1"]);
-        command.args(["--filter-platform", SUPPORTED_HOST]);
-        command.args(build.manifest_options());
-        let output = command.output().map_err(|source| Error::Spawn {
-            program: cargo.into(),
-            source,
-        })?;
-        if !output.status.success() {
-            return Err(Error::Metadata {
-                said: String::from_utf8_lossy(&output.stderr).into_owned(),
-            });
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        metadata(build, user, &["--filter-platform", SUPPORTED_HOST])
     }
 
     fn of_metadata(metadata: &Metadata, build: &BuildOptions) -> Result<Self, Error> {
@@ -374,6 +345,25 @@ fn overrides(
         format!("build.build-dir={dir}")
     });
     runner.into_iter().chain(build_dir).collect()
+}
+
+/// What `cargo metadata` says when it is asked so.
+fn metadata(build: &BuildOptions, user: &Environment, asked: &[&str]) -> Result<String, Error> {
+    let cargo = cargo(user);
+    let mut command = Command::new(&cargo);
+    user.apply(&mut command);
+    command.args(["metadata", "--format-version=1"]).args(asked);
+    command.args(build.manifest_options());
+    let output = command.output().map_err(|source| Error::Spawn {
+        program: cargo.into(),
+        source,
+    })?;
+    if !output.status.success() {
+        return Err(Error::Metadata {
+            said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn cargo(user: &Environment) -> OsString {

@@ -20,7 +20,7 @@ use object::read::ReadCache;
 use object::{Object as _, ObjectSymbol as _};
 
 use super::env;
-use super::execute::{Conditions, command, last_part, spawn};
+use super::execute::{Conditions, captured, captures, command, spawn};
 use super::process::{Ended, Group, supervise};
 use super::record::Call;
 use crate::error::Error;
@@ -83,15 +83,6 @@ pub fn run(
         source,
     })?;
     let path = own.join("output");
-    let write = |source| Error::Write {
-        path: path.clone(),
-        source,
-    };
-    let file = File::options()
-        .append(true)
-        .create(true)
-        .open(&path)
-        .map_err(write)?;
 
     let mut command = command(call, &call.args, &[]);
     command
@@ -113,13 +104,11 @@ pub fn run(
         command.env("PATH", path);
     }
     command.stdin(Stdio::null()).process_group(0);
-    command
-        .stdout(file.try_clone().map_err(write)?)
-        .stderr(file);
+    captures(&mut command, &path)?;
     let child = spawn(&mut command)?;
     let ended = supervise(child, Group::Own, None, conditions.stop, None)?;
 
-    let output = last_part(&path).map_err(|source| Error::Read { path, source })?;
+    let output = captured(path)?;
     let mut processes = Vec::new();
     // That have several doctests each.
     let mut programs = 0;

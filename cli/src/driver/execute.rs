@@ -123,21 +123,10 @@ pub fn execute(
     match conditions.output {
         OutputMode::Captured => {
             let path = own.join("output");
-            let write = |source| Error::Write {
-                path: path.clone(),
-                source,
-            };
-            let file = File::options()
-                .append(true)
-                .create(true)
-                .open(&path)
-                .map_err(write)?;
-            command
-                .stdout(file.try_clone().map_err(write)?)
-                .stderr(file);
+            captures(&mut command, &path)?;
             let child = spawn(&mut command)?;
             let ended = supervise(child, Group::Own, conditions.limit, conditions.stop, slow())?;
-            let output = last_part(&path).map_err(|source| Error::Read { path, source })?;
+            let output = captured(path)?;
             let reached_its_end = libtest::reached_its_end(&output);
             Ok(Executed {
                 ended,
@@ -181,11 +170,36 @@ pub fn command(call: &Call, args: &[OsString], runner: &[String]) -> Command {
     command
 }
 
-/// The text of a file, or the end of a long one.
+/// Sends all that a command prints to a file.
 ///
 /// # Errors
-/// If it cannot be read.
-pub fn last_part(path: &Path) -> std::io::Result<String> {
+/// If the file cannot be written.
+pub fn captures(command: &mut Command, path: &Path) -> Result<(), Error> {
+    let write = |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::options()
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(write)?;
+    command
+        .stdout(file.try_clone().map_err(write)?)
+        .stderr(file);
+    Ok(())
+}
+
+/// What a command has printed to its file: the last part, if it is long.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn captured(path: PathBuf) -> Result<String, Error> {
+    last_part(&path).map_err(|source| Error::Read { path, source })
+}
+
+/// The text of a file, or the end of a long one.
+fn last_part(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let left_out = file.metadata()?.len().saturating_sub(KEPT_OUTPUT);
     file.seek(SeekFrom::Start(left_out))?;

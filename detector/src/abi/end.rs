@@ -83,33 +83,12 @@ pub fn thread_ended() {
 #[cold]
 fn tell() {
     EVENTS.fetch_add(1, Ordering::SeqCst);
-    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: wakes the waiters on a word of ours.
-    unsafe {
-        sys::call(
-            libc::SYS_futex,
-            [EVENTS.as_ptr() as usize, operation as usize, 1, 0, 0, 0],
-        );
-    }
+    sys::wake_one(&EVENTS);
 }
 
 /// Waits for an event after the one counted `seen`, for `ns` at most.
 fn wait_for_event(seen: u32, ns: u64) {
-    let time = libc::timespec {
-        tv_sec: (ns / 1_000_000_000) as i64,
-        tv_nsec: (ns % 1_000_000_000) as i64,
-    };
-    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-    let arguments = [
-        EVENTS.as_ptr() as usize,
-        operation as usize,
-        seen as usize,
-        &raw const time as usize,
-        0,
-        0,
-    ];
-    // SAFETY: waits on a word of ours.
-    unsafe { sys::call(libc::SYS_futex, arguments) };
+    sys::wait_while(&EVENTS, seen, ns);
 }
 
 unsafe extern "C" fn at_exit(status: i32, _argument: *mut c_void) {

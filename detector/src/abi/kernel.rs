@@ -3,10 +3,12 @@
 //! Read with bare system calls, since the program's `open` and `read` are
 //! interposed.
 
+use std::ffi::CStr;
 use std::fmt::Write as _;
 
 use crate::report::wire::WaitOn;
 use crate::rt::sys;
+pub use crate::rt::time::{lately, now, own_processor_time, processor_time};
 
 /// What a thread is doing, in the kernel's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,22 +47,7 @@ impl ProcFile {
         if path.len() >= name.len() {
             return None;
         }
-        let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
-        // SAFETY: the path is a C string.
-        let fd = unsafe {
-            sys::call(
-                libc::SYS_openat,
-                [
-                    libc::AT_FDCWD as usize,
-                    name.as_ptr() as usize,
-                    flags,
-                    0,
-                    0,
-                    0,
-                ],
-            )
-        };
-        let fd = usize::try_from(fd).ok()?;
+        let fd = sys::open(CStr::from_bytes_until_nul(&name).ok()?, 0)?;
         let mut file = Self {
             bytes: [0; 4096],
             len: 0,
@@ -153,22 +140,7 @@ fn parse_call(line: &str) -> Option<SystemCall> {
 
 /// The kernel's numbers of all threads of this process.
 pub fn tasks() -> Option<Vec<i32>> {
-    let flags = (libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) as usize;
-    // SAFETY: the path is a C string.
-    let fd = unsafe {
-        sys::call(
-            libc::SYS_openat,
-            [
-                libc::AT_FDCWD as usize,
-                c"/proc/self/task".as_ptr() as usize,
-                flags,
-                0,
-                0,
-                0,
-            ],
-        )
-    };
-    let fd = usize::try_from(fd).ok()?;
+    let fd = sys::open(c"/proc/self/task", libc::O_DIRECTORY)?;
     let mut tasks = Vec::new();
     let mut buffer = [0u8; 8192];
     loop {
@@ -291,36 +263,6 @@ pub fn waits_on(state: Option<&State>) -> WaitOn {
         libc::SYS_select | libc::SYS_pselect6 if call.arguments[0] == 0 => WaitOn::Sleep,
         _ => WaitOn::Io,
     }
-}
-
-/// Now, in nanoseconds of the monotonic clock.
-pub fn now() -> u64 {
-    clock(libc::CLOCK_MONOTONIC)
-}
-
-/// As [`now`], some milliseconds ago at most: for what happens all the time.
-pub fn lately() -> u64 {
-    clock(libc::CLOCK_MONOTONIC_COARSE)
-}
-
-/// Nanoseconds that all threads of this process have run.
-pub fn processor_time() -> u64 {
-    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
-}
-
-/// Nanoseconds that the calling thread has run.
-pub fn own_processor_time() -> u64 {
-    clock(libc::CLOCK_THREAD_CPUTIME_ID)
-}
-
-fn clock(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the time is writable.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// The 32-bit word at `addr`, if the address is mapped: read by the kernel.

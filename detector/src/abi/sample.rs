@@ -196,22 +196,8 @@ pub fn signal_bit() -> u64 {
 }
 
 fn wait_while(value: u32, until: u64) {
-    let ns = until.saturating_sub(kernel::now()).max(1_000_000);
-    let time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: ns.min(999_999_999) as i64,
-    };
-    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-    let arguments = [
-        STATE.as_ptr() as usize,
-        operation as usize,
-        value as usize,
-        &raw const time as usize,
-        0,
-        0,
-    ];
-    // SAFETY: waits on a word of ours.
-    unsafe { sys::call(libc::SYS_futex, arguments) };
+    let ns = until.saturating_sub(kernel::now());
+    sys::wait_while(&STATE, value, ns.clamp(1_000_000, 999_999_999));
 }
 
 unsafe extern "C" fn answer(_signal: i32, _info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -255,12 +241,5 @@ unsafe extern "C" fn answer(_signal: i32, _info: *mut libc::siginfo_t, context: 
         }
     }
     STATE.store(DONE, Ordering::SeqCst);
-    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: wakes the waiters on a word of ours.
-    unsafe {
-        sys::call(
-            libc::SYS_futex,
-            [STATE.as_ptr() as usize, operation as usize, 1, 0, 0, 0],
-        );
-    }
+    sys::wake_one(&STATE);
 }

@@ -54,22 +54,7 @@ fn read() -> Option<Vec<Function>> {
 
 /// The executable's file, mapped for good.
 fn map_executable() -> Option<&'static [u8]> {
-    let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
-    // SAFETY: the path is a C string.
-    let fd = unsafe {
-        sys::call(
-            libc::SYS_openat,
-            [
-                libc::AT_FDCWD as usize,
-                c"/proc/self/exe".as_ptr() as usize,
-                flags,
-                0,
-                0,
-                0,
-            ],
-        )
-    };
-    let fd = usize::try_from(fd).ok()?;
+    let fd = sys::open(c"/proc/self/exe", 0)?;
     // SAFETY: a file offset of an own descriptor.
     let size = unsafe { sys::call(libc::SYS_lseek, [fd, 0, libc::SEEK_END as usize, 0, 0, 0]) };
     let size = usize::try_from(size).ok()?;

@@ -7,7 +7,7 @@
 //! - [`replaceable`]: values that a forked child makes anew.
 //! - [`hot`]: what the hottest hooks read of the calling thread.
 //! - [`registers`]: what is nowhere in memory while a thread is blocked.
-//! - [`sys`]: system calls without the C library.
+//! - [`sys`]: system calls without the C library; [`time`]: clocks.
 //! - [`thread`]: what the runtime keeps for a running thread; [`waiting`]: what
 //!   it is blocked on.
 
@@ -20,4 +20,5 @@ pub mod registers;
 pub mod replaceable;
 pub mod sys;
 pub mod thread;
+pub mod time;
 pub mod waiting;

@@ -2,8 +2,9 @@
 //! function of the C library is in the way.
 
 use std::arch::asm;
+use std::ffi::CStr;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// A system call; errors come back as `-errno`.
 ///
@@ -30,6 +31,49 @@ pub unsafe fn call(number: i64, args: [usize; 6]) -> isize {
         );
     }
     result
+}
+
+/// A descriptor of a file that is read; `flags` besides. None if it cannot be
+/// opened.
+pub fn open(path: &CStr, flags: i32) -> Option<usize> {
+    let flags = (libc::O_RDONLY | libc::O_CLOEXEC | flags) as usize;
+    let at = libc::AT_FDCWD as usize;
+    // SAFETY: the path is a C string; a fresh descriptor results.
+    let fd = unsafe {
+        call(
+            libc::SYS_openat,
+            [at, path.as_ptr() as usize, flags, 0, 0, 0],
+        )
+    };
+    usize::try_from(fd).ok()
+}
+
+/// Waits while a word of the runtime's is `value`, until it is woken or for `ns`
+/// at most.
+pub fn wait_while(word: &AtomicU32, value: u32, ns: u64) {
+    let time = libc::timespec {
+        tv_sec: (ns / 1_000_000_000) as i64,
+        tv_nsec: (ns % 1_000_000_000) as i64,
+    };
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    let arguments = [
+        word.as_ptr() as usize,
+        operation as usize,
+        value as usize,
+        &raw const time as usize,
+        0,
+        0,
+    ];
+    // SAFETY: waits on a word that outlives the call.
+    unsafe { call(libc::SYS_futex, arguments) };
+}
+
+/// Wakes one thread that waits for a word of the runtime's.
+pub fn wake_one(word: &AtomicU32) {
+    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    let arguments = [word.as_ptr() as usize, operation as usize, 1, 0, 0, 0];
+    // SAFETY: wakes the waiters on a word that outlives the call.
+    unsafe { call(libc::SYS_futex, arguments) };
 }
 
 /// Mappings of the runtime that are kept apart at most.

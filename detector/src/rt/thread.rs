@@ -20,8 +20,8 @@ pub use self::locks::Taken;
 use self::locks::{Note, Notes};
 use super::hot;
 use super::sys;
+use super::time;
 use super::waiting::Waiting;
-use crate::abi::kernel;
 use crate::check::Again;
 use crate::explore::Steps;
 use crate::history::{self, HeldThen, PART_WORDS, SNAPSHOT_FRAMES};
@@ -425,7 +425,7 @@ impl Thread {
                 self.logged_stamp = self.stamp;
                 let epoch = Cell::from_bits(self.stamp).epoch();
                 if history::is_noted(epoch) {
-                    next = put(next, history::time(kernel::now() / 1000));
+                    next = put(next, history::time(time::now() / 1000));
                 }
                 next = put(next, history::epoch(epoch));
             }
@@ -486,7 +486,7 @@ impl Thread {
         // locks.
         unsafe {
             let mut next = put(self.log_next, history::thread(self.id));
-            next = put(next, history::time(kernel::now() / 1000));
+            next = put(next, history::time(time::now() / 1000));
             next = put(next, history::epoch(self.clocks.stamp().epoch()));
             for pc in kept {
                 next = put(next, history::push(pc));

@@ -218,7 +218,9 @@ pub fn known(type_name: &'static str) -> &'static Known {
 impl Known {
     fn of(type_name: &str) -> Self {
         let class = classify(type_name);
-        let ends: Vec<u64> = ends(type_name).collect();
+        // Which lifetime a value borrows for does not tell its type apart.
+        let name = type_name.replace("'_, ", "").replace("<'_>", "");
+        let ends: Vec<u64> = ends(&name).collect();
         let carries = match class {
             Class::Channel | Class::Meeting => ends.first().copied().unwrap_or_default(),
             Class::Atomic | Class::Lock | Class::Handle | Class::Inert | Class::Unknown => 0,
@@ -358,7 +360,7 @@ mod tests {
             ends("tokio::sync::mpsc::bounded::Sender<u8>")
         );
         assert_eq!(
-            ends("tokio::sync::notify::Notified"),
+            ends("tokio::sync::notify::Notified<'_>"),
             ends("tokio::sync::notify::Notify")
         );
         assert_ne!(
@@ -366,7 +368,11 @@ mod tests {
             ends("crossbeam_utils::sync::parker::Parker")
         );
         assert_eq!(
-            ends("tokio::sync::semaphore::OwnedSemaphorePermit"),
+            ends("tokio::sync::mpsc::bounded::Permit<'_, u8>"),
+            ends("tokio::sync::mpsc::bounded::Sender<u8>")
+        );
+        assert_eq!(
+            ends("tokio::sync::semaphore::SemaphorePermit<'_>"),
             ends("tokio::sync::semaphore::Semaphore")
         );
     }

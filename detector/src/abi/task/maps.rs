@@ -82,29 +82,18 @@ fn written_pages(range: &Range<usize>, entries: impl Iterator<Item = u64>) -> Ve
 /// What the kernel gives back with the events of epoll descriptors: as a rule
 /// addresses. None if there are other such things, an io_uring.
 pub fn event_data() -> Option<Vec<usize>> {
-    let mut data = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd").ok()? {
-        let entry = entry.ok()?;
-        let Ok(target) = std::fs::read_link(entry.path()) else {
-            continue;
-        };
-        match target.to_str() {
-            Some("anon_inode:[io_uring]") => return None,
-            Some("anon_inode:[eventpoll]") => {
-                let name = entry.file_name();
-                let info = std::path::Path::new("/proc/self/fdinfo").join(name);
-                let text = std::fs::read_to_string(info).ok()?;
-                data.extend(event_words(&text));
-            }
-            Some(_) | None => {}
-        }
-    }
-    Some(data)
+    of_event_polls(|text| event_words(text).collect())
 }
 
 /// The descriptors that epoll instances watch. None if that cannot be told.
 pub fn watched() -> Option<Vec<i32>> {
-    let mut watched = Vec::new();
+    of_event_polls(|text| watched_in(text).collect())
+}
+
+/// What the kernel's text on each epoll descriptor says. None if there are other
+/// such things, an io_uring.
+fn of_event_polls<T>(says: impl Fn(&str) -> Vec<T>) -> Option<Vec<T>> {
+    let mut all = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd").ok()? {
         let entry = entry.ok()?;
         let Ok(target) = std::fs::read_link(entry.path()) else {
@@ -114,12 +103,12 @@ pub fn watched() -> Option<Vec<i32>> {
             Some("anon_inode:[io_uring]") => return None,
             Some("anon_inode:[eventpoll]") => {
                 let info = std::path::Path::new("/proc/self/fdinfo").join(entry.file_name());
-                watched.extend(watched_in(&std::fs::read_to_string(info).ok()?));
+                all.extend(says(&std::fs::read_to_string(info).ok()?));
             }
             Some(_) | None => {}
         }
     }
-    Some(watched)
+    Some(all)
 }
 
 /// The descriptors of the lines `tfd: 5 events: 19 data: 7f00 …`.
