@@ -6,15 +6,12 @@ use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     Block, Expr, ExprAsync, ExprAwait, ExprBlock, ExprClosure, ExprForLoop, ExprMacro, Item, Local,
-    Macro, Pat, Signature, Stmt, parse_quote_spanned,
+    Pat, Signature, Stmt, parse_quote_spanned,
 };
 
 use super::Context;
 use super::calls::{self, Calls};
-use super::chain::{Chain, Root};
 use super::guards::{self, Guarded};
-use super::left::{CAPTURED, ITS_OWN_MESSAGE, UNSEEN_MACRO};
-use super::macros;
 use super::place::{hygienic, ident, library};
 use super::typed::Typed;
 
@@ -338,57 +335,6 @@ impl<'c> Body<'c> {
         };
         let told = quote_spanned!(span=> #krate::__private::awaits(#site), #value);
         *expression = library(krate, "awaited", told, expression);
-    }
-
-    fn macro_(&mut self, called: &mut Macro) {
-        if let Some(condition) = macros::bare_condition(called) {
-            self.asserted(called, &condition);
-            return;
-        }
-        let arguments = macros::arguments(called).filter(|_| macros::rewritten(called));
-        let Some(mut arguments) = arguments else {
-            if !macros::is_inert(called) {
-                self.alone_as(&*called, UNSEEN_MACRO, Some(&macros::head(called)));
-            }
-            return;
-        };
-        let takes = macros::takes_values(called);
-        for argument in &mut arguments {
-            match argument {
-                // `name = value` of a format.
-                Expr::Assign(named) => self.looked_at_by_macro(&mut named.right),
-                Expr::Lit(literal) => self.captured(literal),
-                value if takes => self.visit_expr_mut(value),
-                other => self.looked_at_by_macro(other),
-            }
-        }
-        called.tokens = arguments.into_token_stream();
-    }
-
-    /// A format that names static variables: `"{COUNTER}"`.
-    fn captured(&mut self, literal: &syn::ExprLit) {
-        let syn::Lit::Str(format) = &literal.lit else {
-            return;
-        };
-        for name in macros::captured(&format.value()) {
-            let Ok(place) = syn::parse_str::<Expr>(&name) else {
-                continue;
-            };
-            let root = Chain::of(self.context, &place).root;
-            if self.unsafety && matches!(root, Root::Static(_)) {
-                self.alone_as(literal, CAPTURED, Some(&name));
-            }
-        }
-    }
-
-    /// A condition whose text is the message of its assertion: what would be
-    /// done to it, the message would say.
-    fn asserted(&mut self, called: &Macro, condition: &Expr) {
-        let mut changed = condition.clone();
-        self.visit_expr_mut(&mut changed);
-        if changed.to_token_stream().to_string() != condition.to_token_stream().to_string() {
-            self.alone_as(called, ITS_OWN_MESSAGE, Some(&macros::head(called)));
-        }
     }
 
     fn closure(&mut self, closure: &mut ExprClosure) {

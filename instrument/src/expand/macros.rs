@@ -1,8 +1,14 @@
-//! The arguments of std's macros.
+//! Macros of std, and their arguments.
 
-use super::names::{INERT_MACROS, MACROS};
+use quote::ToTokens as _;
 use syn::punctuated::Punctuated;
+use syn::visit_mut::VisitMut as _;
 use syn::{Expr, Macro, Token};
+
+use super::body::Body;
+use super::chain::{Chain, Root};
+use super::left::{CAPTURED, ITS_OWN_MESSAGE, UNSEEN_MACRO};
+use super::names::{INERT_MACROS, MACROS};
 
 /// The arguments of a macro that takes expressions between commas.
 pub fn arguments(called: &Macro) -> Option<Punctuated<Expr, Token![,]>> {
@@ -28,7 +34,7 @@ pub fn rewritten(called: &Macro) -> bool {
 
 /// The condition of an assertion without a message of its own: the message is
 /// the condition's text.
-pub fn bare_condition(called: &Macro) -> Option<Expr> {
+fn bare_condition(called: &Macro) -> Option<Expr> {
     let last = &called.path.segments.last()?.ident;
     if last != "assert" && last != "debug_assert" {
         return None;
@@ -40,12 +46,12 @@ pub fn bare_condition(called: &Macro) -> Option<Expr> {
 }
 
 /// True for a macro that takes its arguments by value.
-pub fn takes_values(called: &Macro) -> bool {
+fn takes_values(called: &Macro) -> bool {
     called.path.is_ident("vec")
 }
 
 /// True for macros that are left as they are, and run nothing unseen.
-pub fn is_inert(called: &Macro) -> bool {
+fn is_inert(called: &Macro) -> bool {
     let last = called.path.segments.last();
     last.is_some_and(|segment| {
         INERT_MACROS.iter().any(|name| segment.ident == name)
@@ -54,7 +60,7 @@ pub fn is_inert(called: &Macro) -> bool {
 }
 
 /// How a report names the call: `path!(…)`.
-pub fn head(called: &Macro) -> String {
+fn head(called: &Macro) -> String {
     let segments: Vec<String> = called
         .path
         .segments
@@ -64,8 +70,62 @@ pub fn head(called: &Macro) -> String {
     segments.join("::") + "!(…)"
 }
 
+impl Body<'_> {
+    /// A call of a macro.
+    pub fn macro_(&mut self, called: &mut Macro) {
+        if let Some(condition) = bare_condition(called) {
+            self.asserted(called, &condition);
+            return;
+        }
+        let arguments = arguments(called).filter(|_| rewritten(called));
+        let Some(mut arguments) = arguments else {
+            if !is_inert(called) {
+                self.alone_as(&*called, UNSEEN_MACRO, Some(&head(called)));
+            }
+            return;
+        };
+        let takes = takes_values(called);
+        for argument in &mut arguments {
+            match argument {
+                // `name = value` of a format.
+                Expr::Assign(named) => self.looked_at_by_macro(&mut named.right),
+                Expr::Lit(literal) => self.captured(literal),
+                value if takes => self.visit_expr_mut(value),
+                other => self.looked_at_by_macro(other),
+            }
+        }
+        called.tokens = arguments.into_token_stream();
+    }
+
+    /// A format that names static variables: `"{COUNTER}"`.
+    fn captured(&mut self, literal: &syn::ExprLit) {
+        let syn::Lit::Str(format) = &literal.lit else {
+            return;
+        };
+        for name in captured(&format.value()) {
+            let Ok(place) = syn::parse_str::<Expr>(&name) else {
+                continue;
+            };
+            let root = Chain::of(self.context, &place).root;
+            if self.unsafety && matches!(root, Root::Static(_)) {
+                self.alone_as(literal, CAPTURED, Some(&name));
+            }
+        }
+    }
+
+    /// A condition whose text is the message of its assertion: what would be
+    /// done to it, the message would say.
+    fn asserted(&mut self, called: &Macro, condition: &Expr) {
+        let mut changed = condition.clone();
+        self.visit_expr_mut(&mut changed);
+        if changed.to_token_stream().to_string() != condition.to_token_stream().to_string() {
+            self.alone_as(called, ITS_OWN_MESSAGE, Some(&head(called)));
+        }
+    }
+}
+
 /// The variables that a format names in braces.
-pub fn captured(format: &str) -> Vec<String> {
+fn captured(format: &str) -> Vec<String> {
     let text = format.replace("{{", "");
     let holes = text.split('{').skip(1);
     let names = holes.map(|hole| hole.split([':', '}']).next().unwrap_or_default().trim());
