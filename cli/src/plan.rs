@@ -16,6 +16,7 @@ use crate::collect::CollectOptions;
 use crate::driver::env::{self, Environment};
 use crate::driver::flags::{FLAGS_VERSION, Instrumentation};
 use crate::error::Error;
+use crate::model::Gap;
 use crate::overlay;
 use crate::sysroot::{self, Cache, PASS_FLAGS, Toolchain};
 
@@ -319,6 +320,13 @@ impl Plan {
     #[must_use]
     pub fn unseen(&self, package: &str, version: &str) -> Vec<String> {
         overlay::notes::read(&overlays(&self.target_dir), package, version)
+    }
+
+    /// As [`Plan::unseen`], of all executors that the project's lock file has.
+    #[must_use]
+    pub fn unseen_of_project(&self) -> Vec<Gap> {
+        let root = &self.project.sources.workspace_root;
+        overlay::notes::of_project(&overlays(&self.target_dir), root)
     }
 
     /// The whole environment for cargo.

@@ -13,8 +13,9 @@ use super::env;
 use super::record::{self, Call, What};
 use crate::args::{RunArgs, TestArgs};
 use crate::error::Error;
-use crate::model::{Gap, GapReason};
+use crate::model::Gap;
 use crate::overlay::executors::overlay_of;
+use crate::overlay::notes::gap;
 use crate::plan::{Plan, SourceDirectories};
 
 /// Diagnostics as text for people, all else as messages for us.
@@ -80,11 +81,8 @@ impl Built {
     pub fn unseen(&self, plan: &Plan) -> Vec<Gap> {
         let mut gaps = Vec::new();
         for (package, version) in &self.executors {
-            gaps.extend(plan.unseen(package, version).into_iter().map(|unseen| Gap {
-                reason: GapReason::UnseenTasks,
-                detail: Some(format!("{package} {version}: {unseen}")),
-                count: 1,
-            }));
+            let unseen = plan.unseen(package, version);
+            gaps.extend(unseen.iter().map(|unseen| gap(package, version, unseen)));
         }
         gaps
     }

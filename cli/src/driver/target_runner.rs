@@ -23,6 +23,7 @@ use super::process::{Cause, Group, Stop, supervise};
 use super::{doctest, env, execute, nextest, record, watch};
 use crate::error::Error;
 use crate::outcome::Outcome;
+use crate::overlay::notes;
 use crate::plan::SourceDirectories;
 
 /// Runs, or notes, the program. Returns the exit code.
@@ -60,12 +61,14 @@ fn dispatch(args: Vec<OsString>) -> Result<Outcome, Error> {
     if let Some(dir) = std::env::var_os(env::NEXTEST_DIR) {
         return nextest::run_test(&mut command, Path::new(program), sources, Path::new(&dir));
     }
-    watch::watch(
-        &mut command,
-        Path::new(program),
-        sources,
-        watch::Settings::default(),
-    )
+    let overlays = std::env::var_os(env::OVERLAYS);
+    let settings = watch::Settings {
+        gaps: overlays.map_or_else(Vec::new, |overlays| {
+            notes::of_project(Path::new(&overlays), &sources.workspace_root)
+        }),
+        ..watch::Settings::default()
+    };
+    watch::watch(&mut command, Path::new(program), sources, settings)
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(name: &'static str) -> Result<T, Error> {

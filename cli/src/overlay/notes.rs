@@ -8,8 +8,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::Compilation;
+use super::executors::OVERLAYS;
 use crate::error::Error;
+use crate::model::{Gap, GapReason};
 
 fn path(at: &Path, package: &str, version: &str) -> PathBuf {
     at.join(format!("{package}-{version}.unseen"))
@@ -42,9 +46,53 @@ pub fn read(at: &Path, package: &str, version: &str) -> Vec<String> {
     unseen
 }
 
+/// As a gap of a run.
+#[must_use]
+pub fn gap(package: &str, version: &str, unseen: &str) -> Gap {
+    Gap {
+        reason: GapReason::UnseenTasks,
+        detail: Some(format!("{package} {version}: {unseen}")),
+        count: 1,
+    }
+}
+
+/// The packages of a lock file.
+#[derive(Deserialize)]
+struct Lock {
+    #[serde(default)]
+    package: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+}
+
+/// What goes unseen of the project in this directory, where another program has
+/// called cargo and nobody has told which crates it built: of the executors that the
+/// lock file has, those that were compiled here once.
+#[must_use]
+pub fn of_project(at: &Path, project: &Path) -> Vec<Gap> {
+    let text = fs::read_to_string(project.join("Cargo.lock")).unwrap_or_default();
+    // cargo has read it before.
+    let lock: Lock = toml::from_str(&text).unwrap_or(Lock {
+        package: Vec::new(),
+    });
+    let is_executor =
+        |package: &&Package| OVERLAYS.iter().any(|overlay| overlay.krate == package.name);
+    let executors = lock.package.iter().filter(is_executor);
+    executors
+        .flat_map(|Package { name, version }| {
+            let unseen = read(at, name, version).into_iter();
+            unseen.map(move |unseen| gap(name, version, &unseen))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{read, write};
+    use super::{of_project, read, write};
     use crate::overlay::Compilation;
 
     #[test]
@@ -63,5 +111,25 @@ mod tests {
         write(&at, &of, &[]).unwrap();
         write(&at, &of, &[]).unwrap();
         assert!(read(&at, "tokio", "9.0.0").is_empty());
+    }
+
+    #[test]
+    fn only_releases_of_the_lock_file_count() {
+        let dir = tempfile::tempdir().unwrap();
+        for version in ["9.0.0", "9.0.1"] {
+            let of = Compilation {
+                package: "tokio",
+                version,
+                krate: "tokio",
+            };
+            write(dir.path(), &of, &["all"]).unwrap();
+        }
+        assert!(of_project(dir.path(), dir.path()).is_empty());
+        let lock = "version = 4\n[[package]]\nname = \"tokio\"\nversion = \"9.0.1\"\n\
+                    [[package]]\nname = \"serde\"\nversion = \"9.0.0\"\n";
+        std::fs::write(dir.path().join("Cargo.lock"), lock).unwrap();
+        let gaps = of_project(dir.path(), dir.path());
+        let details: Vec<_> = gaps.iter().map(|gap| gap.detail.as_deref()).collect();
+        assert_eq!(details, [Some("tokio 9.0.1: all")]);
     }
 }

@@ -106,6 +106,9 @@ pub(super) fn nextest(args: &NextestArgs) -> Result<Outcome, Error> {
             }
         }
     }
+    if !fragments.is_empty() {
+        lost.extend(plan.unseen_of_project());
+    }
     let code = exit_code(ended.status);
     let mut document = join(&mut gate, &fragments, &lost);
     document.summary.seconds = started.elapsed().as_secs_f64();
