@@ -29,6 +29,7 @@ impl<T> Tracked<T> {
                     executor,
                     data_word: data_word(),
                     inspect,
+                    poll: boxed_poll(&future),
                 };
                 (hooks.task_new)(&new)
             }
@@ -128,6 +129,29 @@ impl<T: Future> Future for Root<T> {
 fn is_object<T>() -> bool {
     core::mem::size_of::<T>() == 2 * core::mem::size_of::<usize>()
         && core::any::type_name::<T>().starts_with("core::pin::Pin<&mut dyn ")
+}
+
+/// Where a future is boxed as a trait object: the function that polls what is in the
+/// box, by which the type has a name. Else 0.
+fn boxed_poll<T>(future: &T) -> usize {
+    const WORD: usize = core::mem::size_of::<usize>();
+    let is_boxed = core::mem::size_of::<T>() == 2 * WORD
+        && core::any::type_name::<T>().starts_with("core::pin::Pin<alloc::boxed::Box<dyn ");
+    if !is_boxed {
+        return 0;
+    }
+    // SAFETY: a box of a trait object is two words, the second of which points to
+    // the table of its functions: how to drop it, its size and alignment, then
+    // those of the trait, which for a future is one.
+    let [_, _, align, poll] = unsafe {
+        let [_, table] = core::mem::transmute_copy::<T, [usize; 2]>(future);
+        *(table as *const [usize; 4])
+    };
+    if align.is_power_of_two() {
+        poll
+    } else {
+        0
+    }
 }
 
 /// Which of the two words of a waker is its data pointer: by looking at one

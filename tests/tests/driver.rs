@@ -162,6 +162,32 @@ fn timeouts() {
     assert_eq!(ended.summary().exit_code, 124);
 }
 
+/// Tasks that wait for each other while another goes on are told when the test is
+/// ended from outside, as by its timeout; those that can go on are not.
+#[test]
+fn ended_while_tasks_wait_for_each_other() {
+    for (name, sides) in [("two_orders", Some(2)), ("two_orders_fixed", None)] {
+        let name = format!("tasks::{name}");
+        let ended = workshop()
+            .test("hangs", &["--", "--ignored", "--exact", &name])
+            .run();
+        ended.assert_code(100);
+        let told: Vec<_> = ended
+            .findings()
+            .iter()
+            .map(|found| {
+                (
+                    found.code.clone(),
+                    found.certainty.clone(),
+                    found.legs.len(),
+                )
+            })
+            .collect();
+        let expected = sides.map(|sides| ("LC0003".to_owned(), "observed".to_owned(), sides));
+        assert_eq!(told, Vec::from_iter(expected), "{}", ended.stderr);
+    }
+}
+
 /// Each way to end badly is told as what it is, and what was found before it
 /// is there.
 #[test]

@@ -4,7 +4,8 @@
 use std::fs;
 use std::process::Command;
 
-use leakcheck_tests::command::{Ended, Workshop};
+use leakcheck_tests::command::{Ended, Workshop, fixture};
+use leakcheck_tests::messages::Gap;
 
 fn workshop() -> Workshop {
     Workshop::new(
@@ -33,6 +34,45 @@ fn a_release_that_does_not_fit_is_told_by_test_and_run() {
         assert_eq!(run.stdout, "ran\n");
         assert!(run.stderr.contains(UNSEEN), "{}", run.stderr);
     }
+}
+
+/// Where another program calls cargo, which then tells us nothing of what it built.
+#[test]
+fn a_release_that_does_not_fit_is_told_by_nextest_and_in_a_shell() {
+    let run = ["nextest", "--message-format", "json", "run"];
+    for _ in 0..2 {
+        let nextest = workshop().call("unfit", &run).run();
+        nextest.assert_code(0);
+        let gaps = nextest.summary().gaps;
+        let told = |gap: &Gap| gap.gap == "unseen-tasks" && gap.text.contains(UNSEEN);
+        assert_eq!(gaps.iter().filter(|gap| told(gap)).count(), 1, "{gaps:?}");
+    }
+    let script = format!(
+        "eval \"$('{}' show-env --sh)\" && cargo run --quiet",
+        workshop().program().display()
+    );
+    let shell = workshop()
+        .call_program("sh", &fixture("unfit"), &["-c", &script])
+        .run();
+    assert_eq!(shell.code, Some(0), "{}", shell.stderr);
+    assert_eq!(shell.stdout, "ran\n");
+    assert!(shell.stderr.contains(UNSEEN), "{}", shell.stderr);
+}
+
+#[test]
+fn a_task_is_called_by_what_is_in_its_box() {
+    let name = "parts::a_boxed_future";
+    let ended = workshop()
+        .test("tokio-tasks", &["--", "--exact", name])
+        .run();
+    ended.assert_code(66);
+    let findings = ended.findings();
+    assert_eq!(findings.len(), 1, "{}", ended.stderr);
+    let title = &findings[0].title;
+    assert!(
+        title.contains("`fixture_tokio_tasks::parts::waits_for_ever`"),
+        "{title}"
+    );
 }
 
 /// A project that leaks a task of tokio's, which is vendored: nothing is known

@@ -61,6 +61,8 @@ fn key(found: &wire::Finding, process: &Process) -> Option<String> {
             task.polls_since = 0;
             task.age_ms = 0;
             task.idle_ms = 0;
+            task.awaits_ms.clear();
+            task.branches_ms.clear();
             if let Some(woken) = &mut task.woken {
                 woken.ago_ms = 0;
             }
@@ -97,7 +99,9 @@ mod tests {
                     references: 1,
                     held_by: Vec::new(),
                     held_by_leak: false,
+                    awaits_ms: Vec::new(),
                     branches: Vec::new(),
+                    branches_ms: Vec::new(),
                     woken: None,
                 }),
             }],

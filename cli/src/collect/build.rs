@@ -207,7 +207,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             role,
             thread: self.resolver.thread(leg.thread),
             wait,
-            task: task.map(|(status, of)| tasks::task(status, (leg.thread, of), self.resolver)),
+            task: task.map(|(status, of)| tasks::task(status, (leg, of), self.resolver)),
             lane: LaneId::thread(self.process, leg.thread),
             locks: {
                 // In an order of locks it does not wait.

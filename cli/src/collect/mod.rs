@@ -7,13 +7,14 @@
 //! - [`build`]: a finding of it;
 //! - [`memory`], [`waits`]: what is accessed, what is waited for;
 //! - [`pools`], [`by_design`]: rules that make a finding less than an error;
-//! - [`tasks`]: what a task is called and waits for;
+//! - [`tasks`], [`boxed`]: what a task is called and waits for;
 //! - [`words`]: titles and help;
 //! - [`lanes`]: when its threads lived;
 //! - [`crash`]: the signal a process died of;
 //! - `alike`, [`fingerprint`], [`merge`]: equal findings.
 
 mod alike;
+pub mod boxed;
 pub mod build;
 pub mod by_design;
 pub mod crash;
@@ -76,7 +77,8 @@ impl<S: Symbols> Collector<S> {
 
     /// Reads the file of a snapshot.
     pub fn snapshot(&mut self, program: &TestId, file: &Path) -> Result<Snapshot, WireError> {
-        let process = read::read_file(file)?;
+        let mut process = read::read_file(file)?;
+        boxed::open(&mut process, &mut self.symbols);
         let mut resolver = Resolver::new(&process, &self.options, &mut self.symbols, program);
         // Namesakes are not told apart: what is alike is shown once.
         resolver.begin(&BTreeSet::new());
@@ -89,7 +91,11 @@ impl<S: Symbols> Collector<S> {
 
     /// Reads all wire files in `wire_dir`, those of one test.
     pub fn look(&mut self, test: &TestId, wire_dir: &Path) -> Result<TestReport, WireError> {
-        Ok(self.look_at(test, &read::read_dir(wire_dir)?))
+        let mut processes = read::read_dir(wire_dir)?;
+        for process in &mut processes {
+            boxed::open(process, &mut self.symbols);
+        }
+        Ok(self.look_at(test, &processes))
     }
 
     /// Merges what was found in a test into the whole.

@@ -83,11 +83,28 @@ impl<'a> Resolver<'a> {
 
     /// The frames of a call stack.
     pub fn stack(&mut self, pcs: &[Pc]) -> Stack {
-        let mut frames: Vec<Frame> = pcs.iter().flat_map(|pc| self.frames_at(*pc)).collect();
-        // The hooks of the detector are not part of the program.
-        frames.retain(|frame| !is_hook(frame));
-        strip_test_wrapper(&mut frames);
-        Stack(frames)
+        self.timed_stack(pcs, &[]).0
+    }
+
+    /// The frames of a call stack with the milliseconds of each call, and those of
+    /// each frame, as far as they are given.
+    pub fn timed_stack(&mut self, pcs: &[Pc], times: &[u64]) -> (Stack, Vec<Option<u64>>) {
+        let mut frames: Vec<Frame> = Vec::new();
+        let mut of_frames = Vec::new();
+        for (at, pc) in pcs.iter().enumerate() {
+            // The hooks of the detector are not part of the program.
+            frames.extend(
+                self.frames_at(*pc)
+                    .into_iter()
+                    .filter(|frame| !is_hook(frame)),
+            );
+            of_frames.resize(frames.len(), times.get(at).copied());
+        }
+        if let Some(wrapper) = test_wrapper(&frames) {
+            frames.remove(wrapper);
+            of_frames.remove(wrapper);
+        }
+        (Stack(frames), of_frames)
     }
 
     /// The frames of one address, innermost first.
@@ -307,19 +324,15 @@ fn is_hook(frame: &Frame) -> bool {
         || executors::added(&frame.function)
 }
 
-/// `#[test] fn x` is called by a closure `x::{closure}` that the compiler made:
-/// the outermost frame of the user is dropped if it is that.
-fn strip_test_wrapper(frames: &mut Vec<Frame>) {
+/// `#[test] fn x` is called by a closure `x::{closure}` that the compiler made: where
+/// the outermost frame of the user's is if it is that, which is dropped.
+fn test_wrapper(frames: &[Frame]) -> Option<usize> {
     let mut users = frames
         .iter()
         .enumerate()
         .rev()
         .filter(|(_, frame)| frame.class == FrameClass::User)
         .map(|(at, frame)| (at, frame.function.path()));
-    if let (Some((outer, wrapper)), Some((inner, test))) = (users.next(), users.next())
-        && outer == inner + 1
-        && wrapper.strip_suffix("::{closure}") == Some(test)
-    {
-        frames.remove(outer);
-    }
+    let ((outer, wrapper), (inner, test)) = (users.next()?, users.next()?);
+    (outer == inner + 1 && wrapper.strip_suffix("::{closure}") == Some(test)).then_some(outer)
 }

@@ -7,7 +7,7 @@
 use leakcheck::report::wire::{self, TaskState};
 
 use super::resolve::Resolver;
-use crate::model::{FrameClass, HeldBy, Stack, Task, Wait, WaitFor, Woken};
+use crate::model::{FrameClass, HeldBy, Stack, Task, Wait, WaitFor, Woken, awaits};
 use crate::symbolize::function::FunctionName;
 
 /// Types around the future that a program spawned.
@@ -227,12 +227,22 @@ pub fn wait(status: &wire::TaskStatus, stack: &Stack) -> Wait {
 /// How the task is.
 pub fn task(
     status: &wire::TaskStatus,
-    of: (wire::ThreadId, &wire::TaskType),
+    (leg, of): (&wire::Leg, &wire::TaskType),
     resolver: &mut Resolver<'_>,
 ) -> Task {
+    let mut stacks = Vec::new();
+    if status.state == TaskState::Waiting {
+        let branches = status.branches.iter().enumerate();
+        let branches = branches.map(|(at, stack)| (stack, status.branches_ms.get(at)));
+        for (stack, times) in std::iter::once((&leg.stack, Some(&status.awaits_ms))).chain(branches)
+        {
+            stacks.push(resolver.timed_stack(stack, times.map_or(&[], Vec::as_slice)));
+        }
+    }
     Task {
-        future: of.1.future.clone(),
-        executor: of.1.executor,
+        awaits: awaits::tree(&stacks),
+        future: of.future.clone(),
+        executor: of.executor,
         state: status.state,
         proof: status.proof,
         moment: status.moment,
@@ -243,11 +253,11 @@ pub fn task(
         handle: status.handle,
         references: status.references,
         held_by: HeldBy {
-            itself: status.held_by == [of.0],
+            itself: status.held_by == [leg.thread],
             tasks: status
                 .held_by
                 .iter()
-                .filter(|holder| **holder != of.0)
+                .filter(|holder| **holder != leg.thread)
                 .map(|holder| resolver.label(*holder))
                 .collect(),
             leaked: status.held_by_leak,

@@ -191,11 +191,28 @@ pub struct TaskLine {
     /// included, and `leaked memory`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_by: Vec<String>,
+    /// What it awaits, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaits: Vec<AwaitLine>,
     /// What else it awaited.
     pub branches: Vec<Vec<FrameLine>>,
     /// Who woke it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub woken: Option<WokenLine>,
+}
+
+/// A call of what a task awaits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AwaitLine {
+    /// The function, and where it awaits what is inside.
+    #[serde(flatten)]
+    pub place: PlaceLine,
+    /// For how long the task has been there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<u64>,
+    /// What it awaits: a branch each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inner: Vec<Self>,
 }
 
 /// Who woke a task.

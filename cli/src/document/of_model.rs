@@ -3,15 +3,15 @@
 use leakcheck::report::kind::Level;
 
 use super::finding::{
-    ExcuseLine, FindingLine, FrameLine, LegLine, LockLine, MemoryLine, PlaceLine, SaidLine,
-    SpawnLine, StateLine, TaskLine, WaitLine, WokenLine,
+    AwaitLine, ExcuseLine, FindingLine, FrameLine, LegLine, LockLine, MemoryLine, PlaceLine,
+    SaidLine, SpawnLine, StateLine, TaskLine, WaitLine, WokenLine,
 };
 use super::summary::{FindingCounts, GapLine, SummaryLine, TestCounts};
 use super::test::{CrashLine, LaneLine, TestLine};
 use super::{SCHEMA, snippet};
 use crate::model::{
-    Crash, Finding, Frame, FrameClass, Gap, HeldBy, HeldLock, Lane, Leg, Memory, Role, Said, Stack,
-    Standing, Task, TestId, ThreadLabel, Wait, executor_name,
+    Await, Crash, Finding, Frame, FrameClass, Gap, HeldBy, HeldLock, Lane, Leg, Memory, Place,
+    Role, Said, Stack, Standing, Task, TestId, ThreadLabel, Wait, executor_name,
 };
 use crate::render::human::{self, HumanOptions, marks};
 
@@ -182,12 +182,21 @@ fn task(task: &Task) -> TaskLine {
         join_handle: task.handle,
         references: task.references,
         held_by: held_by(&task.held_by),
+        awaits: task.awaits.iter().map(await_line).collect(),
         branches: task.branches.iter().map(stack).collect(),
         woken: task.woken.as_ref().map(|woken| WokenLine {
             by: woken.by.name(),
             milliseconds_ago: woken.ago_ms,
             stack: stack(&woken.at),
         }),
+    }
+}
+
+fn await_line(call: &Await) -> AwaitLine {
+    AwaitLine {
+        place: place_of(call.place.as_ref(), &call.function),
+        milliseconds: call.for_ms,
+        inner: call.inner.iter().map(await_line).collect(),
     }
 }
 
@@ -263,12 +272,15 @@ fn primary(stack: &Stack) -> PlaceLine {
 }
 
 fn place(frame: &Frame) -> PlaceLine {
-    let place = frame.place.as_ref();
+    place_of(frame.place.as_ref(), frame.function.full())
+}
+
+fn place_of(place: Option<&Place>, function: &str) -> PlaceLine {
     PlaceLine {
         file: place.map(|place| place.shown.clone()),
         line: place.map(|place| place.line),
         column: place.map(|place| place.column).filter(|column| *column > 0),
-        function: Some(frame.function.full().to_owned()),
+        function: Some(function.to_owned()),
     }
 }
 

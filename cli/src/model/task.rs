@@ -2,6 +2,7 @@
 
 use leakcheck::report::wire::{Executor, Moment, Proof, TaskState};
 
+use super::awaits::Await;
 use super::finding::ThreadLabel;
 use super::frame::Stack;
 
@@ -32,6 +33,8 @@ pub struct Task {
     pub references: u64,
     /// Who keeps what it waits on, where that was looked for.
     pub held_by: HeldBy,
+    /// What it awaits: nothing if it does not wait, or left its waker nowhere.
+    pub awaits: Vec<Await>,
     /// Other awaits at the same time: branches of a `select!` or `join!`.
     pub branches: Vec<Stack>,
     /// Who woke it last.

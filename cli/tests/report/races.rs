@@ -351,6 +351,7 @@ fn of_two_tasks_that_one_thread_polled() {
     for (leg, id) in found.legs.iter_mut().zip([8, 7]) {
         let of = TaskType {
             future: "poll::run::{{closure}}".to_owned(),
+            poll: None,
             executor: Executor::Tokio,
         };
         let at = spawned(&mut world);

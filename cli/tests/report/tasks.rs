@@ -25,6 +25,7 @@ fn task(world: &mut World, id: u32, future: &str, parent: ThreadId) -> ThreadId 
         id,
         TaskType {
             future: future.to_owned(),
+            poll: None,
             executor: Executor::Tokio,
         },
         parent,
@@ -56,7 +57,9 @@ fn status(proof: Option<Proof>) -> TaskStatus {
         references: 1,
         held_by: Vec::new(),
         held_by_leak: false,
+        awaits_ms: Vec::new(),
         branches: Vec::new(),
+        branches_ms: Vec::new(),
         woken: None,
     }
 }
@@ -231,14 +234,26 @@ fn in_two_branches_and_woken_before() {
     let mut world = World::new();
     let id = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
     let api = "tokio::sync::mpsc::bounded::Receiver<T>::recv::{{closure}}";
-    let stack = awaits(&mut world, &[api]);
-    let other = awaits(
+    let mut stack = awaits(&mut world, &[api]);
+    let mut other = awaits(
         &mut world,
         &["<tokio::sync::oneshot::Receiver<T> as Future>::poll"],
     );
+    // Both in a function that awaits a third besides.
+    let outer = world.user("poll::serve::{{closure}}", "src/poll.rs", "closing(");
+    let mut third = awaits(
+        &mut world,
+        &["tokio::sync::mutex::Mutex<T>::lock::{{closure}}"],
+    );
+    third.truncate(1);
+    for stack in [&mut stack, &mut other, &mut third] {
+        stack.push(outer);
+    }
     let woken_at = vec![world.user("poll::closing", "src/poll.rs", "handles.worker")];
     let status = TaskStatus {
-        branches: vec![other],
+        awaits_ms: vec![1234, 1234, 4100],
+        branches: vec![other, third],
+        branches_ms: vec![vec![50, 1234, 4100], vec![2500, 4100]],
         polls_since: 2,
         woken: Some(Woken {
             by: MAIN,
@@ -249,6 +264,34 @@ fn in_two_branches_and_woken_before() {
     };
     let text = leaked(&mut world, Certainty::Proved, leg(id, stack, status));
     check("task_branches", &text);
+}
+
+/// Two tasks that wait for each other, as far as is known, in a test that is ended from
+/// outside; and two of which that is proved, while others go on.
+#[test]
+fn that_wait_for_each_other_while_others_go_on() {
+    for (name, certainty, proof) in [
+        ("observed", Certainty::Observed, None),
+        ("proved", Certainty::Proved, Some(Proof::Unreachable)),
+    ] {
+        let mut world = World::new();
+        let first = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+        let second = task(&mut world, 5, "poll::serve::{{closure}}", MAIN);
+        let lock = &["tokio::sync::mutex::Mutex<T>::lock::{{closure}}"];
+        let acquired = vec![world.user("poll::serve::{{closure}}", "src/poll.rs", "spawn(run)")];
+        let legs = [(first, second, 0x10), (second, first, 0x20)];
+        let legs = legs.map(|(waiter, owner, addr)| {
+            let stack = awaits(&mut world, lock);
+            Leg {
+                wait: Some(lock_wait(WaitOn::Futex, addr, owner, acquired.clone())),
+                ..leg(waiter, stack, status(proof))
+            }
+        });
+        world.found(finding(Kind::Deadlock, certainty, legs.to_vec()));
+        let report = world.collect();
+        let text = render(&report.findings[0], &HumanOptions::default());
+        check(&format!("task_cycle_{name}"), &text);
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use super::idle;
 use super::kernel;
 use super::pause;
 use super::process;
@@ -126,11 +127,13 @@ fn last_records(status: i32, abrupt: bool) {
     }));
 }
 
-/// The supervisor ends the process: tells what its threads wait for in a
-/// circle. Called in the handler of SIGTERM, by thread `own`.
+/// The supervisor ends the process: tells what its threads and tasks wait for in
+/// a circle. Called in the handler of SIGTERM, by thread `own`.
 pub fn terminated(own: ThreadId) {
     if !ENDING.swap(true, Ordering::SeqCst) {
-        stuck::report_cycles(&Snapshot::take(std::ptr::null(), true), true, Some(own));
+        let snapshot = Snapshot::take(std::ptr::null(), true);
+        stuck::report_cycles(&snapshot, true, Some(own));
+        idle::report_cycles_of_tasks(&snapshot);
         findings::write_gaps();
     }
 }

@@ -25,7 +25,7 @@ use super::task::maps;
 use crate::report::wire::{Leg, ThreadId};
 use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
-use crate::waits::Wakers;
+use crate::waits::{WaitGraph, Wakers};
 
 /// The first slices of a wait, in milliseconds; the last is repeated.
 const SLICES_MS: [i32; 4] = [50, 100, 400, 1000];
@@ -85,42 +85,77 @@ const MOST: usize = 16;
 /// where there are none all of them.
 #[cold]
 pub fn report(snapshot: &Snapshot) {
-    let tasks = task::look::stuck();
-    let mut graph = snapshot.graph(false);
-    let mut legs: BTreeMap<ThreadId, Leg> = BTreeMap::new();
-    for member in snapshot.members() {
-        let mut leg = snapshot.leg(member, None, None);
-        // What a thread that blocks on a future awaits tells more.
-        if let Some(named) = task::look::wait(member.id, 0) {
-            let own = leg.wait.get_or_insert_with(|| named.clone());
-            (own.owner, own.acquired_at) = (named.owner, named.acquired_at);
-        }
-        graph.block(member.id, wakers(&leg));
-        legs.insert(member.id, leg);
-    }
-    let mut waiting = Vec::new();
-    for task in tasks {
-        let id = task.leg.thread;
-        match task.polled_by {
-            None => {
-                graph.block(id, wakers(&task.leg));
-                waiting.push(id);
-            }
-            Some(thread) => graph.block(id, Wakers::All(vec![thread])),
-        }
-        legs.insert(id, task.leg);
-    }
-    let cycles = graph.cycles();
+    let mut sides = Sides::of(snapshot);
+    let cycles = sides.graph.cycles();
     for cycle in &cycles {
-        stuck::emit_stuck(cycle.iter().filter_map(|id| legs.remove(id)).collect());
+        stuck::emit_stuck(sides.take(cycle));
     }
     if cycles.is_empty() {
-        waiting.truncate(MOST);
+        sides.waiting.truncate(MOST);
         // The main thread last: as a rule it only waits for the others.
         let mut members: Vec<ThreadId> = snapshot.members().iter().map(|m| m.id).collect();
         members.sort_by_key(|id| (*id == ThreadId(0), *id));
-        let all = waiting.into_iter().chain(members);
-        stuck::emit_stuck(all.filter_map(|id| legs.remove(&id)).collect());
+        members.splice(0..0, sides.waiting.iter().copied());
+        stuck::emit_stuck(sides.take(&members));
+    }
+}
+
+/// Reports the cycles that tasks are in, of a process that its supervisor ends. Others
+/// may go on, and what a task waits for besides is not known: nothing is proved.
+pub fn report_cycles_of_tasks(snapshot: &Snapshot) {
+    let mut sides = Sides::of(snapshot);
+    for cycle in sides.graph.cycles() {
+        if cycle.iter().any(|id| sides.waiting.contains(id)) {
+            stuck::emit_observed(sides.take(&cycle));
+        }
+    }
+}
+
+/// Threads and tasks that wait, and for whom.
+struct Sides {
+    graph: WaitGraph,
+    legs: BTreeMap<ThreadId, Leg>,
+    /// The tasks that nobody polls.
+    waiting: Vec<ThreadId>,
+}
+
+impl Sides {
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut sides = Self {
+            graph: snapshot.graph(false),
+            legs: BTreeMap::new(),
+            waiting: Vec::new(),
+        };
+        let waits = |member: &&Member| {
+            let call = member.seen.map(|seen| seen.blocked.call);
+            call.is_some_and(|call| call.is_wait() || call == Call::Events)
+        };
+        for member in snapshot.members().iter().filter(waits) {
+            let mut leg = snapshot.leg(member, None, None);
+            // What a thread that blocks on a future awaits tells more.
+            if let Some(named) = task::look::wait(member.id, 0) {
+                let own = leg.wait.get_or_insert_with(|| named.clone());
+                (own.owner, own.acquired_at) = (named.owner, named.acquired_at);
+            }
+            sides.graph.block(member.id, wakers(&leg));
+            sides.legs.insert(member.id, leg);
+        }
+        for task in task::look::stuck() {
+            let id = task.leg.thread;
+            match task.polled_by {
+                None => {
+                    sides.graph.block(id, wakers(&task.leg));
+                    sides.waiting.push(id);
+                }
+                Some(thread) => sides.graph.block(id, Wakers::All(vec![thread])),
+            }
+            sides.legs.insert(id, task.leg);
+        }
+        sides
+    }
+
+    fn take(&mut self, ids: &[ThreadId]) -> Vec<Leg> {
+        ids.iter().filter_map(|id| self.legs.remove(id)).collect()
     }
 }
 

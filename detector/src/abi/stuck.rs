@@ -31,6 +31,7 @@ use super::kernel;
 use super::request;
 use super::signal;
 use super::snapshot::{Member, Snapshot, may_close_cycle};
+use super::task::again;
 use crate::findings;
 use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{Finding, Leg, ThreadId};
@@ -124,6 +125,7 @@ fn end_wait(thread: &Thread, blocked: &Blocked) {
         BLOCKED.fetch_sub(1, Ordering::SeqCst);
     }
     thread.waiting.end();
+    again::time_has_passed();
 }
 
 /// In the child of a fork, whose only thread is not blocked.
@@ -415,6 +417,16 @@ pub fn noted<R>(thread: &mut Thread, blocked: &Blocked, what: impl FnOnce(&Threa
 /// Reports tasks and threads of which none can ever go on.
 pub fn emit_stuck(legs: Vec<Leg>) {
     emit(legs, Certainty::Proved, true);
+}
+
+/// Reports tasks that wait for each other, while others go on.
+pub fn emit_cycle(legs: Vec<Leg>) {
+    emit(legs, Certainty::Proved, false);
+}
+
+/// As [`emit_cycle`], of those that something else might let go on.
+pub fn emit_observed(legs: Vec<Leg>) {
+    emit(legs, Certainty::Observed, false);
 }
 
 /// True if the member's futex still has the value that it waits on, so that it

@@ -137,6 +137,9 @@ pub struct TaskNew {
     /// Reads the state of a task that has not been dropped, given the data
     /// pointer of its wakers.
     pub inspect: extern "C" fn(data: *const ()) -> u64,
+    /// If the future is a box of any type: the function that polls what is in it;
+    /// else 0.
+    pub poll: usize,
 }
 
 /// A task of tokio's.

@@ -148,6 +148,9 @@ pub struct Thread {
 pub struct TaskType {
     /// Type of its future.
     pub future: String,
+    /// Where that is a box of any type: the function that polls what is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Pc>,
     /// Whose it is.
     pub executor: Executor,
 }
@@ -258,8 +261,15 @@ pub struct TaskStatus {
     /// Memory that nobody has keeps it.
     #[serde(default)]
     pub held_by_leak: bool,
+    /// Milliseconds for which it has been in each call of what it awaits, innermost
+    /// first as in its stack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaits_ms: Vec<u64>,
     /// What else it awaited then: the branches of a `select!` or `join!`.
     pub branches: Vec<Stack>,
+    /// As `awaits_ms`, of each branch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub branches_ms: Vec<Vec<u64>>,
     /// Who woke it last.
     pub woken: Option<Woken>,
 }

@@ -267,12 +267,13 @@ fn acquired(wait: &Wait, owner: &ThreadLabel, same: bool) -> String {
 
 /// ` (for 1.2 s)`; nothing for what does not wait or waits since now.
 pub fn since(wait: &Wait) -> String {
-    if matches!(wait.what, WaitFor::Running | WaitFor::Turn) || wait.for_ms < 100 {
+    if matches!(wait.what, WaitFor::Running | WaitFor::Turn) {
         return String::new();
     }
-    format!(
-        " (for {}.{} s)",
-        wait.for_ms / 1000,
-        wait.for_ms % 1000 / 100
-    )
+    seconds(wait.for_ms).unwrap_or_default()
+}
+
+/// ` (for 1.2 s)`, of so many milliseconds, if they are worth it.
+pub fn seconds(ms: u64) -> Option<String> {
+    (ms >= 100).then(|| format!(" (for {}.{} s)", ms / 1000, ms % 1000 / 100))
 }

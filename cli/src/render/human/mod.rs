@@ -3,6 +3,7 @@
 //!
 //! - [`mod@marks`]: which places are shown, and what is said at each;
 //! - [`notes`]: spawners, locks, memory, tests; [`stacks`]: call stacks;
+//! - [`awaits`]: what a task awaits;
 //! - [`extent`]: how far a caret goes;
 //! - [`snippet`]: the source itself;
 //! - [`snapshot`]: all threads and tasks of a process that goes on.
@@ -10,6 +11,7 @@
 //! A place whose source cannot be read (std without `rust-src`, a file that
 //! has changed since) is told in a note instead.
 
+pub mod awaits;
 pub mod extent;
 pub mod marks;
 pub mod notes;

@@ -4,6 +4,7 @@ use leakcheck::report::kind::{Certainty, Kind};
 use leakcheck::report::wire::Proof;
 
 use super::HumanOptions;
+use super::awaits::push_awaits;
 use super::marks::{number, order_locks, race_label};
 use super::stacks::push_stack;
 use crate::collect::words::object;
@@ -88,12 +89,15 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
         };
     } else {
         text.push(':');
-        push_stack(
-            &mut text,
-            &leg.stack,
-            matches!(leg.role, Role::Access(_)),
-            options,
-        );
+        match &leg.task {
+            Some(task) => push_awaits(&mut text, leg, &task.awaits, options),
+            None => push_stack(
+                &mut text,
+                &leg.stack,
+                matches!(leg.role, Role::Access(_)),
+                options,
+            ),
+        }
     }
     if let Some(task) = &leg.task {
         push_task(&mut text, task, options);
@@ -135,12 +139,8 @@ fn task_note(task: &Task, no_chain: bool) -> String {
     )
 }
 
-/// What else a task waits for, and who woke it last.
+/// Who woke a task last.
 fn push_task(text: &mut String, task: &Task, options: &HumanOptions) {
-    for branch in &task.branches {
-        text.push_str("\nand at the same time:");
-        push_stack(text, branch, false, options);
-    }
     if let Some(woken) = &task.woken {
         text.push_str(&format!("\nlast woken by {}:", woken.by.text()));
         push_stack(text, &woken.at, false, options);

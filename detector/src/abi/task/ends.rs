@@ -94,7 +94,7 @@ pub fn shut_begins(data: usize, state: u64) -> u64 {
     } else if is(table::IS_RUNNING) {
         // Who polls it drops it.
         if let Some(record) = registry::by_data(data) {
-            record.polls.lock().shut = true;
+            record.rest.lock().shut = true;
         }
         None
     } else {
@@ -139,15 +139,15 @@ fn state(code: u64) -> Option<TaskState> {
 /// The future of the task is about to be dropped: tells if that is because its
 /// executor is.
 pub fn dropped(record: &Arc<Record>) {
-    let polls = record.polls.lock().clone();
-    if polls.reported {
+    let rest = *record.rest.lock();
+    if rest.reported {
         return;
     }
     let state = match record.origin.executor {
-        Executor::Tokio if polls.shut => Some(TaskState::Running),
+        Executor::Tokio if rest.shut => Some(TaskState::Running),
         Executor::Tokio => SHUT.get(),
         Executor::AsyncTask if SHUTDOWNS.get() == 0 => None,
-        Executor::AsyncTask if polls.count == 0 => Some(TaskState::New),
+        Executor::AsyncTask if record.notes.count() == 0 => Some(TaskState::New),
         Executor::AsyncTask => Some(TaskState::Waiting),
     };
     let Some(state) = state else { return };
@@ -173,7 +173,7 @@ pub fn panicked(record: &Arc<Record>) {
     let Some(seen) = Seen::of(Arc::clone(record)) else {
         return;
     };
-    let data = seen.polls.waker[record.data_word];
+    let data = seen.polls.rest.waker[record.data_word];
     if !record.keeps_panic(data) {
         return;
     }
@@ -181,7 +181,9 @@ pub fn panicked(record: &Arc<Record>) {
     leg.stack = at.map(crate::stack::get).unwrap_or_default();
     if let Some(status) = &mut leg.task {
         // What it awaited before is over.
+        status.awaits_ms.clear();
         status.branches.clear();
+        status.branches_ms.clear();
         status.polls_since = 0;
     }
     let panic = Panic {

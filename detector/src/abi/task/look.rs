@@ -1,6 +1,6 @@
 //! A look at all live tasks, and the report of those that are leaks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::ends;
@@ -15,8 +15,9 @@ use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{
     Finding, Leg, Moment, Proof, Stack, TaskState, TaskStatus, ThreadId, Wait, WaitOn, Woken,
 };
-use crate::stack;
+use crate::stack::{self, StackId};
 use crate::task::{Facts, Reached, Verdict, verdict};
+use crate::waits::{WaitGraph, Wakers};
 
 /// How often a world that does not stand still is looked at again.
 const TRIES: u32 = 10;
@@ -53,18 +54,34 @@ impl Seen {
 
 /// Reports the tasks that can never run again, each once; at the end of the
 /// process, all that are left.
+///
+/// Those that wait for each other are told as one deadlock, owner by owner.
 pub fn report(moment: Moment, here: &Here) {
-    for seen in look(here) {
+    let all = look(here);
+    for cycle in cycles(&all) {
+        let proof = |seen: &Seen| match verdict(seen.facts) {
+            Verdict::Stuck(proof) => Some(proof),
+            Verdict::Ending | Verdict::Alive(_) | Verdict::MayBeStuck => None,
+        };
+        for seen in &cycle {
+            seen.record.rest.lock().reported = true;
+        }
+        let legs = cycle
+            .iter()
+            .map(|seen| leg(seen, TaskState::Waiting, proof(seen), moment));
+        stuck::emit_cycle(legs.collect());
+    }
+    for seen in all {
         let Some((state, proof, certainty)) = verdict(seen.facts).told() else {
             // What is cancelled or complete is only to be dropped.
-            seen.record.polls.lock().reported = true;
+            seen.record.rest.lock().reported = true;
             continue;
         };
         let told = certainty != Certainty::Observed || moment == Moment::Exit;
-        if !told || seen.polls.reported || is_idle_service(&seen, state) {
+        if !told || seen.record.rest.lock().reported || is_idle_service(&seen, state) {
             continue;
         }
-        seen.record.polls.lock().reported = true;
+        seen.record.rest.lock().reported = true;
         let kind = match certainty {
             Certainty::Observed if !seen.facts.handle => Kind::DetachedTask,
             Certainty::Proved | Certainty::Observed | Certainty::Potential => Kind::LeakedTask,
@@ -73,6 +90,35 @@ pub fn report(moment: Moment, here: &Here) {
             emit(kind, &seen, state, proof, certainty, moment);
         }
     }
+}
+
+/// Tasks that never run again and of which each waits for what the next one has, or
+/// for its end. That they never do is proved without that.
+fn cycles(all: &[Seen]) -> Vec<Vec<&Seen>> {
+    let never_runs = |seen: &&Seen| {
+        matches!(verdict(seen.facts), Verdict::Stuck(_)) && !seen.polls.rest.reported
+    };
+    let by_id: BTreeMap<ThreadId, &Seen> = all
+        .iter()
+        .filter(never_runs)
+        .map(|seen| (seen.record.origin.id, seen))
+        .collect();
+    let mut graph = WaitGraph::new(true);
+    for (id, seen) in &by_id {
+        let owner = wait(*id, seen.polls.count).and_then(|wait| wait.owner);
+        if let Some(owner) = owner {
+            graph.block(*id, Wakers::All(vec![owner]));
+        }
+    }
+    let cycles = graph.cycles().into_iter();
+    cycles
+        .map(|cycle| {
+            cycle
+                .iter()
+                .filter_map(|id| by_id.get(id).copied())
+                .collect()
+        })
+        .collect()
 }
 
 /// All live tasks, once nothing moves any more or for long enough. Where some
@@ -101,7 +147,7 @@ fn look(here: &Here) -> Vec<Seen> {
         let tasks: Vec<Task> = all
             .iter()
             .map(|seen| Task {
-                waker: seen.polls.waker,
+                waker: seen.polls.rest.waker,
                 data_word: seen.record.data_word,
                 wakers: may_be_stuck(seen).then_some(seen.facts.references),
                 joined_by: joiner(seen).filter(|_| seen.facts.handle),
@@ -226,8 +272,13 @@ pub fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) 
     } = seen;
     let now = kernel::now();
     let ms = |since: u64| now.saturating_sub(since) / 1_000_000;
-    let mut chains = polls.chains().map(stack::get);
-    let stack = chains.next().unwrap_or_default();
+    let spent = |chain: StackId| record.since(chain).into_iter().map(ms).collect();
+    let mut chains = polls.chains();
+    let innermost = chains.next();
+    let stack = innermost.map(stack::get).unwrap_or_default();
+    let (branches, branches_ms) = chains
+        .map(|chain| (stack::get(chain), spent(chain)))
+        .unzip();
     let status = TaskStatus {
         state,
         proof,
@@ -240,7 +291,9 @@ pub fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) 
         references: facts.references,
         held_by: held_by.clone(),
         held_by_leak: *held_by_leak,
-        branches: chains.collect(),
+        awaits_ms: innermost.map(spent).unwrap_or_default(),
+        branches,
+        branches_ms,
         woken: polls.woken.map(|wake| Woken {
             by: wake.by,
             stack: stack::get(wake.at),

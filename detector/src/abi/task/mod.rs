@@ -6,11 +6,13 @@
 //!   the end of the process, by a search of the [`world`] as it is
 //!   mapped ([`maps`]); [`root`]: what
 //!   `block_on` has completed; [`waits`]: who waits for whom, by name;
-//!   [`own`]: what memory is a thread's own.
+//!   [`own`]: what memory is a thread's own; [`again`]: what a thread notes of
+//!   tasks all the time; [`trail`]: since when a task awaits what it awaits.
 //!
 //! A task is known by the address of its record, of which the executor's copy
 //! is one counted reference.
 
+pub mod again;
 pub mod ends;
 pub mod look;
 pub mod maps;
@@ -18,6 +20,7 @@ pub mod own;
 pub mod record;
 pub mod registry;
 pub mod root;
+pub mod trail;
 pub mod waits;
 pub mod world;
 
@@ -183,7 +186,7 @@ extern "C" fn field_accessed(field: *const Field) {
 
 /// Which poll of the task at hand this is; 0 outside of tasks.
 fn poll_number() -> u64 {
-    polled().map_or(0, |task| task.polls.lock().count)
+    polled().map_or(0, |task| task.notes.count())
 }
 
 extern "C" fn permits_wanted(semaphore: *const ()) {
@@ -208,6 +211,9 @@ extern "C" fn permits_waited(semaphore: *const (), taken: u32) {
 }
 
 extern "C" fn permits_back(semaphore: *const ()) {
+    if waits::nobody_holds() {
+        return;
+    }
     let Some(thread) = tracked() else { return };
     thread.busy += 1;
     waits::given_back(actor(thread), semaphore as usize);
@@ -299,7 +305,7 @@ extern "C" fn task_new(new: *const TaskNew) -> u64 {
     SPAWNED.fetch_add(1, Ordering::Relaxed);
     let origin = Origin::new(
         threads::next_id(),
-        future,
+        (future, new.poll as u64),
         executor,
         stack_here(thread, pc),
         thread.id,
@@ -320,22 +326,18 @@ extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
         return;
     };
     thread.busy += 1;
-    // SAFETY: the executor polls the future; a waker is two words.
-    let (record, words) = unsafe { (record(task), *waker) };
-    {
-        let mut polls = record.polls.lock();
-        polls.count += 1;
-        polls.thread = Some(thread.id);
-        if polls.waker != words {
-            polls.waker = words;
-            // SAFETY: the executor's reference is one; this makes another.
-            let another = unsafe {
-                Arc::increment_strong_count(record);
-                Arc::from_raw(record)
-            };
-            ends::replaced(words[record.data_word]);
-            registry::bind(&another, words[record.data_word]);
-        }
+    // SAFETY: the executor polls the future.
+    let record = unsafe { record(task) };
+    // SAFETY: a waker is two words.
+    let words = unsafe { &*waker };
+    record.notes.begins(thread.id);
+    if !record.notes.is_at(words[record.data_word]) {
+        // SAFETY: the executor's reference is one; this makes another.
+        let another = unsafe {
+            Arc::increment_strong_count(record);
+            Arc::from_raw(record)
+        };
+        has_waker(&another, *words);
     }
     let around = POLLING.get();
     if !around.task.is_null() {
@@ -347,9 +349,21 @@ extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
         depth: thread.frames().len(),
         frame,
     });
-    schedule::enter(thread, &record.origin);
-    schedule::acquires(thread, replay::Object::turn_of(record.origin.id));
+    if !mode::leaks_alone() {
+        schedule::enter(thread, &record.origin);
+        schedule::acquires(thread, replay::Object::turn_of(record.origin.id));
+    }
     thread.busy -= 1;
+}
+
+/// The task is polled with another waker than before.
+#[cold]
+#[inline(never)]
+fn has_waker(record: &Arc<Record>, waker: [usize; 2]) {
+    let data = waker[record.data_word];
+    record.set_waker(waker);
+    ends::replaced(data);
+    registry::bind(record, data);
 }
 
 thread_local! {
@@ -369,7 +383,9 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
     thread.busy += 1;
     // SAFETY: the executor has polled the future.
     let record = unsafe { record(task) };
-    schedule::releases(thread, replay::Object::end_of(record.origin.id));
+    if !mode::leaks_alone() {
+        schedule::releases(thread, replay::Object::end_of(record.origin.id));
+    }
     let around = match NESTED.get() {
         0 => None,
         nested => {
@@ -378,16 +394,24 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
         }
     };
     POLLING.set(around.unwrap_or(NOTHING));
-    schedule::exit(thread);
-    if outcome != table::PENDING {
-        schedule::acquires(thread, replay::Object::end_of(record.origin.id));
+    record.notes.ends(again::time());
+    if !mode::leaks_alone() {
+        schedule::exit(thread);
+        if outcome != table::PENDING {
+            schedule::acquires(thread, replay::Object::end_of(record.origin.id));
+        }
     }
-    let mut polls = record.polls.lock();
-    polls.idle_since = kernel::lately();
     if outcome != table::PENDING {
-        polls.reported = true;
+        over(record, outcome);
     }
-    drop(polls);
+    thread.busy -= 1;
+}
+
+/// The task has ended.
+#[cold]
+#[inline(never)]
+fn over(record: &Record, outcome: u32) {
+    record.rest.lock().reported = true;
     if outcome == table::PANICKED {
         // SAFETY: the executor's reference is one; this makes another.
         let another = unsafe {
@@ -396,7 +420,6 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
         };
         ends::panicked(&another);
     }
-    thread.busy -= 1;
 }
 
 extern "C" fn task_drop(task: u64) {
@@ -409,11 +432,7 @@ extern "C" fn task_drop(task: u64) {
         thread.busy -= 1;
     }
     waits::ended(record.origin.id);
-    let data = {
-        let mut polls = record.polls.lock();
-        polls.gone = true;
-        polls.waker[record.data_word]
-    };
+    let data = record.goes();
     if let Some(thread) = thread {
         thread.busy += 1;
         schedule::acquires(thread, replay::Object::end_of(record.origin.id));
@@ -426,32 +445,44 @@ extern "C" fn task_drop(task: u64) {
 }
 
 extern "C" fn waker_clone(data: *const ()) {
+    let here = calls::own_frame();
     let pc = return_address();
     let Some(record) = polled() else { return };
     let Some(thread) = tracked() else { return };
-    thread.busy += 1;
-    let mut polls = record.polls.lock();
-    if polls.waker[record.data_word] == data as usize {
-        polls.add_chain(stack_here(thread, pc));
+    if !record.notes.is_at(data as usize) {
+        return;
     }
-    drop(polls);
+    thread.busy += 1;
+    record.add_chain(stack_again(thread, here, pc));
     thread.busy -= 1;
 }
 
 extern "C" fn waker_wake(data: *const ()) {
+    let here = calls::own_frame();
     let pc = return_address();
     let Some(thread) = tracked() else { return };
     thread.busy += 1;
-    if let Some(record) = registry::by_data(data as usize) {
+    let by = actor(thread);
+    again::with_task(data as usize, |record| {
         schedule::releases(thread, replay::Object::turn_of(record.origin.id));
-        let wake = Wake {
-            by: actor(thread),
-            at: stack_here(thread, pc),
-            time: kernel::lately(),
-        };
-        record.polls.lock().woken = Some(wake);
-    }
+        record.notes.woken(Wake {
+            by,
+            at: stack_again(thread, here, pc),
+            time: again::time(),
+        });
+    });
     thread.busy -= 1;
+}
+
+/// As [`stack_here`], at a place where the thread was before as a rule; `frame` is
+/// that of the function that was called.
+#[inline]
+fn stack_again(thread: &Thread, frame: usize, pc: u64) -> StackId {
+    if mode::leaks_alone() {
+        again::stack(thread, frame, pc, POLLING.get().frame)
+    } else {
+        stack_here(thread, pc)
+    }
 }
 
 extern "C" fn waker_kept(data: *const (), count: i64) {

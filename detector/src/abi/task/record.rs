@@ -1,8 +1,11 @@
 //! What the runtime keeps of a task.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::again;
 use super::registry;
+use super::trail::{Common, Trail};
 use crate::hooks::table;
 use crate::report::wire::{self, Executor, TaskType, ThreadId};
 use crate::rt::lock::Spin;
@@ -21,6 +24,8 @@ pub struct Origin {
     pub id: ThreadId,
     /// Type of its future.
     pub future: &'static str,
+    /// Where that is a box of any type: the function that polls what is in it; else 0.
+    pub poll: u64,
     /// Whose it is.
     pub executor: Executor,
     /// Where it was spawned.
@@ -39,7 +44,7 @@ impl Origin {
     /// Of a task that `parent` spawned, or `thread` alone.
     pub fn new(
         id: ThreadId,
-        future: &'static str,
+        (future, poll): (&'static str, u64),
         executor: Executor,
         spawned_at: StackId,
         thread: ThreadId,
@@ -50,6 +55,7 @@ impl Origin {
         Self {
             id,
             future,
+            poll,
             executor,
             spawned_at,
             thread,
@@ -76,6 +82,7 @@ impl Origin {
             finished,
             task: Some(TaskType {
                 future: self.future.to_owned(),
+                poll: (self.poll != 0).then_some(self.poll),
                 executor: self.executor,
             }),
         }
@@ -93,29 +100,39 @@ pub struct Record {
     inspect: extern "C" fn(*const ()) -> u64,
     /// Nanosecond at which it was spawned.
     pub born: u64,
-    /// What changes.
-    pub polls: Spin<Polls>,
+    /// What changes all the time.
+    pub notes: Notes,
+    /// What else changes.
+    pub rest: Spin<Rest>,
+    trail: Spin<Trail>,
 }
 
-/// What changes of a task.
-#[derive(Debug, Default, Clone)]
-pub struct Polls {
-    /// How often it was polled.
-    pub count: u64,
-    /// Which thread polls it, or did last.
-    pub thread: Option<ThreadId>,
+/// What changes of a task with each poll and wake-up, each word by itself: who
+/// reads it while the task is being polled may see some of it older than the rest.
+///
+/// Invariant: only who polls the task writes, but for the wake-up.
+#[derive(Debug, Default)]
+pub struct Notes {
+    count: AtomicU64,
+    thread: AtomicU32,
+    data: AtomicUsize,
+    idle_since: AtomicU64,
+    chains: [AtomicU32; BRANCHES],
+    chains_len: AtomicUsize,
+    /// How many of the places beyond are those of the last poll that left a waker.
+    chains_valid: AtomicUsize,
+    chains_poll: AtomicU64,
+    /// By whom, and where: one word.
+    woken: AtomicU64,
+    woken_at: AtomicU64,
+    gone: AtomicBool,
+}
+
+/// What changes of a task now and then.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Rest {
     /// The words of its waker; zero before the first poll.
     pub waker: [usize; 2],
-    /// Nanosecond at which the last poll ended.
-    pub idle_since: u64,
-    /// Where it left its waker: the newest poll's that did so.
-    pub chains: [StackId; BRANCHES],
-    /// How many of them.
-    pub chains_len: usize,
-    /// Which poll that was.
-    pub chains_poll: u64,
-    /// Who woke it last.
-    pub woken: Option<Wake>,
     /// Its future is gone: it must not be inspected.
     pub gone: bool,
     /// It is told already, or nothing is to be told of it.
@@ -124,8 +141,27 @@ pub struct Polls {
     pub shut: bool,
 }
 
+/// What changes of a task, at one moment.
+#[derive(Debug, Clone)]
+pub struct Polls {
+    /// How often it was polled.
+    pub count: u64,
+    /// Which thread polls it, or did last.
+    pub thread: Option<ThreadId>,
+    /// Nanosecond at which the last poll ended.
+    pub idle_since: u64,
+    /// Where it left its waker: the newest poll's that did so, oldest first.
+    chains: Vec<StackId>,
+    /// Which poll that was.
+    pub chains_poll: u64,
+    /// Who woke it last.
+    pub woken: Option<Wake>,
+    /// What else.
+    pub rest: Rest,
+}
+
 /// A wake-up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wake {
     /// By whom.
     pub by: ThreadId,
@@ -135,23 +171,87 @@ pub struct Wake {
     pub time: u64,
 }
 
-impl Polls {
-    /// The task left its waker somewhere.
-    pub fn add_chain(&mut self, chain: StackId) {
-        if self.chains_poll != self.count {
-            self.chains_poll = self.count;
-            self.chains_len = 0;
-        }
-        let known = &self.chains[..self.chains_len];
-        if self.chains_len < BRANCHES && !known.contains(&chain) {
-            self.chains[self.chains_len] = chain;
-            self.chains_len += 1;
-        }
+/// No wake-up: the number of no thread.
+const NOBODY: u64 = 0;
+
+impl Notes {
+    /// Which poll is at hand, or was last.
+    #[inline]
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 
+    /// The thread begins to poll it.
+    #[inline]
+    pub fn begins(&self, thread: ThreadId) {
+        self.count.store(self.count() + 1, Ordering::Relaxed);
+        self.thread.store(thread.0, Ordering::Relaxed);
+    }
+
+    /// The poll ends at this nanosecond.
+    #[inline]
+    pub fn ends(&self, at: u64) {
+        self.idle_since.store(at, Ordering::Relaxed);
+    }
+
+    /// True if its wakers have this data pointer, and its future is not gone.
+    #[inline]
+    pub fn is_at(&self, data: usize) -> bool {
+        self.data.load(Ordering::Relaxed) == data && !self.gone.load(Ordering::Acquire)
+    }
+
+    /// The task left its waker somewhere. If that is nowhere of the last poll's, returns
+    /// what it has awaited in that and in this one.
+    #[inline]
+    fn add_chain(&self, chain: StackId) -> Option<[StackId; BRANCHES]> {
+        let count = self.count();
+        if self.chains_poll.load(Ordering::Relaxed) != count {
+            self.chains_poll.store(count, Ordering::Relaxed);
+            let last = self.chains_len.swap(0, Ordering::Relaxed);
+            self.chains_valid.store(last, Ordering::Relaxed);
+        }
+        let len = self.chains_len.load(Ordering::Relaxed);
+        let at = |at: usize| self.chains[at].load(Ordering::Relaxed);
+        if len == BRANCHES || (0..len).any(|known| at(known) == chain.0) {
+            return None;
+        }
+        self.chains_len.store(len + 1, Ordering::Relaxed);
+        let valid = self.chains_valid.load(Ordering::Relaxed).max(len);
+        if let Some(before) = (len..valid).find(|before| at(*before) == chain.0) {
+            self.chains[before].store(at(len), Ordering::Relaxed);
+            self.chains[len].store(chain.0, Ordering::Relaxed);
+            return None;
+        }
+        let mut known = [StackId::default(); BRANCHES];
+        for (place, to) in known[..valid].iter_mut().enumerate() {
+            *to = StackId(at(place));
+        }
+        self.chains[len].store(chain.0, Ordering::Relaxed);
+        Some(known)
+    }
+
+    /// It is woken.
+    #[inline]
+    pub fn woken(&self, wake: Wake) {
+        let word = u64::from(wake.by.0) << 32 | u64::from(wake.at.0);
+        self.woken.store(word + 1, Ordering::Relaxed);
+        self.woken_at.store(wake.time, Ordering::Relaxed);
+    }
+
+    fn wake(&self) -> Option<Wake> {
+        let word = self.woken.load(Ordering::Relaxed);
+        (word != NOBODY).then(|| Wake {
+            by: ThreadId(((word - 1) >> 32) as u32),
+            at: StackId((word - 1) as u32),
+            time: self.woken_at.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Polls {
     /// Where it left its waker, the latest first.
     pub fn chains(&self) -> impl Iterator<Item = StackId> {
-        self.chains[..self.chains_len].iter().rev().copied()
+        self.chains.iter().rev().copied()
     }
 }
 
@@ -168,7 +268,9 @@ impl Record {
             data_word: data_word as usize & 1,
             inspect,
             born,
-            polls: Spin::new(Polls::default()),
+            notes: Notes::default(),
+            rest: Spin::new(Rest::default()),
+            trail: Spin::new(Trail::default()),
         }
     }
 
@@ -178,31 +280,146 @@ impl Record {
         data != 0 && (self.inspect)(data as *const ()) & table::KEEPS_PANIC != 0
     }
 
+    /// Its waker is another one than before.
+    pub fn set_waker(&self, waker: [usize; 2]) {
+        self.rest.lock().waker = waker;
+        self.notes
+            .data
+            .store(waker[self.data_word], Ordering::Relaxed);
+    }
+
+    /// The task left its waker somewhere.
+    #[inline]
+    pub fn add_chain(&self, chain: StackId) {
+        if let Some(known) = self.notes.add_chain(chain) {
+            let now = again::time();
+            let mut trail = self.trail.lock();
+            trail.moved(chain, &known, now, Common::between);
+        }
+    }
+
+    /// Since which nanosecond the task has been in each call of what it awaits,
+    /// innermost first.
+    pub fn since(&self, chain: StackId) -> Vec<u64> {
+        self.trail.lock().since(chain)
+    }
+
+    /// Its future is about to be dropped. Returns the data pointer of its wakers.
+    pub fn goes(&self) -> usize {
+        let mut rest = self.rest.lock();
+        rest.gone = true;
+        self.notes.gone.store(true, Ordering::Release);
+        rest.waker[self.data_word]
+    }
+
+    /// How it was polled.
+    pub fn polls(&self) -> Polls {
+        self.polls_with(*self.rest.lock())
+    }
+
+    fn polls_with(&self, rest: Rest) -> Polls {
+        let notes = &self.notes;
+        let count = notes.count();
+        let len = notes.chains_len.load(Ordering::Relaxed).min(BRANCHES);
+        let chains = &notes.chains[..len];
+        Polls {
+            count,
+            thread: (count > 0).then(|| ThreadId(notes.thread.load(Ordering::Relaxed))),
+            idle_since: notes.idle_since.load(Ordering::Relaxed),
+            chains: chains
+                .iter()
+                .map(|at| StackId(at.load(Ordering::Relaxed)))
+                .collect(),
+            chains_poll: notes.chains_poll.load(Ordering::Relaxed),
+            woken: notes.wake(),
+            rest,
+        }
+    }
+
     /// What its state is and what else is known of it; none if it is gone.
     pub fn look(&self) -> Option<(Facts, Polls)> {
         // The future is not dropped as long as the lock is held, nor is what
         // its wakers point to.
-        let polls = self.polls.lock();
-        if polls.gone {
+        let rest = self.rest.lock();
+        if rest.gone {
             return None;
         }
-        let state = match polls.waker[self.data_word] {
+        let state = match rest.waker[self.data_word] {
             // It was never polled, and where its state is is not known.
             0 => table::IS_SCHEDULED,
             data => (self.inspect)(data as *const ()),
         };
         let is = |flag| state & flag != 0;
         let facts = Facts {
-            polls: polls.count,
+            polls: self.notes.count(),
             scheduled: is(table::IS_SCHEDULED),
             running: is(table::IS_RUNNING),
             complete: is(table::IS_COMPLETE),
             cancelled: is(table::IS_CANCELLED),
             handle: is(table::HAS_HANDLE),
             references: (state >> table::REFERENCES_SHIFT)
-                .saturating_sub(registry::kept(polls.waker[self.data_word])),
+                .saturating_sub(registry::kept(rest.waker[self.data_word])),
             reached: Reached::Live,
         };
-        Some((facts, polls.clone()))
+        Some((facts, self.polls_with(*rest)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chains(notes: &Notes) -> Vec<u32> {
+        let len = notes.chains_len.load(Ordering::Relaxed);
+        let all = notes.chains[..len].iter();
+        all.map(|at| at.load(Ordering::Relaxed)).collect()
+    }
+
+    #[test]
+    fn the_newest_poll_that_left_a_waker_counts() {
+        let notes = Notes::default();
+        notes.begins(ThreadId(7));
+        for chain in [1, 2, 1] {
+            notes.add_chain(StackId(chain));
+        }
+        assert_eq!(chains(&notes), [1, 2]);
+        notes.begins(ThreadId(8));
+        assert_eq!(chains(&notes), [1, 2]);
+        for chain in 3..9 {
+            notes.add_chain(StackId(chain));
+        }
+        assert_eq!(chains(&notes), [3, 4, 5, 6]);
+        assert_eq!(notes.count(), 2);
+    }
+
+    #[test]
+    fn only_what_is_new_asks_for_a_comparison() {
+        let notes = Notes::default();
+        let none = StackId::default();
+        notes.begins(ThreadId(7));
+        assert_eq!(notes.add_chain(StackId(1)), Some([none; BRANCHES]));
+        let one = [StackId(1), none, none, none];
+        assert_eq!(notes.add_chain(StackId(2)), Some(one));
+        notes.begins(ThreadId(7));
+        // In the other order.
+        assert_eq!(notes.add_chain(StackId(2)), None);
+        assert_eq!(notes.add_chain(StackId(1)), None);
+        assert_eq!(chains(&notes), [2, 1]);
+        notes.begins(ThreadId(7));
+        let both = [StackId(2), StackId(1), none, none];
+        assert_eq!(notes.add_chain(StackId(3)), Some(both));
+    }
+
+    #[test]
+    fn a_wake_up_is_read_as_it_was_noted() {
+        let notes = Notes::default();
+        assert_eq!(notes.wake(), None);
+        let wake = Wake {
+            by: ThreadId(0),
+            at: StackId(0),
+            time: 5,
+        };
+        notes.woken(wake);
+        assert_eq!(notes.wake(), Some(wake));
     }
 }

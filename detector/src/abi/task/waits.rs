@@ -79,11 +79,14 @@ pub fn over(who: ThreadId, semaphore: usize, holder: Option<Holder>) {
     }
 }
 
+/// True if nobody is known to have any permits.
+#[inline]
+pub fn nobody_holds() -> bool {
+    HELD.load(Ordering::Relaxed) == 0
+}
+
 /// Permits of the semaphore are given back by `who`.
 pub fn given_back(who: ThreadId, semaphore: usize) {
-    if HELD.load(Ordering::Relaxed) == 0 {
-        return;
-    }
     let Some(mut holders) = HOLDERS.get().get_mut(&semaphore) else {
         return;
     };
