@@ -70,6 +70,9 @@ const TASK_RACES: &str = "--task-races";
 /// See [`TASK_RACES`].
 const DENY: &str = "--deny=task-race";
 
+/// What plain cargo does not know.
+pub const OUR_OWN: [&str; 2] = [TASK_RACES, DENY];
+
 /// Why tests of tokio's leave tasks.
 const DROPPED_RUNTIME: &str =
     "a task awaits `pending()`, others wait for it, and the test is how the runtime drops them";

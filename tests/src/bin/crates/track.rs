@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Item};
 
-use crate::list::Suite;
+use crate::list::{OUR_OWN, Suite};
 
 /// How the tests of a crate ended, with and without the attribute.
 pub struct Tracked {
@@ -107,6 +107,7 @@ impl Run {
             .iter()
             .copied()
             .take_while(|argument| *argument != "--")
+            .filter(|argument| !OUR_OWN.contains(argument))
             .collect();
         let options: Vec<&str> = suite
             .arguments
