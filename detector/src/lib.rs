@@ -94,6 +94,7 @@ pub mod __private {
     pub use crate::track::hooks::order::*;
     pub use crate::track::hooks::reached::*;
     pub use crate::track::hooks::spawn::*;
+    pub use crate::track::hooks::tag::Tag;
     pub use crate::track::hooks::*;
     pub use crate::track::object::Object;
     pub use crate::track::place::{Described, IsRaw, Step, any, like};

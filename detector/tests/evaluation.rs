@@ -392,3 +392,64 @@ fn an_assertion_says_what_it_says() {
     assert!(said.is_some());
     assert_eq!(said, text(plain));
 }
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Phase {
+    Begun,
+    Ended(u8),
+}
+
+/// Places that a pattern asks for a variant: what matches stays, and a part
+/// may be bound, also behind a reference.
+#[test]
+fn a_pattern_matches_what_it_matched() {
+    #[leakcheck::track]
+    unsafe fn asks(
+        pointer: *mut Option<u8>,
+        inner: *mut &mut Option<u8>,
+        phase: *const Phase,
+    ) -> Vec<u32> {
+        let mut told = Vec::new();
+        unsafe {
+            if let Some(1..) = *pointer {
+                told.push(1);
+            }
+            match *inner {
+                None => told.push(2),
+                Some(count) => *count += 1,
+            }
+            while let Some(count) = *inner {
+                if *count > 9 {
+                    break;
+                }
+                *count += 1;
+            }
+            match *phase {
+                Phase::Begun => told.push(3),
+                Phase::Ended(how) => told.push(u32::from(how)),
+            }
+            let Phase::Ended(how) = *phase else {
+                return told;
+            };
+            if let None | Some(0) = *pointer
+                && how > 0
+            {
+                told.push(4);
+            }
+            match *pointer {
+                None => told.push(5),
+                other => told.push(other.map_or(0, u32::from)),
+            }
+        }
+        told
+    }
+    let mut own = Some(7);
+    let mut others = Some(2);
+    let mut behind = &mut others;
+    let phase = Phase::Ended(8);
+    // SAFETY: all of it is this function's.
+    let told = unsafe { asks(&raw mut own, &raw mut behind, &raw const phase) };
+    assert_ne!(phase, Phase::Begun);
+    assert_eq!(told, [1, 8, 7]);
+    assert_eq!(others, Some(10));
+}

@@ -80,8 +80,8 @@ use proc_macro::TokenStream;
 /// twice. What it cannot instrument without that, it leaves as it is and
 /// counts: `leakcheck::coverage()` tells what that was in the functions that
 /// ran, and a report says how much. It is, above all: what a macro makes that
-/// is not std's, a place that a pattern takes apart which may fail or binds by
-/// reference, the receiver of a method call, and a field that is reached by a
+/// is not std's, a place that a pattern takes apart which may fail and binds a
+/// part, or binds by reference, the receiver of a method call, and a field that is reached by a
 /// `Deref` of the program's own. A `const fn` is left alone, and cannot count.
 #[proc_macro_attribute]
 pub fn track(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -63,6 +63,11 @@ snapshot!(
     "mod m { struct Pair { a: u32, b: (u8, u8) } impl Pair { unsafe fn f(p: *mut Pair, q: *const (u8, E)) -> u8 { let Self { a, b: (c, _) } = *p; let Pair { b: (.., d), .. } = *p; let (e, ..) = *q; let (ref f, _) = *q; let (_, Only(g)) = *q; match (*p).a { 0 | 2..5 => a, n => n } } } }"
 );
 snapshot!(
+    variants,
+    "",
+    "unsafe fn f(p: *const State) { if let State::Idle = *p { a() } match *p { None => a(), Some(n) => b(n) } }"
+);
+snapshot!(
     many_values,
     "",
     "unsafe fn f(p: *mut u8) { unsafe { ptr::copy(p, q(), 3); p.copy_to(other, n); ptr::write_bytes(p, 0, 3) } }"
@@ -106,6 +111,11 @@ snapshot!(
     calls_that_may_be_tracked,
     "",
     "fn f() { one(); both(one(), two()); let n = vec.len(); println!(\"{n}\"); }"
+);
+snapshot!(
+    channels,
+    "",
+    "fn f() { let (s, mut r) = mpsc::channel::<u8>(); let (a, _b): (S, R) = bounded(1); let (c, d) = pair(); }"
 );
 snapshot!(sync_test, "", "#[test] fn f() { work(); }");
 snapshot!(

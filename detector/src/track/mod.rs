@@ -8,20 +8,23 @@
 //!   [`task`]: futures that are spawned; [`units`]: both, as long as they are
 //!   there; [`context`]: the tests and scopes that they belong to.
 //! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
-//!   synchronises, by its type; [`sharded`]: the tables of all these;
+//!   synchronises, by its type; [`channel`]:
+//!   which channel an end belongs to; [`identity`]: by its words; [`sharded`]: the tables of all these;
 //!   [`found`]: findings in words.
 //! - [`scope`]: what a program calls itself; [`harness`]: whether a function
 //!   runs as a test.
 //!
-//! No unsafe code, no system call: it runs wherever std does.
+//! No unsafe code but in [`identity`], no system call: it runs wherever std does.
 
 pub mod argument;
+pub mod channel;
 pub mod context;
 pub mod coverage;
 pub mod engine;
 pub mod found;
 pub mod harness;
 pub mod hooks;
+pub mod identity;
 pub mod local;
 pub mod object;
 pub mod place;

@@ -3,17 +3,15 @@
 //! The library depends on no runtime and no lock crate: an object is known by
 //! [`std::any::type_name`], its identity is its address. A name that is not
 //! here is an unknown type, and what is called on it counts as code that is
-//! not tracked.
-//!
-//! What it misses: the two ends of a channel share no address that can be
-//! seen without reading the memory of a foreign type. All channels that carry
-//! one type are taken for one.
+//! not tracked. The ends of a channel are told apart in [`super::channel`].
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::channel::End;
 use super::engine::Key;
+use super::place;
 
 /// How an object synchronises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +52,10 @@ const NAMES: &[(&str, Class)] = &[
     ("futures_util::lock::mutex::Mutex<", Class::Lock),
     ("spin::mutex::", Class::Lock),
     ("spin::rwlock::", Class::Lock),
+    (
+        "crossbeam_utils::sync::sharded_lock::ShardedLock<",
+        Class::Lock,
+    ),
     ("std::sync::mpsc::", Class::Channel),
     ("std::sync::mpmc::", Class::Channel),
     ("crossbeam_channel::", Class::Channel),
@@ -109,6 +111,26 @@ pub struct Object {
     /// What it carries, for a channel; whose permits it gives, for a semaphore.
     /// Else zero.
     pub carries: u64,
+    /// Which end it is, of a channel.
+    end: Option<End>,
+}
+
+/// What an object publishes into, and what it learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keys {
+    /// Into these.
+    pub releases: [Key; 2],
+    /// From these.
+    pub acquires: [Key; 2],
+}
+
+impl From<Key> for Keys {
+    fn from(key: Key) -> Self {
+        Self {
+            releases: [key; 2],
+            acquires: [key; 2],
+        }
+    }
 }
 
 impl Object {
@@ -117,24 +139,31 @@ impl Object {
         class: Class::Unknown,
         addr: 0,
         carries: 0,
+        end: None,
     };
 
-    /// The object of this type at this address.
-    pub fn new(type_name: &'static str, addr: usize) -> Self {
-        let known = known(type_name);
+    /// This object.
+    pub fn new<T: ?Sized>(value: &T) -> Self {
+        let known = known(std::any::type_name::<T>());
+        if known.is_pointer {
+            return Self::UNKNOWN;
+        }
         Self {
             class: known.class,
-            addr,
+            addr: std::ptr::from_ref(value).cast::<()>().addr(),
             carries: known.carries,
+            end: (known.class == Class::Channel).then(|| End::of(value, known)),
         }
     }
 
     /// By what it orders.
-    pub fn key(&self) -> Key {
-        if self.class == Class::Channel {
-            Key::Carried(self.carries)
-        } else {
-            Key::Address(self.addr)
+    pub fn key(&self) -> Keys {
+        match self.end {
+            Some(end) => Keys {
+                releases: end.releases(),
+                acquires: end.acquires(),
+            },
+            None => Key::Address(self.addr).into(),
         }
     }
 }
@@ -150,8 +179,11 @@ pub fn classify(type_name: &str) -> Class {
         .map_or(Class::Unknown, |(_, class)| *class)
 }
 
+/// Keeps what is in it on a cache line of its own.
+pub const PADDED: &str = "crossbeam_utils::cache_padded::CachePadded<";
+
 /// True for the pointers that stand for what they point to.
-pub fn is_pointer(type_name: &str) -> bool {
+fn is_pointer(type_name: &str) -> bool {
     const POINTERS: &[&str] = &[
         "&",
         "alloc::sync::Arc<",
@@ -159,6 +191,7 @@ pub fn is_pointer(type_name: &str) -> bool {
         "alloc::boxed::Box<",
         "std::sync::lazy_lock::LazyLock<",
         "core::pin::Pin<",
+        PADDED,
     ];
     POINTERS.iter().any(|prefix| type_name.starts_with(prefix))
 }
@@ -175,9 +208,15 @@ fn is_primitive(type_name: &str) -> bool {
 #[derive(Debug)]
 pub struct Known {
     /// How it synchronises.
-    class: Class,
+    pub class: Class,
     /// As in [`Object::carries`].
-    carries: u64,
+    pub carries: u64,
+    /// Which end of a channel it is, for a channel.
+    pub end: u64,
+    /// It stands for what it points to.
+    pub is_pointer: bool,
+    /// Its `Deref` has no effect that could be seen.
+    pub derefs_plainly: bool,
     /// What others may learn when a value of it is dropped: what the ends of
     /// channels and the permits in it carry.
     pub ends: Vec<u64>,
@@ -228,9 +267,19 @@ impl Known {
         Self {
             class,
             carries,
+            end: end(type_name),
+            is_pointer: is_pointer(type_name),
+            derefs_plainly: place::derefs_plainly(type_name),
             ends,
         }
     }
+}
+
+/// Which end of a channel a type is. Std's are the same whatever they carry.
+fn end(type_name: &str) -> u64 {
+    let of_std = type_name.starts_with("std::sync::mpsc::");
+    let end = type_name.split_once('<').filter(|_| of_std);
+    name_hash(end.map_or(type_name, |(end, _)| end))
 }
 
 /// Families of types whose drop others may wait for, though they are neither
@@ -327,17 +376,19 @@ mod tests {
 
     #[test]
     fn the_ends_of_a_channel_have_one_key() {
-        let key = |name: &'static str| Object::new(name, 1).key();
         type Message = Vec<Option<u8>>;
+        let (one, its_end) = mpsc::channel::<Message>();
+        let (_other, others_end) = mpsc::channel::<u8>();
+        let key = Object::new(&one).key();
+        assert_eq!(key, Object::new(&its_end).key());
+        assert_ne!(key, Object::new(&others_end).key());
+        let carries = |name: &'static str| known(name).carries;
         assert_eq!(
-            key(type_name::<mpsc::Sender<Message>>()),
-            key(type_name::<mpsc::Receiver<Message>>())
-        );
-        assert_ne!(
-            key(type_name::<mpsc::Sender<u8>>()),
-            key(type_name::<mpsc::Receiver<Message>>())
+            carries(type_name::<mpsc::Iter<'_, Message>>()),
+            carries(type_name::<mpsc::Receiver<Message>>())
         );
     }
+
     /// Also inside of others, and in futures.
     #[test]
     fn the_end_of_what_is_inside_is_known() {

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{LazyLock, MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
+use super::object::{self, PADDED};
 use super::probe::Other;
 use super::site::{Item, Owner};
 
@@ -111,8 +112,12 @@ impl<T: ?Sized> Deref for First<T> {
     }
 }
 
-/// True for the pointers whose `Deref` has no effect that could be seen.
 fn is_std<T: ?Sized>() -> bool {
+    object::known(std::any::type_name::<T>()).derefs_plainly
+}
+
+/// True for the pointers whose `Deref` has no effect that could be seen.
+pub fn derefs_plainly(name: &str) -> bool {
     const POINTERS: &[&str] = &[
         "&",
         "alloc::boxed::Box<",
@@ -125,8 +130,8 @@ fn is_std<T: ?Sized>() -> bool {
         "core::mem::manually_drop::ManuallyDrop<",
         "core::panic::unwind_safe::AssertUnwindSafe<",
         "core::pin::Pin<&",
+        PADDED,
     ];
-    let name = std::any::type_name::<T>();
     let guard = |known: &str| {
         let head = known.split('<').next().unwrap_or(known);
         name.starts_with(head) && name[head.len()..].starts_with('<')

@@ -259,15 +259,7 @@ impl<'a, T: ?Sized> Deref for Once<'a, T> {
 }
 
 fn pointer<T: ?Sized>() -> bool {
-    object::is_pointer(std::any::type_name::<T>())
-}
-
-fn itself<T: ?Sized>(value: &T) -> Object {
-    let name = std::any::type_name::<T>();
-    if object::is_pointer(name) {
-        return Object::UNKNOWN;
-    }
-    Object::new(name, std::ptr::from_ref(value).cast::<()>().addr())
+    object::known(std::any::type_name::<T>()).is_pointer
 }
 
 impl<T> Probe<'_, T>
@@ -278,18 +270,18 @@ where
     pub fn object(&self) -> Object {
         let first = self.0.0.0.0;
         if !pointer::<T>() {
-            return itself(first);
+            return Object::new(first);
         }
         let second: &T::Target = first;
         if !pointer::<T::Target>() {
-            return itself(second);
+            return Object::new(second);
         }
         let third: &<T::Target as Deref>::Target = second;
         if !pointer::<<T::Target as Deref>::Target>() {
-            return itself(third);
+            return Object::new(third);
         }
         let last: &<<T::Target as Deref>::Target as Deref>::Target = third;
-        itself(last)
+        Object::new(last)
     }
 }
 
@@ -301,14 +293,14 @@ where
     pub fn object(&self) -> Object {
         let first = self.0.0.0;
         if !pointer::<T>() {
-            return itself(first);
+            return Object::new(first);
         }
         let second: &T::Target = first;
         if !pointer::<T::Target>() {
-            return itself(second);
+            return Object::new(second);
         }
         let last: &<T::Target as Deref>::Target = second;
-        itself(last)
+        Object::new(last)
     }
 }
 
@@ -317,17 +309,17 @@ impl<T: Deref + ?Sized> Once<'_, T> {
     pub fn object(&self) -> Object {
         let first = self.0.0;
         if !pointer::<T>() {
-            return itself(first);
+            return Object::new(first);
         }
         let last: &T::Target = first;
-        itself(last)
+        Object::new(last)
     }
 }
 
 impl<T: ?Sized> Itself<'_, T> {
     /// The object.
     pub fn object(&self) -> Object {
-        itself(self.0)
+        Object::new(self.0)
     }
 }
 

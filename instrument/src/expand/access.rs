@@ -25,57 +25,10 @@ use super::chain::{
     upper_root,
 };
 use super::guards::lock_of;
+use super::left::TAKEN_APART;
 use super::place::{bare, first_span, hygienic, ident, library};
 use super::sync::simple;
-
-/// What is done with a place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Use {
-    Read,
-    /// Its value is compared, not moved.
-    Compare,
-    Write,
-    Borrow,
-    BorrowMut,
-}
-
-/// How an access is told.
-pub enum Way {
-    /// It is none.
-    No,
-    /// By a hook that goes before it.
-    Before(TokenStream),
-    /// By its address, as far as `reach` says.
-    Once {
-        site: TokenStream,
-        reach: TokenStream,
-    },
-    /// As that, of a pointer that a call returns: the variable knows it.
-    OnceOf { site: TokenStream, root: syn::Ident },
-    /// By the reference.
-    Borrowed {
-        site: TokenStream,
-        reach: TokenStream,
-    },
-    /// As that, of a pointer that a call returns.
-    BorrowedOf { site: TokenStream, root: syn::Ident },
-    /// Where the pointer passes by.
-    Computed,
-    /// Not at all.
-    Alone(&'static str),
-}
-
-/// The steps of a place run code of the program's own.
-pub const RUNS_CODE: &str = "its steps call a `Deref` or `Index` of the program's own";
-/// See [`Way::OnceOf`].
-const NO_STATEMENT: &str = "a pointer that a call returns is indexed outside of a statement";
-/// See [`Body::extends`].
-const LIVES_ON: &str = "what a call returns lives on in the variable that borrows it";
-/// See [`Root::Static`].
-const NOT_KNOWN: &str =
-    "whether this is a variable is not known: put `#[track]` on the module around both";
-/// A pointer at a computed index.
-const POINTER_COMPUTED: &str = "its pointer has an index that is computed";
+use super::way::{LIVES_ON, NO_STATEMENT, NOT_KNOWN, POINTER_COMPUTED, RUNS_CODE, Use, Way};
 
 impl Body<'_> {
     /// The same place of the source, and what the accessed field belongs to.
@@ -117,10 +70,10 @@ impl Body<'_> {
             },
             Root::Pointer(pointer) if self.typed.is_box(pointer) => Way::No,
             Root::Static(false) => self.perhaps(place, used, &chain, &site),
-            Root::Static(true) if chain.is_bare() && used != Use::Compare => {
+            Root::Static(true) if chain.is_bare() && !used.is_in_place() => {
                 Way::Before(self.tell(&site, place, used, true))
             }
-            Root::Pointer(pointer) if chain.is_bare() && used != Use::Compare => {
+            Root::Pointer(pointer) if chain.is_bare() && !used.is_in_place() => {
                 let tell = self.tell(&site, place, used, false);
                 Way::Before(quote_spanned! {span=>
                     if #krate::__private::Raw::new(&#pointer).is() { #tell }
@@ -137,7 +90,7 @@ impl Body<'_> {
                 let reach = self.reach(&chain, whole);
                 // Out of what a reference leads to, nothing can be moved.
                 let stays = chain.is_indexed
-                    || used == Use::Compare
+                    || used.is_in_place()
                     || self.by_reference && chain.is_of_self();
                 if borrows {
                     Way::Borrowed { site, reach }
@@ -220,7 +173,7 @@ impl Body<'_> {
             .bases
             .iter()
             .any(|base| is_indexed_by_name(&base.expr));
-        if chain.is_index_computed || twice || chain.is_indexed && used == Use::Compare {
+        if chain.is_index_computed || twice || chain.is_indexed && used.is_in_place() {
             return Way::Alone(NOT_KNOWN);
         }
         let krate = &self.context.krate;
@@ -257,10 +210,10 @@ impl Body<'_> {
         let krate = &self.context.krate;
         let span = hygienic(place.span());
         match (used, stays) {
-            (Use::Read | Use::Compare, true) => quote_spanned! {span=>
+            (Use::Read | Use::Compare | Use::Match, true) => quote_spanned! {span=>
                 #krate::__private::read_static(#site, &raw const #place)
             },
-            (Use::Read | Use::Compare, false) => quote_spanned! {span=>
+            (Use::Read | Use::Compare | Use::Match, false) => quote_spanned! {span=>
                 #krate::__private::read(#site, &raw const #place)
             },
             (Use::Write, true) => quote_spanned! {span=>
@@ -353,6 +306,7 @@ impl Body<'_> {
     /// ```text
     /// *::leakcheck::__private::loads(SITE, REACH, &raw const PLACE)
     /// *::leakcheck::__private::stores(SITE, REACH, &raw mut PLACE)
+    /// *::leakcheck::__private::as_it_is(Tag::new(&raw const PLACE).looks(SITE, REACH, || LEFT))
     /// ```
     fn once(&self, place: &mut Expr, used: Use, site: &TokenStream, reach: &TokenStream) {
         let krate = &self.context.krate;
@@ -363,6 +317,12 @@ impl Body<'_> {
         } else if used == Use::Compare {
             let told = quote_spanned! {span=>
                 #krate::__private::At::new(&raw const #place).looks(#site, #reach)
+            };
+            library(krate, "as_it_is", told, place)
+        } else if used == Use::Match {
+            let alone = self.alone_here(place, TAKEN_APART);
+            let told = quote_spanned! {span=>
+                #krate::__private::Tag::new(&raw const #place).looks(#site, #reach, || { #alone })
             };
             library(krate, "as_it_is", told, place)
         } else {

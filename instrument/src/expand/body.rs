@@ -213,6 +213,7 @@ impl<'c> Body<'c> {
             }
             Guarded::No => None,
         };
+        let made = self.ends_made(&statement);
         let ends = match &guarded {
             Guarded::Named(_) => Vec::new(),
             Guarded::No => self.sees_the_end(&statement, rest),
@@ -247,6 +248,7 @@ impl<'c> Body<'c> {
         }
         out.extend(hooks);
         out.push(statement);
+        out.extend(made);
         out.extend(ends);
         releases.retain(|release| Some(release) != held.as_ref());
         if is_last {
@@ -465,7 +467,8 @@ impl VisitMut for Body<'_> {
                 self.unsafety = around;
             }
             Expr::Match(matching) => {
-                self.matched(&mut matching.expr, &matching.arms);
+                let patterns = matching.arms.iter().map(|arm| &arm.pat);
+                self.matched(&mut matching.expr, patterns);
                 for arm in &mut matching.arms {
                     if let Some((_, guard)) = &mut arm.guard {
                         self.visit_expr_mut(guard);
@@ -473,7 +476,7 @@ impl VisitMut for Body<'_> {
                     self.visit_expr_mut(&mut arm.body);
                 }
             }
-            Expr::Let(let_) => self.looked_into(&mut let_.expr),
+            Expr::Let(let_) => self.matched(&mut let_.expr, std::iter::once(&*let_.pat)),
             Expr::Try(syn::ExprTry { expr, .. }) => {
                 self.visit_expr_mut(expr);
                 parenthesize(expr);

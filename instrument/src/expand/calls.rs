@@ -12,10 +12,10 @@ use syn::visit::{self, Visit};
 use syn::{Block, Expr, ExprCall, ExprMethodCall, Macro, Pat, Stmt};
 
 use super::names::{
-    ATOMICS, INERT_FUNCTIONS, INERT_MACROS, INERT_METHODS, INERT_TYPES, LOCKS, MACROS, SHARES,
-    SPAWNS, TRIES,
+    INERT_FUNCTIONS, INERT_MACROS, INERT_METHODS, INERT_TYPES, LOCKS, MACROS, POINTER_STEPS,
+    SHARES, SPAWNS, TRIES,
 };
-use super::sync::{is_joined, meets, simple};
+use super::sync::{is_joined, meets, operation, simple};
 
 /// What a statement calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,9 +100,10 @@ impl Heads {
                         .iter()
                         .any(|names| names.contains(&name))
                     || meets(call)
-                    || ATOMICS.iter().any(|(atomic, ..)| *atomic == name));
+                    || operation(call).is_some());
         let told = (told || SPAWNS.contains(&name)) && !self.untold;
-        if !(told || INERT_METHODS.contains(&name)) {
+        let inert = INERT_METHODS.contains(&name) && !may_lock(call);
+        if !(told || inert) {
             self.names.push(name.to_owned());
         }
     }
@@ -167,6 +168,24 @@ pub fn simple_head(head: &Expr) -> Option<&Expr> {
             Some(&call.receiver)
         }
         _ => None,
+    }
+}
+
+/// True for `CALL().read()` and `CALL().write()`, which take a lock unless the
+/// call returns a pointer.
+fn may_lock(call: &ExprMethodCall) -> bool {
+    let name = call.method.to_string();
+    let is_lock = call.args.is_empty() && ["read", "write"].contains(&name.as_str());
+    is_lock && !is_pointer(&call.receiver)
+}
+
+/// True for what surely is a pointer.
+fn is_pointer(expression: &Expr) -> bool {
+    match expression {
+        Expr::Paren(inner) => is_pointer(&inner.expr),
+        Expr::Cast(_) | Expr::RawAddr(_) => true,
+        Expr::MethodCall(call) => POINTER_STEPS.iter().any(|step| call.method == step),
+        _ => false,
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! - [`body`]: walks a body, statement by statement;
 //! - [`spawn`]: what is spawned; [`access`] and [`pointers`]: shared
-//!   variables, whose places are chains ([`chain`]); [`sync`]: what orders; [`test`]: tests;
+//!   variables, whose places are chains ([`chain`]), and how they are told ([`way`]); [`sync`]: what orders;
+//!   [`channels`]: the ends of one; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
 //! - [`left`]: what is left alone;
@@ -18,6 +19,7 @@ mod address;
 mod body;
 mod calls;
 mod chain;
+mod channels;
 mod ends;
 mod guards;
 mod left;
@@ -31,6 +33,7 @@ mod sync;
 mod test;
 mod typed;
 mod variable;
+mod way;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 //! Names of methods and functions, by what they do.
 
-/// Methods whose first argument is spawned.
+/// Methods whose first argument is spawned, or the one after the scope.
 pub const SPAWNS: &[&str] = &[
     "spawn",
     "spawn_local",
@@ -10,6 +10,7 @@ pub const SPAWNS: &[&str] = &[
     "spawn_blocking_on",
     "spawn_fifo",
     "spawn_scoped",
+    "spawn_unchecked",
     "spawn_with_handle",
     "spawn_ok",
     "spawn_pinned",
@@ -152,6 +153,24 @@ pub const POINTER_METHODS: &[(&str, usize, bool)] = &[
     ("write_unaligned", 1, true),
     ("replace", 1, true),
     ("drop_in_place", 0, true),
+];
+
+/// Methods that return a pointer.
+pub const POINTER_STEPS: &[&str] = &[
+    "add",
+    "sub",
+    "offset",
+    "wrapping_add",
+    "wrapping_sub",
+    "wrapping_offset",
+    "byte_add",
+    "byte_sub",
+    "byte_offset",
+    "cast",
+    "cast_mut",
+    "cast_const",
+    "as_ptr",
+    "as_mut_ptr",
 ];
 
 /// Which argument is accessed, and the hook of it.

@@ -2,6 +2,8 @@
 //!
 //! - A number, character or truth value that a `match` compares with literals
 //!   is read as a whole.
+//! - Where a variant is asked for, the tag is read: the library knows the types
+//!   that are nothing else.
 //! - A `let` that cannot fail reads what it binds, and nothing else: elements
 //!   of tuples, fields of `Self` and of structs of the tracked module. Another
 //!   path may be a variant's, whose fields have no place of their own.
@@ -12,29 +14,32 @@
 use quote::quote_spanned;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
-use syn::{Arm, Expr, Lit, Member, Pat, Path, Stmt, Token, parse_quote_spanned};
+use syn::visit::{self, Visit};
+use syn::{Expr, Lit, Member, Pat, Path, Stmt, Token, parse_quote_spanned};
 
 use super::Context;
-use super::access::{Use, Way};
 use super::body::Body;
 use super::chain;
 use super::left::TAKEN_APART;
 use super::place::hygienic;
+use super::way::{Use, Way};
 
 impl Body<'_> {
-    /// What a `match` looks into.
+    /// What a `match`, or an `if let`, looks into.
     ///
-    /// Input: `match PLACE { 0 => …, n => … }`. Output: its address is taken once.
-    pub fn matched(&mut self, place: &mut Expr, arms: &[Arm]) {
+    /// Input: `match PLACE { 0 => …, n => … }`, `if let Idle = PLACE { … }`.
+    /// Output: its address is taken once.
+    pub fn matched<'p>(&mut self, place: &mut Expr, patterns: impl Iterator<Item = &'p Pat>) {
         let whole = place.clone();
-        if !self.unsafety || !chain::is_place(place) || !is_read_whole(arms) {
+        let used = used_by(patterns).filter(|_| self.unsafety && chain::is_place(place));
+        let Some(used) = used else {
             self.looked_into(place);
             return;
-        }
-        match self.way(place, Use::Compare, &whole) {
+        };
+        match self.way(place, used, &whole) {
             // A constant, or a variable: nothing may go before it here.
             Way::Before(_) => self.looked_into(place),
-            way => self.operand(place, Use::Compare, way, &whole),
+            way => self.operand(place, used, way, &whole),
         }
     }
 
@@ -109,12 +114,40 @@ impl Body<'_> {
     }
 }
 
-/// True if a value that can only be a number or the like is compared first.
-fn is_read_whole(arms: &[Arm]) -> bool {
-    let first = arms.first().is_some_and(|arm| compares(&arm.pat));
-    first && arms.iter().all(|arm| !binds_by_reference(&arm.pat))
+/// What patterns surely do with a value, by the first; none if that is not
+/// known.
+fn used_by<'p>(mut patterns: impl Iterator<Item = &'p Pat>) -> Option<Use> {
+    let first = patterns.next()?;
+    let used = if compares(first) {
+        Use::Compare
+    } else if asks_which(first) {
+        Use::Match
+    } else {
+        return None;
+    };
+    let binds = binds_part(first) || patterns.any(binds_part);
+    (!binds).then_some(used)
 }
 
+/// A variant without parts, or one of an option or a result: what has one
+/// variant only is not read.
+fn asks_which(pattern: &Pat) -> bool {
+    match pattern {
+        Pat::Path(path) => path.qself.is_none(),
+        Pat::Ident(name) => {
+            name.by_ref.is_none() && name.subpat.is_none() && is_variant(&name.ident.to_string())
+        }
+        Pat::TupleStruct(tuple) => {
+            let known = ["Some", "Ok", "Err"];
+            known.iter().any(|known| tuple.path.is_ident(known))
+        }
+        Pat::Or(either) => either.cases.first().is_some_and(asks_which),
+        Pat::Paren(inner) => asks_which(&inner.pat),
+        _ => false,
+    }
+}
+
+/// True if a value that can only be a number or the like is compared.
 fn compares(pattern: &Pat) -> bool {
     match pattern {
         Pat::Lit(literal) => !matches!(literal.lit, Lit::Str(_) | Lit::ByteStr(_) | Lit::CStr(_)),
@@ -125,19 +158,42 @@ fn compares(pattern: &Pat) -> bool {
     }
 }
 
-fn binds_by_reference(pattern: &Pat) -> bool {
+/// True if a part of the value may be bound, or the value by reference: the
+/// place could not be behind another pointer then.
+fn binds_part(pattern: &Pat) -> bool {
     match pattern {
-        Pat::Ident(name) => {
-            name.by_ref.is_some()
-                || name
-                    .subpat
-                    .as_ref()
-                    .is_some_and(|(_, inner)| binds_by_reference(inner))
+        Pat::Ident(name) => name.by_ref.is_some() || name.subpat.is_some(),
+        Pat::Or(either) => either.cases.iter().any(binds_part),
+        Pat::Paren(inner) => binds_part(&inner.pat),
+        Pat::Lit(_) | Pat::Path(_) | Pat::Range(_) | Pat::Wild(_) | Pat::Const(_) => false,
+        other => {
+            let mut binds = Binds(false);
+            binds.visit_pat(other);
+            binds.0
         }
-        Pat::Or(either) => either.cases.iter().any(binds_by_reference),
-        Pat::Paren(inner) => binds_by_reference(&inner.pat),
-        _ => false,
     }
+}
+
+/// Whether there is a binding in a pattern, or what may make one.
+struct Binds(bool);
+
+impl<'ast> Visit<'ast> for Binds {
+    fn visit_pat_ident(&mut self, name: &'ast syn::PatIdent) {
+        self.0 |= !is_variant(&name.ident.to_string()) || name.subpat.is_some();
+    }
+
+    fn visit_pat(&mut self, pattern: &'ast Pat) {
+        self.0 |= matches!(pattern, Pat::Macro(_) | Pat::Verbatim(_));
+        visit::visit_pat(self, pattern);
+    }
+
+    fn visit_field_pat(&mut self, field: &'ast syn::FieldPat) {
+        self.visit_pat(&field.pat);
+    }
+}
+
+fn is_variant(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
 /// A part of a place.

@@ -99,18 +99,20 @@ impl Body<'_> {
         true
     }
 
-    /// A method that spawns its first argument, on whatever receiver.
+    /// A method that spawns its first argument, on whatever receiver; a
+    /// builder's `spawn_scoped(scope, F)` its second.
     pub fn spawn_method(&mut self, method: &mut ExprMethodCall) {
         let site = self.spawn_site(&*method);
         self.place(&mut method.receiver);
-        let mut arguments = method.args.iter_mut();
-        if let Some(first) = arguments.next() {
-            let typed = returns_what_it_says(first) || self.typed.knows_type_of(first);
+        let spawned = usize::from(method.method == "spawn_scoped");
+        for (at, argument) in method.args.iter_mut().enumerate() {
+            if at != spawned {
+                self.visit_expr_mut(argument);
+                continue;
+            }
+            let typed = returns_what_it_says(argument) || self.typed.knows_type_of(argument);
             let how = typed.then_some(How::Perhaps);
-            self.argument(first, &site, how);
-        }
-        for argument in arguments {
-            self.visit_expr_mut(argument);
+            self.argument(argument, &site, how);
         }
     }
 

@@ -7,12 +7,12 @@ use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
 use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
 
-use super::access::RUNS_CODE;
 use super::body::Body;
 use super::chain::{self, Chain, Root};
 use super::guards::lock_of;
 use super::names::{ATOMICS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
 use super::place::{hygienic, ident, library};
+use super::way::RUNS_CODE;
 
 /// True for names, fields, dereferences and plain indices: what may be
 /// evaluated twice, if its types say that this runs nothing
@@ -57,6 +57,23 @@ fn ordering(expression: &Expr) -> Option<(bool, bool)> {
         "AcqRel" | "SeqCst" => Some((true, true)),
         _ => None,
     }
+}
+
+/// What an atomic operation does, if the call is one: whether it stores, and
+/// its orderings.
+pub fn operation(call: &ExprMethodCall) -> Option<(bool, (bool, bool))> {
+    let name = call.method.to_string();
+    let (_, stores, orderings) = ATOMICS.iter().find(|(atomic, ..)| *atomic == name)?;
+    let given = call.args.iter().rev().take(*orderings);
+    let given: Option<Vec<_>> = given.map(ordering).collect();
+    let order = match given {
+        Some(given) if given.len() == *orderings => given
+            .into_iter()
+            .fold((false, false), |all, one| (all.0 | one.0, all.1 | one.1)),
+        // Not written out: as strong as it can be.
+        _ => (true, true),
+    };
+    Some((*stores, order))
 }
 
 impl Body<'_> {
@@ -235,24 +252,8 @@ impl Body<'_> {
                 #krate::__private::meets(#site, #object), #expression
             };
             *expression = library(&krate, "met", told, expression);
-        } else if let Some((_, stores, orderings)) =
-            ATOMICS.iter().find(|(atomic, ..)| *atomic == name)
-        {
-            let given = original.args.iter().rev().take(*orderings);
-            let given: Option<Vec<_>> = given.map(ordering).collect();
-            let order = match given {
-                Some(given) if given.len() == *orderings => given
-                    .into_iter()
-                    .fold((false, false), |all, one| (all.0 | one.0, all.1 | one.1)),
-                // Not written out: as strong as it can be.
-                _ if original.args.len() > *orderings
-                    || *orderings == 1 && original.args.len() == 1 =>
-                {
-                    (true, true)
-                }
-                _ => return,
-            };
-            let operation = self.operation(*stores, order);
+        } else if let Some((stores, order)) = operation(original) {
+            let operation = self.operation(stores, order);
             let told = quote_spanned! {span=>
                 #krate::__private::atomic(#object, #operation), #operation, #expression
             };

@@ -5,17 +5,19 @@
 //! tells it names: it sees the same accesses, locks, threads and tasks itself,
 //! and a defect is told once.
 //!
-//! - [`access`] and [`reached`]: shared variables; [`order`]: what synchronises; [`spawn`]:
+//! - [`access`], [`reached`] and [`tag`]: shared variables; [`order`]: what synchronises; [`spawn`]:
 //!   what is spawned, and where tasks wait.
 
 pub mod access;
 pub mod order;
 pub mod reached;
 pub mod spawn;
+pub mod tag;
 
-use super::engine::{self, Key};
+use super::channel;
+use super::engine;
 use super::local::{self, Local};
-use super::object::name_hash;
+use super::object::{Keys, name_hash};
 use super::site::{Owner, Site};
 use crate::hooks::lookup;
 use crate::hooks::table::{Field, Text};
@@ -151,10 +153,25 @@ impl Drop for Opaque {
     }
 }
 
-fn release(local: &Local, key: Key) {
-    engine::release(local.strand(), key);
+fn release(local: &Local, keys: impl Into<Keys>) {
+    let [first, second] = keys.into().releases;
+    engine::release(local.strand(), first);
+    if second != first {
+        engine::release(local.strand(), second);
+    }
 }
 
-fn acquire(local: &Local, key: Key) {
-    engine::acquire(local.strand(), key);
+fn acquire(local: &Local, keys: impl Into<Keys>) {
+    let [first, second] = keys.into().acquires;
+    engine::acquire(local.strand(), first);
+    if second != first {
+        engine::acquire(local.strand(), second);
+    }
+}
+
+/// Two values were made together: they may be the ends of a channel.
+pub fn made<A: ?Sized, B: ?Sized>(one: &A, other: &B) {
+    if !elsewhere() {
+        channel::made(one, other);
+    }
 }

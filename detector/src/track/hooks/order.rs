@@ -6,6 +6,7 @@ use std::thread::ThreadId;
 
 use super::{acquire, elsewhere, here, release};
 use crate::sync::Order;
+use crate::track::channel::of_unknown;
 use crate::track::engine::{self, Key, Taking};
 use crate::track::local::Local;
 use crate::track::object::{self, Class, Object};
@@ -120,6 +121,7 @@ fn ends(carried: &'static [u64]) {
         local.settle();
         for carried in carried {
             release(local, Key::Carried(*carried));
+            release(local, of_unknown(*carried));
         }
     });
 }
