@@ -20,6 +20,13 @@ use syn::{Attribute, Item};
 
 use crate::list::{OUR_OWN, Suite};
 
+/// Tests that the attribute must make fail: crate, test and why.
+const KNOWN: [(&str, &str, &str); 1] = [(
+    "crossbeam-channel",
+    "select2::main",
+    "it counts what the whole process allocates, and so the library's tables",
+)];
+
 /// How the tests of a crate ended, with and without the attribute.
 pub struct Tracked {
     /// Items that have the attribute.
@@ -66,7 +73,12 @@ pub fn test(suite: &Suite, source: &Path, work: &Path) -> Result<Tracked, Box<dy
     }
     let lost: Vec<&String> = before.passed.difference(&after.passed).collect();
     if after.compiled {
-        differences.extend(lost.into_iter().map(|test| format!("fails: {test}")));
+        let is_known = |test: &str| {
+            let mut known = KNOWN.iter();
+            known.any(|(of, name, _)| *of == suite.name && *name == test)
+        };
+        let news = lost.into_iter().filter(|test| !is_known(test));
+        differences.extend(news.map(|test| format!("fails: {test}")));
     }
     if after.warnings > before.warnings {
         let new = after.warnings - before.warnings;
@@ -277,6 +289,9 @@ pub fn run(suites: &[&Suite], sources: &[PathBuf], work: &Path) -> Result<bool, 
         );
         for difference in &tracked.differences {
             println!("    {difference}");
+        }
+        for (_, test, why) in KNOWN.iter().filter(|(of, ..)| *of == suite.name) {
+            println!("    known: {test}: {why}");
         }
         same &= tracked.differences.is_empty();
     }
