@@ -24,6 +24,8 @@
 //! | 7 time | microseconds of the monotonic clock: what follows came later |
 //! | 6 locks | how many the thread holds from here on; then for each its address and whether it is shared, and where it was taken |
 //!
+//! No word of an event is zero: a zero ends what is written of a part.
+//!
 //! This module is the pure part: encoding and replay over a slice.
 
 use crate::ids::{Epoch, StackId};
@@ -34,6 +36,8 @@ const TAG_SHIFT: u32 = 60;
 const PC_MASK: u64 = (1 << 48) - 1;
 const SIZE_SHIFT: u32 = 48;
 const SHARED: u64 = 1 << 63;
+/// In the second word of a lock, so that it is not zero.
+const TAKEN: u64 = 1 << 63;
 
 /// Words of one part.
 pub const PART_WORDS: usize = 2048;
@@ -100,7 +104,7 @@ pub const fn locks(count: usize) -> u64 {
 #[inline]
 pub const fn lock(held: HeldThen) -> [u64; 2] {
     let shared = if held.shared { SHARED } else { 0 };
-    [(held.addr & PC_MASK) | shared, held.stack.0 as u64]
+    [(held.addr & PC_MASK) | shared, TAKEN | held.stack.0 as u64]
 }
 
 /// A lock that a thread held at an earlier access.
@@ -167,7 +171,7 @@ pub fn restore(words: &[u64], cell: Cell, granule: usize) -> Option<Restored> {
                     Some(HeldThen {
                         addr: place & PC_MASK,
                         shared: place & SHARED != 0,
-                        stack: StackId(u32::try_from(stack).ok()?),
+                        stack: StackId(u32::try_from(stack & !TAKEN).ok()?),
                     })
                 };
                 held = (0..payload).map_while(|_| lock(&mut words)).collect();

@@ -14,7 +14,7 @@ use std::hint::assert_unchecked;
 use std::mem::offset_of;
 use std::ops::Range;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 pub use self::locks::Taken;
 use self::locks::{Note, Notes};
@@ -72,7 +72,7 @@ impl Ring {
         copies
             .into_iter()
             .filter(|(part, _)| *part >= oldest)
-            .flat_map(|(_, w)| w)
+            .flat_map(|(_, words)| words.into_iter().take_while(|word| *word != 0))
             .collect()
     }
 }
@@ -88,16 +88,23 @@ fn unsafe_part(ring: *const Ring, part: usize) -> *mut u64 {
     }
 }
 
-/// Writes a word of a history, and returns where the next one goes.
+/// Writes words at the end of a history, and returns where the next one goes:
+/// who copies the part sees all of them or none, and a zero behind them.
 ///
 /// # Safety
-/// The part has room for it.
+/// The part has room for them, and for one more.
 #[inline(always)]
-unsafe fn put(at: *mut u64, word: u64) -> *mut u64 {
-    // SAFETY: as the caller says.
+unsafe fn put<const COUNT: usize>(at: *mut u64, words: [u64; COUNT]) -> *mut u64 {
+    // SAFETY: as the caller says. The first word is written last, in place of
+    // the zero at the end.
     unsafe {
-        at.write(word);
-        at.add(1)
+        let end = at.add(COUNT);
+        end.write(0);
+        for index in (1..COUNT).rev() {
+            at.add(index).write(words[index]);
+        }
+        AtomicU64::from_ptr(at).store(words[0], Ordering::Release);
+        end
     }
 }
 
@@ -394,13 +401,9 @@ impl Thread {
     /// As [`Thread::log`], when [`Thread::is_calm`].
     #[inline(always)]
     pub fn log_calmly(&mut self, pc: u64, access: Access, op: AccessOp, addr: usize, size: usize) {
-        // SAFETY: `log_end` leaves room for two words in the part.
-        unsafe {
-            let [a, b] = history::access(pc, access, op, addr, size);
-            self.log_next.write(a);
-            self.log_next.add(1).write(b);
-            self.log_next = self.log_next.add(2);
-        }
+        let words = history::access(pc, access, op, addr, size);
+        // SAFETY: `log_end` leaves room for them.
+        self.log_next = unsafe { put(self.log_next, words) };
     }
 
     /// As [`Thread::settle`], with room left or not.
@@ -425,17 +428,17 @@ impl Thread {
                 self.logged_stamp = self.stamp;
                 let epoch = Cell::from_bits(self.stamp).epoch();
                 if history::is_noted(epoch) {
-                    next = put(next, history::time(time::now() / 1000));
+                    next = put(next, [history::time(time::now() / 1000)]);
                 }
-                next = put(next, history::epoch(epoch));
+                next = put(next, [history::epoch(epoch)]);
             }
             let mut frame = self.low_water;
             if frame < self.logged_top {
                 let pops = (self.logged_top as usize - frame as usize) / size_of::<u64>();
-                next = put(next, history::pop(pops));
+                next = put(next, [history::pop(pops)]);
             }
             while frame < self.top {
-                next = put(next, history::push(frame.read()));
+                next = put(next, [history::push(frame.read())]);
                 frame = frame.add(1);
             }
             self.log_next = next;
@@ -450,15 +453,13 @@ impl Thread {
     /// Writes which locks the thread holds.
     ///
     /// # Safety
-    /// The part has room for a word, and two more for each lock.
+    /// The part has room for a word, two more for each lock, and one behind them.
     unsafe fn put_locks(&mut self) {
         // SAFETY: as the caller says.
         unsafe {
-            let mut next = put(self.log_next, history::locks(self.held_len));
+            let mut next = put(self.log_next, [history::locks(self.held_len)]);
             for held in &mut self.held[..self.held_len] {
-                for word in history::lock(held.then()) {
-                    next = put(next, word);
-                }
+                next = put(next, history::lock(held.then()));
             }
             self.log_next = next;
         }
@@ -472,24 +473,23 @@ impl Thread {
         // it.
         let turn = unsafe { &(*self.ring).turn };
         let next = turn.load(Ordering::Relaxed) + 1;
-        turn.store(next, Ordering::Release);
         let part = unsafe_part(self.ring, next);
-        // SAFETY: the part is `PART_WORDS` long.
+        // SAFETY: the part is `PART_WORDS` long, and nobody copies it before
+        // its turn.
         unsafe {
-            part.write_bytes(0, PART_WORDS);
-            self.log_next = part;
+            part.write(0);
             self.log_end = part.add(PART_WORDS - 2);
         }
-        let frames = self.frames();
-        let kept: Vec<u64> = frames[frames.len().saturating_sub(SNAPSHOT_FRAMES)..].to_vec();
+        turn.store(next, Ordering::Release);
         // SAFETY: a part has room for the three words, the snapshot and the
         // locks.
         unsafe {
-            let mut next = put(self.log_next, history::thread(self.id));
-            next = put(next, history::time(time::now() / 1000));
-            next = put(next, history::epoch(self.clocks.stamp().epoch()));
-            for pc in kept {
-                next = put(next, history::push(pc));
+            let mut next = put(part, [history::thread(self.id)]);
+            next = put(next, [history::time(time::now() / 1000)]);
+            next = put(next, [history::epoch(self.clocks.stamp().epoch())]);
+            let frames = self.frames();
+            for &pc in &frames[frames.len().saturating_sub(SNAPSHOT_FRAMES)..] {
+                next = put(next, [history::push(pc)]);
             }
             self.log_next = next;
             if self.held_len > 0 {
