@@ -42,12 +42,25 @@ const NEVER_FAILS: i32 = -1;
 fn order_of(order: i32) -> Order {
     // The upper bits are hints of some targets.
     let order = order & 0x7fff;
+    const fn all(orders: [i32; 4]) -> u32 {
+        1 << orders[0] | 1 << orders[1] | 1 << orders[2] | 1 << orders[3]
+    }
+    const ACQUIRES: u32 = all([
+        order::CONSUME,
+        order::ACQUIRE,
+        order::ACQ_REL,
+        order::SEQ_CST,
+    ]);
+    const RELEASES: u32 = all([
+        order::RELEASE,
+        order::RELEASE,
+        order::ACQ_REL,
+        order::SEQ_CST,
+    ]);
+    let is_one = |of: u32| order <= order::SEQ_CST && of >> order & 1 != 0;
     Order {
-        acquire: matches!(
-            order,
-            order::CONSUME | order::ACQUIRE | order::ACQ_REL | order::SEQ_CST
-        ),
-        release: matches!(order, order::RELEASE | order::ACQ_REL | order::SEQ_CST),
+        acquire: is_one(ACQUIRES),
+        release: is_one(RELEASES),
     }
 }
 
@@ -149,10 +162,13 @@ unsafe extern "C" fn load<T: Atomic>(at: *const T, order: i32, pc: u64) -> T {
     if let Some(thread) = unsafe { current().as_ref() }
         && T::SIZE <= 8
         && thread.busy == 0
+    {
         // SAFETY: the program accesses the address next; if it is recorded, it
         // is covered.
-        && unsafe { recorded(at as usize, cell_of::<T, false>(thread, at)) }
-    {
+        if !unsafe { recorded(at as usize, cell_of::<T, false>(thread, at)) } {
+            // SAFETY: as the program says.
+            return unsafe { load_new(at, order, pc) };
+        }
         // SAFETY: as the program says.
         let value = unsafe { T::load(at) };
         // A release that came before the value would be seen.
@@ -165,6 +181,24 @@ unsafe extern "C" fn load<T: Atomic>(at: *const T, order: i32, pc: u64) -> T {
     unsafe { load_any(at, order, pc) }
 }
 
+/// A load that the first words do not record.
+#[inline(never)]
+unsafe extern "C" fn load_new<T: Atomic>(at: *const T, order: i32, pc: u64) -> T {
+    let Some(thread) = follow(at) else {
+        // SAFETY: as the program says.
+        return unsafe { T::load(at) };
+    };
+    record::<T, false>(thread, at as usize, pc);
+    // SAFETY: as the program says.
+    let value = unsafe { T::load(at) };
+    // A release that came before the value would be seen.
+    // SAFETY: covered.
+    if unsafe { objects::none(at as usize) } {
+        return value;
+    }
+    load_recorded(thread, at, order)
+}
+
 #[inline(never)]
 unsafe extern "C" fn load_any<T: Atomic>(at: *const T, order: i32, pc: u64) -> T {
     let Some(thread) = follow(at) else {
@@ -172,6 +206,12 @@ unsafe extern "C" fn load_any<T: Atomic>(at: *const T, order: i32, pc: u64) -> T
         return unsafe { T::load(at) };
     };
     touch::<T, false>(thread, at, pc);
+    load_recorded(thread, at, order)
+}
+
+/// A load, once it is recorded.
+#[inline(always)]
+fn load_recorded<T: Atomic>(thread: &mut Thread, at: *const T, order: i32) -> T {
     let value = load_value(thread, at, order_of(order).acquire);
     if schedule::is_on() {
         loads(thread, at as usize);
@@ -198,12 +238,33 @@ unsafe extern "C" fn store<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64)
         && order == order::RELAXED
         && thread.busy == 0
         && !thread.clocks.has_released()
+    {
         // SAFETY: the program accesses the address next; if it is recorded, it
         // is covered.
-        && unsafe { recorded(at as usize, cell_of::<T, true>(thread, at)) }
+        if !unsafe { recorded(at as usize, cell_of::<T, true>(thread, at)) } {
+            // SAFETY: as the program says.
+            return unsafe { store_new(at, value, order, pc) };
+        }
         // SAFETY: covered.
-        && unsafe { objects::none(at as usize) }
-    {
+        if unsafe { objects::none(at as usize) } {
+            // SAFETY: as the program says.
+            return unsafe { T::store(at, value, order) };
+        }
+    }
+    // SAFETY: as the program says.
+    unsafe { store_any(at, value, order, pc) }
+}
+
+/// A store that the first words do not record, and that releases nothing.
+#[inline(never)]
+unsafe extern "C" fn store_new<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64) {
+    let Some(thread) = follow(at) else {
+        // SAFETY: as the program says.
+        return unsafe { T::store(at, value, order) };
+    };
+    record::<T, true>(thread, at as usize, pc);
+    // SAFETY: covered.
+    if unsafe { objects::none(at as usize) } {
         // SAFETY: as the program says.
         return unsafe { T::store(at, value, order) };
     }

@@ -18,6 +18,7 @@
 //! this holds but for the time that a store takes to leave its core.
 
 mod again;
+mod alone;
 mod contended;
 mod end;
 mod lines;

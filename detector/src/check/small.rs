@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::alone::{Alone, alone};
 use super::contended::{claim, claim_second, contended, listed, take_over};
 use super::same::same;
 use super::{LAST, Look, Seen, look, store_last, swap, words};
@@ -94,6 +95,16 @@ fn crowd(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
         pc,
     } = seen();
     let new = cell(thread, seen, mask);
+    // SAFETY: covered, as the caller has checked.
+    match unsafe { alone(thread, addr, new) } {
+        Some(Alone::Recorded) => return,
+        Some(Alone::Takes(word, becomes)) => {
+            thread.log_calmly(pc, access, op, addr, size);
+            word.store(becomes, Ordering::Relaxed);
+            return;
+        }
+        None => {}
+    }
     // SAFETY: covered, as the caller has checked, and crowded.
     if let Some((index, old)) = unsafe { same(thread, addr, new) } {
         if index == LAST {

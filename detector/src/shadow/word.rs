@@ -176,32 +176,32 @@ impl Cell {
     pub const EMPTY: Self = Self(0);
 
     /// The cell of an access.
-    #[inline]
+    #[inline(always)]
     pub const fn new(stamp: Stamp, access: Access, mask: Mask) -> Self {
         Self(stamp.0 | access.0 | mask as u64)
     }
 
     /// A word as it is stored.
-    #[inline]
+    #[inline(always)]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     /// As it is stored.
-    #[inline]
+    #[inline(always)]
     pub const fn bits(self) -> u64 {
         self.0
     }
 
     /// The word that is reserved for the first access of `stamp`'s slot.
-    #[inline]
+    #[inline(always)]
     pub const fn reserved(stamp: Stamp) -> Self {
         Self((stamp.0 & SLOT_MASK) | (CLASS_MASK << CLASS_SHIFT))
     }
 
     /// True for a word that says nothing of any byte: empty, reserved, or a
     /// reference.
-    #[inline]
+    #[inline(always)]
     pub const fn says_nothing(self) -> bool {
         self.mask() == 0
     }
@@ -212,7 +212,7 @@ impl Cell {
     }
 
     /// The overflow list that this word refers to.
-    #[inline]
+    #[inline(always)]
     pub const fn as_overflow(self) -> Option<u32> {
         if self.mask() == 0 && self.0 & (1 << READ_SHIFT) != 0 {
             #[expect(clippy::cast_possible_truncation, reason = "built from a u32")]
@@ -223,13 +223,13 @@ impl Cell {
     }
 
     /// True for the empty word.
-    #[inline]
+    #[inline(always)]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// The bytes.
-    #[inline]
+    #[inline(always)]
     pub const fn mask(self) -> Mask {
         #[expect(
             clippy::cast_possible_truncation,
@@ -241,76 +241,94 @@ impl Cell {
     }
 
     /// The access.
-    #[inline]
+    #[inline(always)]
     pub const fn access(self) -> Access {
         Access(self.0 & (0b1111 << READ_SHIFT))
     }
 
     /// Who and when.
-    #[inline]
+    #[inline(always)]
     pub const fn stamp(self) -> Stamp {
         Stamp(self.0 & Stamp::BITS)
     }
 
     /// The slot.
-    #[inline]
+    #[inline(always)]
     pub const fn slot(self) -> Slot {
         Slot::new(((self.0 >> SLOT_SHIFT) & (Slot::COUNT as u64 - 1)) as usize)
     }
 
     /// The epoch.
-    #[inline]
+    #[inline(always)]
     pub const fn epoch(self) -> Epoch {
         Epoch::new(self.0 >> EPOCH_SHIFT)
     }
 
     /// The same cell for more bytes.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn with_mask(self, mask: Mask) -> Self {
         Self(self.0 | mask as u64)
     }
 
     /// The same cell without those bytes.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn without(self, mask: Mask) -> Self {
         Self(self.0 & !(mask as u64))
     }
 
+    /// What is left of it after a later access `new` of its own thread.
+    #[inline(always)]
+    #[must_use]
+    pub const fn after(self, new: Self) -> Self {
+        if self.weaker_or_equal(new) {
+            self.without(new.mask())
+        } else {
+            self
+        }
+    }
+
     /// True if, but for its bytes, `self` is superseded by `new`.
-    #[inline]
+    #[inline(always)]
     pub const fn weaker_or_equal(self, new: Self) -> bool {
         self.access().weaker_or_equal(new.access())
     }
 
     /// True if both are of one slot.
-    #[inline]
+    #[inline(always)]
     pub const fn same_slot(self, other: Self) -> bool {
         (self.0 ^ other.0) & SLOT_MASK == 0
     }
 
     /// True if both are of one slot and epoch.
-    #[inline]
+    #[inline(always)]
     pub const fn same_stamp(self, other: Self) -> bool {
         (self.0 ^ other.0) >> SLOT_SHIFT == 0
     }
 
+    /// True if both are the same access of one slot and epoch, to whatever
+    /// bytes.
+    #[inline(always)]
+    pub const fn joins(self, other: Self) -> bool {
+        (self.0 ^ other.0) >> READ_SHIFT == 0
+    }
+
     /// True if both are the same access of one slot to the same bytes.
-    #[inline]
+    #[inline(always)]
     pub const fn same_but_epoch(self, other: Self) -> bool {
         (self.0 ^ other.0) & ((1 << EPOCH_SHIFT) - 1) == 0
     }
 
     /// True if both are the same access, to whatever bytes.
-    #[inline]
+    #[inline(always)]
     pub const fn same_access(self, other: Self) -> bool {
         (self.0 ^ other.0) & (0b1111 << READ_SHIFT) == 0
     }
 
     /// True if this cell already says all that `new` would say: the same
     /// thread and epoch, all its bytes, an access at least as strong.
-    #[inline]
+    #[inline(always)]
     pub const fn says(self, new: Self) -> bool {
         let missing = new.mask() & !self.mask() != 0;
         self.stamp().0 == new.stamp().0 && !missing && new.access().weaker_or_equal(self.access())
@@ -318,7 +336,7 @@ impl Cell {
 
     /// True if the two accesses conflict: a common byte, one of them a write,
     /// not both atomic of one size.
-    #[inline]
+    #[inline(always)]
     pub const fn conflicts(self, other: Self) -> bool {
         let both = self.0 & other.0;
         let class = self.0 & CLASS_BITS;
@@ -330,7 +348,7 @@ impl Cell {
 
     /// True if, `self` being ordered before `new`, every access that could
     /// race with `self` would be found racing with `new` as well.
-    #[inline]
+    #[inline(always)]
     pub const fn superseded_by(self, new: Self) -> bool {
         self.mask() & !new.mask() == 0 && self.access().weaker_or_equal(new.access())
     }
@@ -340,7 +358,7 @@ impl Access {
     /// True if every access that conflicts with `self` conflicts with `other`
     /// in a class not lower: a read is weaker than a write, an atomic and a
     /// volatile access weaker than a plain one.
-    #[inline]
+    #[inline(always)]
     const fn weaker_or_equal(self, other: Self) -> bool {
         let (mine, theirs) = (self.0 & CLASS_BITS, other.0 & CLASS_BITS);
         let weaker = other.0 & !self.0 & (1 << READ_SHIFT) == 0;
