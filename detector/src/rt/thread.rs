@@ -542,3 +542,31 @@ impl Thread {
         self.clocks.stamp()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Epoch;
+    use crate::ids::Slot;
+    use crate::shadow::word::Class;
+
+    #[test]
+    fn a_copy_ends_with_what_was_written_last() {
+        let mut thread = Thread::new(1 << 16);
+        thread.clocks.start(Slot::new(0), Epoch::new(1), &[]);
+        let ring = Ring::map();
+        thread.start(ThreadId(1), ring);
+        let write = Access::write(Class::Plain);
+        for addr in 1..2 * PARTS * PART_WORDS {
+            thread.log(0x50, write, AccessOp::Write, addr, 1);
+            if addr % 999 == 0 {
+                // SAFETY: made by `map`.
+                let words = unsafe { Ring::copy(ring) };
+                let last = history::access(0x50, write, AccessOp::Write, addr, 1);
+                assert!(words.ends_with(&last), "{addr}");
+                let oldest = words.iter().rposition(|word| *word >> 60 == 4);
+                assert!(oldest.is_some_and(|part| words.len() - part <= PART_WORDS));
+            }
+        }
+    }
+}
