@@ -10,6 +10,7 @@ use std::sync::atomic::{Ordering, compiler_fence, fence};
 
 use super::integer::Atomic;
 use super::lock_word::{New, note_lock};
+use super::memory_order::{NEVER_FAILS, RELAXED, order_of};
 use super::pause;
 use crate::check::{self, Seen, recorded};
 use crate::explore::Point;
@@ -22,47 +23,6 @@ use crate::schedule::replay::Object;
 use crate::session;
 use crate::shadow::map;
 use crate::shadow::word::{Access, Cell, Class, Mask};
-use crate::sync::Order;
-
-/// Memory orders as the compiler passes them (`enum memory_order` of C11).
-mod order {
-    pub const RELAXED: i32 = 0;
-    pub const CONSUME: i32 = 1;
-    pub const ACQUIRE: i32 = 2;
-    pub const RELEASE: i32 = 3;
-    pub const ACQ_REL: i32 = 4;
-    pub const SEQ_CST: i32 = 5;
-}
-
-/// In place of the failure order of an operation that cannot fail.
-const NEVER_FAILS: i32 = -1;
-
-/// What an order does to clocks.
-#[inline(always)]
-fn order_of(order: i32) -> Order {
-    // The upper bits are hints of some targets.
-    let order = order & 0x7fff;
-    const fn all(orders: [i32; 4]) -> u32 {
-        1 << orders[0] | 1 << orders[1] | 1 << orders[2] | 1 << orders[3]
-    }
-    const ACQUIRES: u32 = all([
-        order::CONSUME,
-        order::ACQUIRE,
-        order::ACQ_REL,
-        order::SEQ_CST,
-    ]);
-    const RELEASES: u32 = all([
-        order::RELEASE,
-        order::RELEASE,
-        order::ACQ_REL,
-        order::SEQ_CST,
-    ]);
-    let is_one = |of: u32| order <= order::SEQ_CST && of >> order & 1 != 0;
-    Order {
-        acquire: is_one(ACQUIRES),
-        release: is_one(RELEASES),
-    }
-}
 
 /// The calling thread's record, if the address is one to follow.
 #[inline(always)]
@@ -235,7 +195,7 @@ unsafe extern "C" fn store<T: Atomic>(at: *mut T, value: T, order: i32, pc: u64)
     // SAFETY: the record belongs to this thread.
     if let Some(thread) = unsafe { current().as_ref() }
         && T::SIZE <= 8
-        && order == order::RELAXED
+        && order == RELAXED
         && thread.busy == 0
         && !thread.clocks.has_released()
     {
@@ -594,7 +554,7 @@ unsafe extern "C" fn __tsan_atomic_thread_fence(order: i32) {
         return;
     };
     thread.before_release();
-    if order & 0x7fff != order::RELAXED && thread.clocks.fence(order_of(order)) {
+    if order & 0x7fff != RELAXED && thread.clocks.fence(order_of(order)) {
         session::tick(thread);
     }
 }

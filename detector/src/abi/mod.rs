@@ -43,6 +43,7 @@ pub mod locals;
 mod lock_word;
 pub mod map;
 pub mod mem;
+mod memory_order;
 pub mod order;
 pub mod pause;
 pub mod place;
