@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{LazyLock, MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
+use super::hooks::elsewhere;
 use super::object::{self, PADDED};
 use super::probe::Other;
 use super::site::{Item, Owner};
@@ -113,7 +114,12 @@ impl<T: ?Sized> Deref for First<T> {
 }
 
 fn is_std<T: ?Sized>() -> bool {
-    object::known(std::any::type_name::<T>()).derefs_plainly
+    let name = std::any::type_name::<T>();
+    if elsewhere() {
+        derefs_plainly(name)
+    } else {
+        object::known(name).derefs_plainly
+    }
 }
 
 /// True for the pointers whose `Deref` has no effect that could be seen.

@@ -7,6 +7,7 @@
 use std::ops::Deref;
 use std::thread::{JoinHandle, ScopedJoinHandle, Thread, ThreadId};
 
+use super::hooks::elsewhere;
 use super::object::{self, Object};
 
 /// The answer for all other types.
@@ -259,7 +260,12 @@ impl<'a, T: ?Sized> Deref for Once<'a, T> {
 }
 
 fn pointer<T: ?Sized>() -> bool {
-    object::known(std::any::type_name::<T>()).is_pointer
+    let name = std::any::type_name::<T>();
+    if elsewhere() {
+        object::is_pointer(name)
+    } else {
+        object::known(name).is_pointer
+    }
 }
 
 impl<T> Probe<'_, T>
