@@ -453,3 +453,37 @@ fn a_pattern_matches_what_it_matched() {
     assert_eq!(told, [1, 8, 7]);
     assert_eq!(others, Some(10));
 }
+
+/// A part of a place is asked about after another was moved away: what asks for
+/// the types on the way must not borrow the whole.
+#[deny(warnings)]
+#[leakcheck::track]
+#[test]
+fn what_is_left_of_a_place_is_used() {
+    struct Parts {
+        name: String,
+        count: std::sync::Mutex<u32>,
+        inner: Inner,
+    }
+    struct Inner {
+        text: String,
+        number: std::sync::atomic::AtomicU32,
+    }
+    let parts = Parts {
+        name: "moved".to_owned(),
+        count: std::sync::Mutex::new(1),
+        inner: Inner {
+            text: "too".to_owned(),
+            number: std::sync::atomic::AtomicU32::new(2),
+        },
+    };
+    let name = parts.name;
+    drop(parts.inner.text);
+    *parts.count.lock().unwrap() += 1;
+    let before = parts
+        .inner
+        .number
+        .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!((name.as_str(), before), ("moved", 2));
+    assert_eq!(parts.count.into_inner().unwrap(), 2);
+}

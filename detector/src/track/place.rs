@@ -62,14 +62,21 @@ pub struct First<T: ?Sized>(Whatever<T>);
 pub struct Whatever<T: ?Sized>(PhantomData<fn() -> *const T>);
 
 impl<T: ?Sized> Step<T> {
-    /// Asks about the place whose address `_place` would take.
-    pub fn of(_place: impl FnOnce() -> *const T) -> Self {
+    /// Asks about the type of a place that is not looked at: where it is not
+    /// known by the answer, by code after a `break` with it.
+    #[must_use]
+    pub const fn unasked() -> Self {
         Self(Pointers(Second(First(Whatever(PhantomData)))))
+    }
+
+    /// Asks about the place at this address.
+    pub const fn at(_place: *const T) -> Self {
+        Self::unasked()
     }
 
     /// Asks about the type that `_like` would tell.
     pub fn like(_like: impl FnOnce() -> Like<T>) -> Self {
-        Self(Pointers(Second(First(Whatever(PhantomData)))))
+        Self::unasked()
     }
 }
 
@@ -355,10 +362,10 @@ mod tests {
         assert!(IsRaw::of(|| &raw const pointer).is());
         assert!(!IsRaw::of(|| &raw const *Box::new(pointer.addr())).is());
         // SAFETY: never called.
-        let step = Step::of(|| unsafe { &raw const (*pointer).0 });
+        let step = Step::at(unsafe { &raw const (*pointer).0 });
         assert!(step.is_plain() && step.is_own() && !step.is_array() && !step.indexes());
         let array = [Pair { a: 1 }];
-        assert!(Step::of(|| &raw const array).is_array());
+        assert!(Step::at(&raw const array).is_array());
         assert!(Step::like(|| like(&vec![1])).indexes());
         assert!(!Step::like(|| like(&vec![1])).is_own());
     }

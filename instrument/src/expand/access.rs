@@ -21,8 +21,8 @@ use syn::{Expr, ExprBinary, ExprReference, parse_quote_spanned};
 
 use super::body::{Body, is_assignment};
 use super::chain::{
-    Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, unevaluated,
-    upper_root,
+    Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, step,
+    unevaluated, upper_root,
 };
 use super::guards::lock_of;
 use super::left::TAKEN_APART;
@@ -129,13 +129,12 @@ impl Body<'_> {
         }
         let known = chain.bases.iter().all(|base| has_simple_steps(&base.expr));
         let own = chain.bases.iter().filter(|_| known).map(|base| {
-            let expr = unevaluated(&base.expr, krate);
-            let ask = ident(if base.is_indexed {
+            let ask = if base.is_indexed {
                 "is_array"
             } else {
                 "is_own"
-            });
-            quote_spanned!(span=> #krate::__private::Step::of(|| &raw const #expr).#ask())
+            };
+            step(&base.expr, ask, krate)
         });
         quote_spanned!(span=> #krate::__private::Reach::of_variable(#known #(&& #own)*))
     }
@@ -143,17 +142,12 @@ impl Body<'_> {
     /// Tells only if no step runs code.
     ///
     /// ```text
-    /// if Step::of(|| &raw const BASE).is_plain() && … { HOOK } else { LEFT.here() }
+    /// if STEP(BASE).is_plain() && … { HOOK } else { LEFT.here() }
     /// ```
     fn guarded(&self, bases: &[Base], tell: &TokenStream, whole: &Expr) -> TokenStream {
         let krate = &self.context.krate;
         let span = hygienic(whole.span());
-        let plain = bases.iter().map(|base| {
-            let base = unevaluated(&base.expr, krate);
-            quote_spanned! {span=>
-                #krate::__private::Step::of(|| &raw const #base).is_plain()
-            }
-        });
+        let plain = bases.iter().map(|base| step(&base.expr, "is_plain", krate));
         let alone = self.alone_here(whole, RUNS_CODE);
         quote_spanned!(span=> if true #(&& #plain)* { #tell; } else { #alone })
     }

@@ -10,7 +10,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprPath, ExprUnary, parse_quote_spanned};
 
 use super::Context;
-use super::place::hygienic;
+use super::place::{hygienic, ident};
 use super::sync::simple;
 
 /// Where a place begins.
@@ -237,6 +237,39 @@ pub fn unevaluated(place: &Expr, krate: &proc_macro2::TokenStream) -> Expr {
     let mut place = place.clone();
     Indices(krate).visit_expr_mut(&mut place);
     place
+}
+
+/// Asks about the type of a place, which is not looked at: another part of it
+/// may have been moved away. What follows a `break` is typed, and is not checked
+/// for that.
+///
+/// Input: `PLACE`, `is_plain`. Output:
+///
+/// ```text
+/// {
+///     let step = 'asks: {
+///         let step = Step::unasked();
+///         break 'asks step;
+///         Step::at(&raw const PLACE)
+///     };
+///     step.is_plain()
+/// }
+/// ```
+pub fn step(place: &Expr, ask: &str, krate: &proc_macro2::TokenStream) -> proc_macro2::TokenStream {
+    let span = hygienic(place.span());
+    let place = unevaluated(place, krate);
+    let ask = ident(ask);
+    let step = ident("step");
+    let asks = syn::Lifetime::new("'asks", span);
+    quote_spanned! {span=> {
+        #[allow(unreachable_code)]
+        let #step = #asks: {
+            let #step = #krate::__private::Step::unasked();
+            break #asks #step;
+            #krate::__private::Step::at(&raw const #place)
+        };
+        #step.#ask()
+    }}
 }
 
 /// The upper-case name that a place begins with.

@@ -11,7 +11,6 @@
 //! What it misses: all else is left alone and counted. Which parts a pattern
 //! that may fail reads, and whether it does, only the compiler knows.
 
-use quote::quote_spanned;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
@@ -75,10 +74,7 @@ impl Body<'_> {
         for Part { place, of } in parts {
             let span = hygienic(place.span());
             // A reference's parts are bound by reference.
-            let own = of.iter().map(|base| {
-                let base = chain::unevaluated(base, &krate);
-                quote_spanned!(span=> #krate::__private::Step::of(|| &raw const #base).is_own())
-            });
+            let own = of.iter().map(|base| chain::step(base, "is_own", &krate));
             match self.way(&place, Use::Read, &place) {
                 Way::Before(hook) => {
                     let alone = self.alone_here(&place, TAKEN_APART);

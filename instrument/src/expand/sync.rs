@@ -95,7 +95,7 @@ impl Body<'_> {
     /// is not known, where a step of the place runs code.
     ///
     /// ```text
-    /// if Step::of(|| &raw const BASE).is_plain() && … { ASKS } else { LEFT.here(); OTHER }
+    /// if STEP(BASE).is_plain() && … { ASKS } else { LEFT.here(); OTHER }
     /// ```
     pub fn unless_it_runs(
         &self,
@@ -110,13 +110,12 @@ impl Body<'_> {
         let krate = &self.context.krate;
         let span = hygienic(place.span());
         let plain = bases.iter().map(|base| {
-            let expr = chain::unevaluated(&base.expr, krate);
-            let ask = ident(if base.is_indexed {
+            let ask = if base.is_indexed {
                 "indexes"
             } else {
                 "is_plain"
-            });
-            quote_spanned!(span=> #krate::__private::Step::of(|| &raw const #expr).#ask())
+            };
+            chain::step(&base.expr, ask, krate)
         });
         let left = self.alone_here(place, RUNS_CODE);
         quote_spanned! {span=>
