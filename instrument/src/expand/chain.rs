@@ -260,9 +260,11 @@ pub fn step(place: &Expr, ask: &str, krate: &proc_macro2::TokenStream) -> proc_m
     let place = unevaluated(place, krate);
     let ask = ident(ask);
     let step = ident("step");
+    // Of the expansion's own code, in a user's crate.
+    let quiet = quote_spanned!(span=> allow(unreachable_code));
     let asks = syn::Lifetime::new("'asks", span);
     quote_spanned! {span=> {
-        #[allow(unreachable_code)]
+        #[#quiet]
         let #step = #asks: {
             let #step = #krate::__private::Step::unasked();
             break #asks #step;
