@@ -323,6 +323,7 @@ fn an_interrupt_leaves_reports() {
             "hangs",
             &[
                 "test".to_owned(),
+                "tests::".to_owned(),
                 "--test-threads=1".to_owned(),
                 "--output".to_owned(),
                 format!("json={}", report.display()),
