@@ -122,7 +122,13 @@ pub const MEETS: &[&str] = &[
     "steal",
     "steal_batch",
     "steal_batch_and_pop",
+    "len",
+    "is_empty",
+    "is_full",
 ];
+
+/// Of these, those that a collection has as well as a queue.
+pub const COLLECTS: &[&str] = &["push", "pop", "len", "is_empty", "is_full"];
 
 /// Methods of atomics: whether they store, and how many orderings end their
 /// arguments.
@@ -267,8 +273,6 @@ pub const INERT_METHODS: &[&str] = &[
     "ok",
     "err",
     "clone",
-    "len",
-    "is_empty",
     "to_string",
     "to_owned",
     "as_str",

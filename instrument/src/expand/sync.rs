@@ -10,7 +10,7 @@ use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
 use super::body::Body;
 use super::chain::{self, Chain, Root};
 use super::guards::lock_of;
-use super::names::{ATOMICS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
+use super::names::{ATOMICS, COLLECTS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
 use super::place::{hygienic, ident, library};
 use super::way::RUNS_CODE;
 
@@ -189,7 +189,7 @@ impl Body<'_> {
     }
 
     /// What a method does with a shared variable, only its type says: left
-    /// alone, unless it is one that orders.
+    /// alone, unless it is one that orders and nothing else.
     fn borrows_shared(&mut self, call: &ExprMethodCall) {
         if !self.unsafety || !chain::is_place(&call.receiver) {
             return;
@@ -198,7 +198,7 @@ impl Body<'_> {
         let orders = [LOCKS, SHARES, TRIES]
             .iter()
             .any(|names| names.contains(&name.as_str()))
-            || meets(call)
+            || meets(call) && !COLLECTS.contains(&name.as_str())
             || ATOMICS.iter().any(|(atomic, ..)| *atomic == name);
         let shared = match Chain::of(self.context, &call.receiver).root {
             Root::Static(known) => known,
