@@ -208,7 +208,9 @@ fn copy_tracked(
                 Directory::Top | Directory::Roots | Directory::Inner => Directory::Inner,
             };
             items += copy_tracked(&path, &target, inner, named_at_root)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") && name != "build.rs"
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            // Beside the manifest: of the build script, which has other dependencies.
+            && directory != Directory::Top
         {
             let text = fs::read_to_string(&path)?;
             let is_root = directory == Directory::Roots
