@@ -59,6 +59,17 @@ impl End {
         }
     }
 
+    /// An end of the channel that shares what is at this address; zero if it is
+    /// not known.
+    pub const fn sharing(shares: usize, carries: u64) -> Self {
+        Self { carries, shares }
+    }
+
+    /// The address of what it shares; zero if it is not known.
+    pub const fn shares(self) -> usize {
+        self.shares
+    }
+
     /// All that carry the type.
     const fn all(self) -> Key {
         Key::Carried(self.carries)

@@ -116,6 +116,41 @@ pub struct Object {
     end: Option<End>,
 }
 
+/// An object in two words, for a future that keeps it while it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Small {
+    /// The class above, the address of what it is or shares below.
+    what: u64,
+    carries: u64,
+}
+
+impl Small {
+    /// Where the class begins: addresses of programs have fewer bits.
+    const CLASS: u32 = 56;
+    const CLASSES: [Class; 7] = [
+        Class::Atomic,
+        Class::Lock,
+        Class::Meeting,
+        Class::Channel,
+        Class::Handle,
+        Class::Inert,
+        Class::Unknown,
+    ];
+
+    /// The object again; of an end of a channel only what it shares.
+    pub fn object(self) -> Object {
+        let class = (self.what >> Self::CLASS) as usize;
+        let addr = (self.what & ((1 << Self::CLASS) - 1)) as usize;
+        let class = *Self::CLASSES.get(class).unwrap_or(&Class::Unknown);
+        Object {
+            class,
+            addr,
+            carries: self.carries,
+            end: (class == Class::Channel).then(|| End::sharing(addr, self.carries)),
+        }
+    }
+}
+
 /// What an object publishes into, and what it learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keys {
@@ -142,6 +177,16 @@ impl Object {
         carries: 0,
         end: None,
     };
+
+    /// In two words.
+    #[must_use]
+    pub fn small(self) -> Small {
+        let addr = self.end.map_or(self.addr, End::shares) as u64;
+        Small {
+            what: (self.class as u64) << Small::CLASS | addr & ((1 << Small::CLASS) - 1),
+            carries: self.carries,
+        }
+    }
 
     /// This object. Nothing is asked under the command, for the locks of the
     /// tables here would order what the program does not.
@@ -392,6 +437,27 @@ mod tests {
             carries(type_name::<mpsc::Iter<'_, Message>>()),
             carries(type_name::<mpsc::Receiver<Message>>())
         );
+    }
+
+    #[test]
+    fn an_object_in_two_words_orders_alike() {
+        let (sender, _receiver) = mpsc::channel::<u16>();
+        let lock = Mutex::new(1);
+        let barrier = Barrier::new(1);
+        let objects = [
+            Object::new(&sender),
+            Object::new(&lock),
+            Object::new(&barrier),
+            Object::new(&AtomicBool::new(false)),
+            Object::new(&3_u8),
+            Object::UNKNOWN,
+        ];
+        for object in objects {
+            let again = object.small().object();
+            assert_eq!((again.class, again.key()), (object.class, object.key()));
+            assert_eq!(again.carries, object.carries);
+        }
+        assert_eq!(size_of::<Small>(), 16);
     }
 
     /// Also inside of others, and in futures.

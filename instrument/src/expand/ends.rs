@@ -10,7 +10,7 @@
 //! before what it has captured goes.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{
@@ -164,12 +164,19 @@ impl Body<'_> {
         parse_quote_spanned!(span=> let #leaving = #krate::__private::Leaving::new();)
     }
 
-    /// The objects whose futures an awaited call waits for.
+    /// The objects whose futures an awaited call waits for, as small as they go
+    /// into the future around.
     pub fn awaited_objects(&self, base: &Expr) -> Vec<TokenStream> {
         let mut met = Met::default();
         met.visit_expr(base);
         let objects = met.0.into_iter();
-        objects.map(|receiver| self.object(receiver)).collect()
+        objects
+            .map(|receiver| {
+                let span = hygienic(receiver.span());
+                let object = self.object(receiver);
+                quote_spanned!(span=> #object.small())
+            })
+            .collect()
     }
 
     /// Input: `for PATTERN in RECEIVER { BODY }`. Output: each turn may have
@@ -178,8 +185,8 @@ impl Body<'_> {
     /// ```text
     /// match meets(SITE, Probe::new(&RECEIVER).object()) {
     ///     each => {
-    ///         for PATTERN in RECEIVER { again([each], ()); BODY }
-    ///         again([each], ())
+    ///         for PATTERN in RECEIVER { again([each.small()], ()); BODY }
+    ///         again([each.small()], ())
     ///     }
     /// }
     /// ```
@@ -190,7 +197,7 @@ impl Body<'_> {
         let krate = self.context.krate.clone();
         let span = hygienic(turns.expr.span());
         let each = ident("__leakcheck_each");
-        let again = library(&krate, "again", quote!([#each], ()), &*turns.expr);
+        let again = library(&krate, "again", quote!([#each.small()], ()), &*turns.expr);
         turns
             .body
             .stmts

@@ -9,7 +9,7 @@ use crate::sync::Order;
 use crate::track::channel::of_unknown;
 use crate::track::engine::{self, Key, Taking};
 use crate::track::local::Local;
-use crate::track::object::{self, Class, Object};
+use crate::track::object::{self, Class, Object, Small};
 use crate::track::site::Site;
 use crate::track::strand::Strand;
 use crate::track::units;
@@ -53,10 +53,10 @@ pub fn met<T>(object: Object, value: T) -> T {
 
 /// After what has waited for these, once more: what they were asked for came
 /// later than the answer.
-pub fn again<T, const N: usize>(objects: [Object; N], value: T) -> T {
+pub fn again<T, const N: usize>(objects: [Small; N], value: T) -> T {
     here(|local| {
         for object in objects {
-            learns(local, object);
+            learns(local, object.object());
         }
     });
     value
