@@ -89,6 +89,7 @@ pub use leakcheck_instrument::track;
 pub mod __private {
     pub use crate::track::argument::Argument;
     pub use crate::track::coverage::Left;
+    pub use crate::track::foreign::{Deed, Runs, asked, dropping};
     pub use crate::track::harness::MaybeTest;
     pub use crate::track::hooks::access::*;
     pub use crate::track::hooks::order::*;

@@ -408,8 +408,13 @@ pub fn access(strand: &Arc<Strand>, access: &Access) -> Option<u64> {
     for (earlier, stays) in races {
         let [opaque, acquired] = past;
         let acquired = acquired > earlier.sequence;
-        let ordered_unseen = opaque > earlier.sequence
-            || acquired && earlier.strand.has_released_since(earlier.epoch);
+        let published = || {
+            let Record {
+                sequence, epoch, ..
+            } = earlier;
+            earlier.strand.may_have_published(sequence, epoch)
+        };
+        let ordered_unseen = opaque > earlier.sequence || acquired && published();
         // If it has ended, most likely somebody waited for its end.
         if !(ordered_unseen && earlier.strand.has_ended()) {
             let stays = stays || variable::at(access.addr).is_some();

@@ -1,6 +1,6 @@
 //! From what was seen to a finding in words.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::context::ContextId;
@@ -28,6 +28,7 @@ const FINDINGS: usize = 200;
 
 /// A race that was found, and the contexts of its legs.
 struct Found {
+    places: Places,
     finding: Finding,
     contexts: [ContextId; 2],
 }
@@ -38,7 +39,8 @@ type Places = [(&'static str, u32, u32); 2];
 #[derive(Default)]
 struct Races {
     found: Vec<Found>,
-    told: HashSet<Places>,
+    /// True if it was certain.
+    told: HashMap<Places, bool>,
 }
 
 static RACES: Mutex<Option<Races>> = Mutex::new(None);
@@ -62,12 +64,22 @@ pub fn tell_race(earlier: &Record, now: &Record, addr: usize, certain: bool) {
     places.sort_unstable();
     let mut races = lock(&RACES);
     let races = races.get_or_insert_default();
-    if races.found.len() < FINDINGS && races.told.insert(places) {
-        races.found.push(Found {
-            finding: race(earlier, now, variable, certain),
-            contexts: [earlier.context, now.context],
-        });
+    let told = races.told.get(&places).copied();
+    if told == Some(true) || told == Some(certain) {
+        return;
     }
+    let found = Found {
+        places,
+        finding: race(earlier, now, variable, certain),
+        contexts: [earlier.context, now.context],
+    };
+    // What was possible is certain now.
+    match races.found.iter().position(|known| known.places == places) {
+        Some(possible) => races.found[possible] = found,
+        None if races.found.len() < FINDINGS => races.found.push(found),
+        None => return,
+    }
+    races.told.insert(places, certain);
 }
 
 /// Takes the races of some contexts out.

@@ -136,24 +136,40 @@ impl Local {
 
     /// A function is about to be called that may be tracked.
     pub fn calls(&self, name: u64) {
-        self.strand();
+        let strand = self.strand();
         self.settle();
         self.calling.set(name);
+        strand.calls(engine::sequence());
     }
 
-    /// A tracked function is entered: who called it?
-    pub fn entered(&self, name: u64) {
-        if self.calling.replace(0) != name {
+    /// A tracked function is entered: true if who calls it is tracked, too.
+    pub fn entered(&self, name: u64) -> bool {
+        let called = self.called() == name;
+        if !called {
             self.opaque();
         }
+        called
+    }
+
+    /// What was called, if anything: it is known now.
+    fn called(&self) -> u64 {
+        let called = self.calling.replace(0);
+        if called != 0
+            && let Some(strand) = self.strand.get()
+        {
+            strand.calls(0);
+        }
+        called
     }
 
     /// Something else than the entry of a tracked function happens: what was
     /// called, if anything, is not tracked.
     #[inline]
     pub fn settle(&self) {
-        if self.calling.replace(0) != 0 {
+        if self.calling.get() != 0 {
+            // First, for who looks in between.
             self.opaque();
+            self.called();
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::channel::End;
 use super::engine::Key;
+use super::foreign::Foreign;
 use super::hooks::elsewhere;
 use super::place;
 
@@ -267,6 +268,8 @@ pub struct Known {
     pub is_pointer: bool,
     /// Its `Deref` has no effect that could be seen.
     pub derefs_plainly: bool,
+    /// What its own code may do.
+    pub foreign: Foreign,
     /// What others may learn when a value of it is dropped: what the ends of
     /// channels and the permits in it carry.
     pub ends: Vec<u64>,
@@ -320,6 +323,7 @@ impl Known {
             end: end(type_name),
             is_pointer: is_pointer(type_name),
             derefs_plainly: place::derefs_plainly(type_name),
+            foreign: Foreign::of(type_name),
             ends,
         }
     }

@@ -74,8 +74,13 @@ impl<T: ?Sized> Step<T> {
         Self::unasked()
     }
 
+    /// Asks about the type of this value.
+    pub const fn like(_like: &T) -> Self {
+        Self::unasked()
+    }
+
     /// Asks about the type that `_like` would tell.
-    pub fn like(_like: impl FnOnce() -> Like<T>) -> Self {
+    pub fn told(_like: impl FnOnce() -> Like<T>) -> Self {
         Self::unasked()
     }
 }
@@ -338,22 +343,22 @@ mod tests {
 
     #[test]
     fn a_step_runs_code_if_a_type_on_the_way_does() {
-        assert!(Step::like(|| like(&Pair { a: 1 })).is_plain());
-        assert!(Step::like(|| like(&&Pair { a: 1 })).is_plain());
-        assert!(Step::like(|| like(&Arc::new(Pair { a: 1 }))).is_plain());
-        assert!(Step::like(|| like(&Box::new(&1u8))).is_plain());
-        assert!(Step::like(|| like(&vec![1u8])).is_plain());
-        assert!(Step::like(|| like(&String::new())).is_plain());
+        assert!(Step::told(|| like(&Pair { a: 1 })).is_plain());
+        assert!(Step::told(|| like(&&Pair { a: 1 })).is_plain());
+        assert!(Step::told(|| like(&Arc::new(Pair { a: 1 }))).is_plain());
+        assert!(Step::told(|| like(&Box::new(&1u8))).is_plain());
+        assert!(Step::told(|| like(&vec![1u8])).is_plain());
+        assert!(Step::told(|| like(&String::new())).is_plain());
         let (cell, lock) = (RefCell::new(1), Mutex::new(1));
         let (borrowed, locked) = (cell.borrow(), lock.lock().unwrap());
-        assert!(Step::like(|| like(&borrowed)).is_plain());
-        assert!(Step::like(|| like(&locked)).is_plain());
-        assert!(!Step::like(|| like(&locked)).drops_nothing());
-        assert!(Step::like(|| like(&LazyLock::<u8>::new(|| 1))).is_plain());
-        assert!(!Step::like(|| like(&Own(1))).is_plain());
-        assert!(!Step::like(|| like(&&Own(1))).is_plain());
-        assert!(!Step::like(|| like(&Arc::new(Own(1)))).is_plain());
-        assert!(!Step::like(|| like(&Arc::new(&Own(1)))).is_plain());
+        assert!(Step::told(|| like(&borrowed)).is_plain());
+        assert!(Step::told(|| like(&locked)).is_plain());
+        assert!(!Step::told(|| like(&locked)).drops_nothing());
+        assert!(Step::told(|| like(&LazyLock::<u8>::new(|| 1))).is_plain());
+        assert!(!Step::told(|| like(&Own(1))).is_plain());
+        assert!(!Step::told(|| like(&&Own(1))).is_plain());
+        assert!(!Step::told(|| like(&Arc::new(Own(1)))).is_plain());
+        assert!(!Step::told(|| like(&Arc::new(&Own(1)))).is_plain());
     }
 
     #[test]
@@ -366,8 +371,8 @@ mod tests {
         assert!(step.is_plain() && step.is_own() && !step.is_array() && !step.indexes());
         let array = [Pair { a: 1 }];
         assert!(Step::at(&raw const array).is_array());
-        assert!(Step::like(|| like(&vec![1])).indexes());
-        assert!(!Step::like(|| like(&vec![1])).is_own());
+        assert!(Step::told(|| like(&vec![1])).indexes());
+        assert!(!Step::told(|| like(&vec![1])).is_own());
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub struct Strand {
     stamp: AtomicU64,
     /// When it last ran code that is not tracked, in the sequence of accesses.
     opaque: AtomicU64,
+    /// When it called what may turn out not to be tracked; zero if it has not,
+    /// or knows by now.
+    calling: AtomicU64,
     /// When it last acquired a known object.
     acquired: AtomicU64,
     /// None when it has ended.
@@ -137,6 +140,7 @@ impl Strand {
             id: StrandId(strands.count),
             stamp: AtomicU64::new(clocks.stamp().bits()),
             opaque: AtomicU64::new(0),
+            calling: AtomicU64::new(0),
             acquired: AtomicU64::new(0),
             state: Mutex::new(Some(State {
                 slot,
@@ -184,7 +188,7 @@ impl Strand {
     }
 
     /// True if it has released something since that epoch, or has ended.
-    pub fn has_released_since(&self, epoch: Epoch) -> bool {
+    fn has_released_since(&self, epoch: Epoch) -> bool {
         let stamp = self.stamp();
         stamp == u64::MAX || crate::shadow::word::Cell::from_bits(stamp).epoch() > epoch
     }
@@ -192,6 +196,21 @@ impl Strand {
     /// Code that is not tracked ran at `now`.
     pub fn ran_opaque(&self, now: u64) {
         self.opaque.store(now, Ordering::Relaxed);
+    }
+
+    /// A function was called at `now` that may be tracked; zero once that is
+    /// known.
+    pub fn calls(&self, now: u64) {
+        self.calling.store(now, Ordering::Relaxed);
+    }
+
+    /// True if something may have learned what it did before `sequence`, in
+    /// `epoch`: it has released something since, has run code that is not
+    /// tracked, or has ended.
+    pub fn may_have_published(&self, sequence: u64, epoch: Epoch) -> bool {
+        self.has_released_since(epoch)
+            || self.opaque.load(Ordering::Relaxed) > sequence
+            || self.calling.load(Ordering::Relaxed) > sequence
     }
 
     /// A known object was acquired at `now`.

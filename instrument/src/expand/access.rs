@@ -19,13 +19,15 @@ use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
 use syn::{Expr, ExprBinary, ExprReference, parse_quote_spanned};
 
-use super::body::{Body, is_assignment};
+use super::body::Body;
 use super::chain::{
     Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, step,
     unevaluated, upper_root,
 };
+use super::foreign::is_returned;
 use super::guards::lock_of;
 use super::left::TAKEN_APART;
+use super::operators::{is_assignment, is_equality};
 use super::place::{bare, first_span, hygienic, ident, library};
 use super::sync::simple;
 use super::way::{LIVES_ON, NO_STATEMENT, NOT_KNOWN, POINTER_COMPUTED, RUNS_CODE, Use, Way};
@@ -75,8 +77,10 @@ impl Body<'_> {
             }
             Root::Pointer(pointer) if chain.is_bare() && !used.is_in_place() => {
                 let tell = self.tell(&site, place, used, false);
+                let runs = self.dereferenced(place).filter(|_| used == Use::Read);
+                let other = runs.map(|runs| quote_spanned!(span=> else { #runs; }));
                 Way::Before(quote_spanned! {span=>
-                    if #krate::__private::Raw::new(&#pointer).is() { #tell }
+                    if #krate::__private::Raw::new(&#pointer).is() { #tell; } #other
                 })
             }
             Root::Computed if !chain.is_indexed => Way::Computed,
@@ -157,7 +161,7 @@ impl Body<'_> {
     /// neither that nor a step runs code.
     ///
     /// ```text
-    /// if Step::like(|| like(&PLACE)).drops_nothing() && … { read(SITE, &PLACE) } else { LEFT.here() }
+    /// if Step::told(|| like(&PLACE)).drops_nothing() && … { read(SITE, &PLACE) } else { LEFT.here() }
     /// ```
     fn perhaps(&self, place: &Expr, used: Use, chain: &Chain, site: &TokenStream) -> Way {
         if matches!(used, Use::Borrow | Use::BorrowMut) {
@@ -181,14 +185,14 @@ impl Body<'_> {
                 "is_plain"
             });
             quote_spanned! {span=> {
-                let step = #krate::__private::Step::like(|| #krate::__private::like(&#expr));
+                let step = #krate::__private::Step::told(|| #krate::__private::like(&#expr));
                 step.#ask() && step.drops_nothing()
             }}
         });
         let alone = self.alone_here(place, RUNS_CODE);
         Way::Before(quote_spanned! {span=>
             #[#allow(static_mut_refs)]
-            let plain = #krate::__private::Step::like(|| #krate::__private::like(&#place))
+            let plain = #krate::__private::Step::told(|| #krate::__private::like(&#place))
                 .drops_nothing() #(&& #bases)*;
             if plain {
                 #[#allow(static_mut_refs)]
@@ -440,6 +444,10 @@ impl Body<'_> {
             self.visit_expr_mut(right);
             return;
         }
+        let overwritten = match &whole {
+            Expr::Assign(assign) => self.overwritten(&assign.left, &assign.right),
+            _ => None,
+        };
         self.visit_expr_mut(right);
         match self.way(left, Use::Write, &whole) {
             Way::Before(hook) => {
@@ -450,6 +458,7 @@ impl Body<'_> {
             }
             way => self.operand(left, Use::Write, way, &whole),
         }
+        self.before(expression, overwritten);
     }
 
     /// Input: `PLACE == OTHER`, which borrows both. Output:
@@ -462,10 +471,15 @@ impl Body<'_> {
             return;
         };
         let mut hooks = Vec::new();
+        let equality = is_equality(binary);
+        let runs = self.compared(binary);
         for operand in [&mut binary.left, &mut binary.right] {
             let whole = (**operand).clone();
             if !is_place(&whole) {
                 self.place(operand);
+                if equality && is_returned(&whole) {
+                    self.asks_returned(operand, "Each", "eq");
+                }
                 continue;
             }
             match self.way(operand, Use::Compare, &whole) {
@@ -476,6 +490,7 @@ impl Body<'_> {
                 way => self.operand(operand, Use::Compare, way, &whole),
             }
         }
+        hooks.extend(runs);
         if !hooks.is_empty() {
             let hooks = hooks.iter().map(|hook| quote!({ #hook; }));
             self.before(expression, Some(quote!(#(#hooks)*)));

@@ -7,8 +7,9 @@ use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{Block, Expr};
 
-use super::body::{Body, is_assignment};
+use super::body::Body;
 use super::chain::{Chain, Root, root_of, upper_root};
+use super::operators::is_assignment;
 use super::place::hygienic;
 
 impl Body<'_> {

@@ -10,8 +10,11 @@ use syn::{
 };
 
 use super::Context;
+use super::bound::bound_by;
 use super::calls::{self, Calls};
+use super::foreign::has_unsafe;
 use super::guards::{self, Guarded};
+use super::operators::{is_assignment, is_comparison};
 use super::place::{hygienic, ident, library};
 use super::typed::Typed;
 
@@ -91,7 +94,7 @@ impl<'c> Body<'c> {
     /// Input: `{ BODY }`. Output: who calls is asked first.
     ///
     /// ```text
-    /// { ::leakcheck::__private::entered(const { hash("name") }); BODY }
+    /// { let entered = ::leakcheck::__private::entered(const { hash("name") }); BODY }
     /// ```
     pub fn function(&mut self, signature: &Signature, block: &mut Block) {
         if self.is_test {
@@ -108,7 +111,18 @@ impl<'c> Body<'c> {
         let entered = if self.name == "drop" {
             let krate = &self.context.krate;
             let span = hygienic(block.span());
-            parse_quote_spanned!(span=> #krate::__private::opaque();)
+            let opaque = ident("__leakcheck_opaque");
+            parse_quote_spanned!(span=> let #opaque = #krate::__private::Opaque::begin();)
+        } else if signature.asyncness.is_some() {
+            // It is left, and entered again, at each await, which is told.
+            let krate = &self.context.krate;
+            let span = hygienic(block.span());
+            let name = &self.name;
+            parse_quote_spanned! {span=>
+                ::core::mem::drop(
+                    #krate::__private::entered(const { #krate::__private::hash(#name) })
+                );
+            }
         } else {
             self.entered(&self.name.clone(), block)
         };
@@ -118,12 +132,14 @@ impl<'c> Body<'c> {
     fn entered(&self, name: &str, at: &impl syn::spanned::Spanned) -> Stmt {
         let krate = &self.context.krate;
         let span = hygienic(at.span());
+        let entered = ident("__leakcheck_entered");
         parse_quote_spanned! {span=>
-            #krate::__private::entered(const { #krate::__private::hash(#name) });
+            let #entered = #krate::__private::entered(const { #krate::__private::hash(#name) });
         }
     }
 
-    fn mark(&self, at: &impl syn::spanned::Spanned) -> Stmt {
+    /// Code that is not tracked has run.
+    pub fn mark(&self, at: &impl syn::spanned::Spanned) -> Stmt {
         let krate = &self.context.krate;
         let span = hygienic(at.span());
         parse_quote_spanned!(span=> #krate::__private::opaque();)
@@ -218,7 +234,10 @@ impl<'c> Body<'c> {
             Guarded::Named(_) => Vec::new(),
             Guarded::No => self.sees_the_end(&statement, rest),
         };
+        let dereferenced = self.initialised(&statement);
+        self.declare_hooks(Vec::from_iter(dereferenced));
         self.visit_stmt_mut(&mut statement);
+        self.drops_at_once(&mut statement);
         self.release = None;
         self.extends = extends;
         let Declared {
@@ -343,7 +362,11 @@ impl<'c> Body<'c> {
         let declared = self.declared.take();
         let release = self.release.take();
         if closure.asyncness.is_none() {
+            let accesses = self.unsafety || has_unsafe(&closure.body);
             self.visit_expr_mut(&mut closure.body);
+            if accesses {
+                self.called_back(&mut closure.body);
+            }
         }
         self.release = release;
         self.declared = declared;
@@ -450,8 +473,10 @@ impl VisitMut for Body<'_> {
             Expr::MethodCall(_) => self.method(expression),
             Expr::Await(_) => self.await_(expression),
             Expr::Macro(ExprMacro { mac, .. }) => {
+                let runs = self.asserted_of(mac);
                 self.macro_(mac);
                 self.address(expression);
+                self.before(expression, runs);
             }
             Expr::Closure(closure) => self.closure(closure),
             Expr::Async(ExprAsync { block, .. }) => {
@@ -473,7 +498,20 @@ impl VisitMut for Body<'_> {
                     if let Some((_, guard)) = &mut arm.guard {
                         self.visit_expr_mut(guard);
                     }
-                    self.visit_expr_mut(&mut arm.body);
+                    match &mut *arm.body {
+                        Expr::Block(body) if body.label.is_none() => {
+                            self.bound_block(std::slice::from_ref(&arm.pat), &mut body.block);
+                        }
+                        body => self.visit_expr_mut(body),
+                    }
+                }
+            }
+            Expr::If(branches) => {
+                let bound = bound_by(&branches.cond);
+                self.visit_expr_mut(&mut branches.cond);
+                self.bound_block(&bound, &mut branches.then_branch);
+                if let Some((_, otherwise)) = &mut branches.else_branch {
+                    self.visit_expr_mut(otherwise);
                 }
             }
             Expr::Let(let_) => self.matched(&mut let_.expr, std::iter::once(&*let_.pat)),
@@ -481,19 +519,22 @@ impl VisitMut for Body<'_> {
                 self.visit_expr_mut(expr);
                 parenthesize(expr);
             }
-            Expr::ForLoop(ExprForLoop { expr, body, .. }) => {
+            Expr::ForLoop(ExprForLoop {
+                expr, body, pat, ..
+            }) => {
                 let known = calls::is_range(expr);
                 let iterated = self.iterated(expr);
                 self.visit_expr_mut(expr);
-                self.turns(body, known);
+                self.turns(std::slice::from_ref(pat), body, known);
                 if let Some((object, site)) = iterated {
                     self.each_turn(expression, &object, &site);
                 }
             }
             Expr::While(turns) => {
                 let known = calls::of_expression(&turns.cond) == Calls::Nothing;
+                let bound = bound_by(&turns.cond);
                 self.visit_expr_mut(&mut turns.cond);
-                self.turns(&mut turns.body, known);
+                self.turns(&bound, &mut turns.body, known);
             }
             other => visit_mut::visit_expr_mut(self, other),
         }
@@ -501,7 +542,12 @@ impl VisitMut for Body<'_> {
 
     fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
         match statement {
-            Stmt::Macro(called) => self.macro_(&mut called.mac),
+            Stmt::Macro(called) => {
+                let runs = self.asserted_of(&called.mac);
+                self.macro_(&mut called.mac);
+                let runs = runs.map(|runs| Stmt::Expr(Expr::Verbatim(runs), None));
+                self.declare_hooks(Vec::from_iter(runs));
+            }
             Stmt::Local(local) => self.visit_local_mut(local),
             // A place as a statement is not read.
             Stmt::Expr(expression, Some(_)) => match expression {
@@ -510,18 +556,6 @@ impl VisitMut for Body<'_> {
             },
             Stmt::Expr(expression, None) => self.visit_expr_mut(expression),
             Stmt::Item(_) => {}
-        }
-    }
-}
-
-impl Body<'_> {
-    /// The body of a loop; unless its head is `known`, each turn begins with
-    /// code that is not tracked.
-    fn turns(&mut self, body: &mut Block, known: bool) {
-        self.visit_block_mut(body);
-        if !known {
-            let mark = self.mark(body);
-            body.stmts.insert(0, mark);
         }
     }
 }
@@ -540,31 +574,4 @@ fn name_of(pattern: &Pat) -> Option<String> {
         Pat::Ident(ident) => Some(ident.ident.to_string()),
         _ => None,
     }
-}
-
-/// `+=` and the like.
-pub const fn is_assignment(operator: &syn::BinOp) -> bool {
-    use syn::BinOp;
-    matches!(
-        operator,
-        BinOp::AddAssign(_)
-            | BinOp::SubAssign(_)
-            | BinOp::MulAssign(_)
-            | BinOp::DivAssign(_)
-            | BinOp::RemAssign(_)
-            | BinOp::BitXorAssign(_)
-            | BinOp::BitAndAssign(_)
-            | BinOp::BitOrAssign(_)
-            | BinOp::ShlAssign(_)
-            | BinOp::ShrAssign(_)
-    )
-}
-
-/// `==` and the like, which take their operands by reference.
-const fn is_comparison(operator: &syn::BinOp) -> bool {
-    use syn::BinOp;
-    matches!(
-        operator,
-        BinOp::Eq(_) | BinOp::Ne(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_)
-    )
 }

@@ -102,8 +102,7 @@ impl Heads {
                     || meets(call)
                     || operation(call).is_some());
         let told = (told || SPAWNS.contains(&name)) && !self.untold;
-        let inert = INERT_METHODS.contains(&name) && !may_lock(call);
-        if !(told || inert) {
+        if !(told || is_inert(call)) {
             self.names.push(name.to_owned());
         }
     }
@@ -169,6 +168,11 @@ pub fn simple_head(head: &Expr) -> Option<&Expr> {
         }
         _ => None,
     }
+}
+
+/// True for a method that runs no code of others, on the types that are known.
+pub fn is_inert(call: &ExprMethodCall) -> bool {
+    INERT_METHODS.iter().any(|name| call.method == name) && !may_lock(call)
 }
 
 /// True for `CALL().read()` and `CALL().write()`, which take a lock unless the

@@ -4,13 +4,14 @@
 //! A step may run code: a `Deref` or an `Index` of the program's own. Which
 //! one does, only its type tells.
 
-use quote::quote_spanned;
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprPath, ExprUnary, parse_quote_spanned};
 
 use super::Context;
-use super::place::{hygienic, ident};
+use super::place::{bare, hygienic, ident};
 use super::sync::simple;
 
 /// Where a place begins.
@@ -218,8 +219,8 @@ fn is_plain_index(index: &Expr) -> bool {
 
 /// A place as it may stand in a closure that is never called: an index is
 /// only looked at, for the closure must not take it.
-pub fn unevaluated(place: &Expr, krate: &proc_macro2::TokenStream) -> Expr {
-    struct Indices<'k>(&'k proc_macro2::TokenStream);
+pub fn unevaluated(place: &Expr, krate: &TokenStream) -> Expr {
+    struct Indices<'k>(&'k TokenStream);
 
     impl VisitMut for Indices<'_> {
         fn visit_expr_index_mut(&mut self, index: &mut syn::ExprIndex) {
@@ -250,27 +251,40 @@ pub fn unevaluated(place: &Expr, krate: &proc_macro2::TokenStream) -> Expr {
 ///     let step = 'asks: {
 ///         let step = Step::unasked();
 ///         break 'asks step;
-///         Step::at(&raw const PLACE)
+///         Step::at(&raw const PLACE) // or `like(&NAME)`
 ///     };
 ///     step.is_plain()
 /// }
 /// ```
-pub fn step(place: &Expr, ask: &str, krate: &proc_macro2::TokenStream) -> proc_macro2::TokenStream {
-    let span = hygienic(place.span());
-    let place = unevaluated(place, krate);
+pub fn step(place: &Expr, ask: &str, krate: &TokenStream) -> TokenStream {
     let ask = ident(ask);
+    typed(place, "Step", &quote!(#ask()), krate)
+}
+
+/// As [`step`], with what is asked, and the type of the library that answers.
+///
+/// A name may be a constant's or a function's, which has no address; a field
+/// may be of a packed struct, which has no reference.
+pub fn typed(place: &Expr, answers: &str, asks: &TokenStream, krate: &TokenStream) -> TokenStream {
+    let span = hygienic(place.span());
+    let answers = ident(answers);
+    let place = unevaluated(place, krate);
+    let at = match bare(&place) {
+        Expr::Path(_) => quote_spanned!(span=> like(&#place)),
+        place => quote_spanned!(span=> at(&raw const #place)),
+    };
     let step = ident("step");
     // Of the expansion's own code, in a user's crate.
-    let quiet = quote_spanned!(span=> allow(unreachable_code));
-    let asks = syn::Lifetime::new("'asks", span);
+    let quiet = quote_spanned!(span=> allow(unreachable_code, static_mut_refs));
+    let label = syn::Lifetime::new("'asks", span);
     quote_spanned! {span=> {
         #[#quiet]
-        let #step = #asks: {
-            let #step = #krate::__private::Step::unasked();
-            break #asks #step;
-            #krate::__private::Step::at(&raw const #place)
+        let #step = #label: {
+            let #step = #krate::__private::#answers::unasked();
+            break #label #step;
+            #krate::__private::#answers::#at
         };
-        #step.#ask()
+        #step.#asks
     }}
 }
 
@@ -289,8 +303,7 @@ fn upper_name(path: &ExprPath) -> Option<String> {
     let of_type = segments
         .next()
         .is_some_and(|owner| owner.ident.to_string().starts_with(char::is_uppercase));
-    let upper = name.len() > 1
-        && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+    let upper = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
         && !name.contains(|c: char| c.is_ascii_lowercase());
     (upper && !of_type).then_some(name)
 }

@@ -43,7 +43,7 @@ fn bound<'s>(statement: &'s Stmt, rest: &[Stmt]) -> Vec<&'s Ident> {
 }
 
 /// False for what surely is no such value, or none at all.
-const fn may_matter(init: &Expr) -> bool {
+pub const fn may_matter(init: &Expr) -> bool {
     !matches!(
         init,
         Expr::Lit(_)
@@ -84,7 +84,14 @@ fn arguments<'s>(signature: &'s Signature, block: &Block) -> Vec<&'s Ident> {
 
 /// Variables that a pattern binds by value.
 #[derive(Default)]
-struct Names<'p>(Vec<&'p Ident>);
+pub struct Names<'p>(Vec<&'p Ident>);
+
+impl<'p> Names<'p> {
+    /// All of them.
+    pub fn all(self) -> Vec<&'p Ident> {
+        self.0
+    }
+}
 
 impl<'p> Visit<'p> for Names<'p> {
     fn visit_pat_ident(&mut self, name: &'p PatIdent) {
@@ -138,7 +145,8 @@ impl Body<'_> {
         names.into_iter().map(|name| self.sees(name)).collect()
     }
 
-    fn sees(&mut self, name: &Ident) -> Stmt {
+    /// Sees the end of this variable.
+    pub fn sees(&mut self, name: &Ident) -> Stmt {
         let krate = self.context.krate.clone();
         let span = hygienic(name.span());
         let dropped = self.numbered("__leakcheck_dropped");

@@ -6,8 +6,10 @@
 //!   [`channels`]: the ends of one; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
+//!   [`bound`]: those that a pattern binds;
 //! - [`left`]: what is left alone;
-//! - [`calls`]: which calls may run code that is not tracked;
+//! - [`calls`]: which calls may run code that is not tracked; [`foreign`]: what
+//!   may where no call is written; [`operators`]: what these do;
 //! - [`place`]: places of the source, and paths into the library.
 //!
 //! All names that an expansion brings are hygienic, all paths absolute. Values
@@ -17,14 +19,17 @@
 mod access;
 mod address;
 mod body;
+mod bound;
 mod calls;
 mod chain;
 mod channels;
 mod ends;
+mod foreign;
 mod guards;
 mod left;
 mod macros;
 mod names;
+mod operators;
 mod pattern;
 mod place;
 mod pointers;

@@ -260,8 +260,8 @@ pub const INERT_MACROS: &[&str] = &[
     "offset_of",
 ];
 
-/// Methods that run no code of others, on any type that is likely to have
-/// them.
+/// Methods that run no code of others, on the types that are known: on others
+/// they may ([`super::foreign`]).
 pub const INERT_METHODS: &[&str] = &[
     "unwrap",
     "expect",

@@ -185,6 +185,7 @@ impl Body<'_> {
         } else if self.unsafety {
             self.computed_pointer_method(expression, &original);
         }
+        self.inert_method(expression, &original);
         self.announce(expression, &original.method.to_string());
     }
 

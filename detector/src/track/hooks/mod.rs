@@ -112,10 +112,39 @@ pub const fn hash(name: &str) -> u64 {
     name_hash(name) | 1
 }
 
-/// A tracked function is entered.
+/// A tracked function is entered; dropped when it is left.
 #[inline]
-pub fn entered(name: u64) {
-    here(|local| local.entered(name));
+pub fn entered(name: u64) -> Entered {
+    Entered {
+        returns_to_tracked: here(|local| local.entered(name)).unwrap_or(true),
+    }
+}
+
+/// A tracked function runs. Where it returns to code that is not tracked, that
+/// may publish what was done here.
+#[derive(Debug)]
+pub struct Entered {
+    returns_to_tracked: bool,
+}
+
+impl Entered {
+    /// A closure, of which nobody knows who calls it.
+    #[must_use]
+    #[inline]
+    pub const fn by_any() -> Self {
+        Self {
+            returns_to_tracked: false,
+        }
+    }
+}
+
+impl Drop for Entered {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.returns_to_tracked {
+            opaque();
+        }
+    }
 }
 
 /// A function is about to be called that may be tracked.

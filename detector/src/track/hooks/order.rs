@@ -8,6 +8,7 @@ use super::{acquire, elsewhere, here, release};
 use crate::sync::Order;
 use crate::track::channel::of_unknown;
 use crate::track::engine::{self, Key, Taking};
+use crate::track::foreign::{DROPS, Deed};
 use crate::track::local::Local;
 use crate::track::object::{self, Class, Object, Small};
 use crate::track::site::Site;
@@ -89,18 +90,19 @@ fn learns(local: &Local, object: Object) {
     local.opaque();
 }
 
-/// Sees the end of a value that others may wait for.
+/// Sees the end of a value that others may wait for, or whose own code is not
+/// known.
 #[derive(Debug)]
-pub struct Dropped(&'static [u64]);
+pub struct Dropped(Option<&'static object::Known>);
 
 impl Dropped {
     /// Of this value, which is dropped after this.
     #[inline]
     pub fn of<T>(_: &T) -> Self {
         if std::mem::needs_drop::<T>() && !elsewhere() {
-            Self(&object::known(std::any::type_name::<T>()).ends)
+            Self(Some(object::known(std::any::type_name::<T>())))
         } else {
-            Self(&[])
+            Self(None)
         }
     }
 }
@@ -108,8 +110,11 @@ impl Dropped {
 impl Drop for Dropped {
     #[inline]
     fn drop(&mut self) {
-        if !self.0.is_empty() {
-            ends(self.0);
+        if let Some(known) = self.0 {
+            if !known.ends.is_empty() {
+                ends(&known.ends);
+            }
+            known.foreign.runs(Deed::Drop, DROPS);
         }
     }
 }

@@ -1,0 +1,262 @@
+//! Types that bring code which may run where no call is written: what a
+//! comparison, a clone, a `Deref` or a drop of them does is not known, and it
+//! may wait for another thread.
+//!
+//! A type is known by its name, as in [`super::object`]. Code of a type's own
+//! that is tracked answers to its name, as functions do; else it counts as code
+//! that is not tracked.
+
+use std::marker::PhantomData;
+
+use super::hooks::{calls, elsewhere, hash};
+use super::object::{self, Class, classify};
+
+/// What may run code of a type's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// A method of this name, which the types that are known have, too, and
+    /// which waits for nobody there.
+    Method,
+    /// A method that does the same with what is in it: a clone, a comparison.
+    Each,
+    /// A dereference.
+    Deref,
+    /// The end of its life.
+    Drop,
+}
+
+/// Stands for the name of what a drop calls.
+pub const DROPS: u64 = hash("drop");
+
+/// What is known of what a type's own code may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreign {
+    method: bool,
+    each: bool,
+    deref: bool,
+    drop: bool,
+}
+
+impl Foreign {
+    /// By its name.
+    pub fn of(type_name: &str) -> Self {
+        let parts = is_foreign(type_name);
+        let of = type_name.trim_start_matches('&').trim_start_matches("mut ");
+        let counted = [
+            "alloc::sync::Arc<",
+            "alloc::rc::Rc<",
+            "alloc::sync::Weak<",
+            "alloc::rc::Weak<",
+        ];
+        let is_counted = counted.iter().any(|prefix| of.starts_with(prefix));
+        let is_pointer = type_name.starts_with(['*', '&']);
+        let is_lazy = type_name.starts_with("std::sync::lazy_lock::LazyLock<");
+        Self {
+            method: !is_known(behind(type_name)),
+            each: parts && !is_counted && !of.starts_with('*'),
+            deref: is_lazy || !is_pointer && !is_known(type_name),
+            drop: parts && !is_pointer && !is_guard(type_name),
+        }
+    }
+
+    /// Tells that it does it now, as a call of this name.
+    pub fn runs(self, deed: Deed, name: u64) {
+        let does = match deed {
+            Deed::Method => self.method,
+            Deed::Each => self.each,
+            Deed::Deref => self.deref,
+            Deed::Drop => self.drop,
+        };
+        if does {
+            calls(name);
+        }
+    }
+}
+
+/// What a method is called on: behind pointers, and behind guards.
+fn behind(type_name: &str) -> &str {
+    let mut name = type_name;
+    loop {
+        let inner = name.trim_start_matches('&').trim_start_matches("mut ");
+        let next = match inner.split_once('<') {
+            Some((head, rest)) if is_guard(head) || object::is_pointer(inner) => {
+                // A guard's lifetime goes first.
+                let rest = rest.trim_start_matches("'_, ");
+                // A guard of `lock_api` says how it locks, first.
+                if head.starts_with("lock_api::") {
+                    rest.split_once(", ").map_or(rest, |(_, held)| held)
+                } else {
+                    rest
+                }
+            }
+            _ => return inner,
+        };
+        name = next;
+    }
+}
+
+/// True for what borrows from a lock or a cell that is known: its end gives
+/// that back, and does nothing else.
+fn is_guard(type_name: &str) -> bool {
+    let head = type_name.split('<').next().unwrap_or_default();
+    let last = head.rsplit("::").next().unwrap_or_default();
+    let guards = last.ends_with("Guard") || ["Ref", "RefMut"].contains(&last);
+    guards && is_known(head)
+}
+
+/// Crates whose types wait for nobody unless a method is called that is known,
+/// though they do not synchronise, and so are not in [`object`]'s list.
+const KNOWN: &[&str] = &[
+    "lock_api::",
+    "futures_channel::",
+    "futures_util::lock::",
+    "tokio::time::",
+    "tokio::task::",
+    "std::net::",
+    "std::process::",
+    "std::env::",
+    "std::os::",
+    "leakcheck::track::task::",
+];
+
+fn is_known(path: &str) -> bool {
+    classify(path) != Class::Unknown || KNOWN.iter().any(|known| path.starts_with(known))
+}
+
+/// True if a type's name has a part in it that is not known.
+fn is_foreign(type_name: &str) -> bool {
+    let words = type_name.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':' | '\'')));
+    words.filter(|word| !word.is_empty()).any(|word| {
+        let is_word = [
+            "mut", "const", "as", "unsafe", "extern", "true", "false", "_",
+        ];
+        let is_plain = is_word.contains(&word)
+            || word.starts_with(['\'', ':'])
+            || word.bytes().all(|b| b.is_ascii_digit());
+        !is_plain && !is_known(word)
+    })
+}
+
+/// Tells that code of `T`'s own is about to run, if it has any that is not
+/// known: as a call of this name.
+#[inline]
+pub fn runs<T: ?Sized>(deed: Deed, name: u64) {
+    if deed == Deed::Drop && !std::mem::needs_drop::<T>() || elsewhere() {
+        return;
+    }
+    object::known(std::any::type_name::<T>())
+        .foreign
+        .runs(deed, name);
+}
+
+/// As [`runs`], asked of a value on its way to a method.
+#[inline]
+pub fn asked<T>(value: T, deed: Deed, name: u64) -> T {
+    runs::<T>(deed, name);
+    value
+}
+
+/// A value that is dropped where it is made.
+#[inline]
+pub fn dropping<T>(value: T) -> T {
+    runs::<T>(Deed::Drop, DROPS);
+    value
+}
+
+/// Asks about a place.
+pub struct Runs<T: ?Sized>(PhantomData<fn() -> *const T>);
+
+impl<T: ?Sized> Runs<T> {
+    /// Asks about the type of a place that is not looked at, as
+    /// [`super::place::Step::unasked`].
+    #[must_use]
+    pub const fn unasked() -> Self {
+        Self(PhantomData)
+    }
+
+    /// Asks about the place at this address.
+    pub const fn at(_place: *const T) -> Self {
+        Self::unasked()
+    }
+
+    /// Asks about the type of this value.
+    pub const fn like(_value: &T) -> Self {
+        Self::unasked()
+    }
+
+    /// Its own code is about to run.
+    #[inline]
+    pub fn runs(self, deed: Deed, name: u64) {
+        runs::<T>(deed, name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::type_name;
+    use std::cell::Ref;
+    use std::rc::Rc;
+    use std::sync::{Arc, LazyLock, Mutex, MutexGuard, mpsc};
+
+    use super::Foreign;
+
+    struct Own;
+
+    fn of<T: ?Sized>() -> [bool; 4] {
+        let Foreign {
+            method,
+            each,
+            deref,
+            drop,
+        } = Foreign::of(type_name::<T>());
+        [method, each, deref, drop]
+    }
+
+    #[test]
+    fn what_is_known_waits_for_nobody() {
+        assert_eq!(of::<u64>(), [false; 4]);
+        assert_eq!(of::<&str>(), [false; 4]);
+        assert_eq!(of::<[u8; 4]>(), [false; 4]);
+        assert_eq!(of::<Option<Vec<(String, bool)>>>(), [false; 4]);
+        assert_eq!(of::<Arc<Mutex<u8>>>(), [false; 4]);
+        assert_eq!(of::<mpsc::Sender<Option<u8>>>(), [false; 4]);
+        assert_eq!(of::<std::thread::JoinHandle<()>>(), [false; 4]);
+        assert_eq!(of::<std::time::Duration>(), [false; 4]);
+    }
+
+    #[test]
+    fn a_type_of_the_programs_own_may_do_anything() {
+        assert_eq!(of::<Own>(), [true; 4]);
+        assert_eq!(of::<dyn Fn() -> u8>(), [true; 4]);
+        let captured = Own;
+        let closure = move || std::hint::black_box(captured);
+        fn name<T>(_: &T) -> &'static str {
+            type_name::<T>()
+        }
+        assert!(Foreign::of(name(&closure)).drop);
+        let _: Own = closure();
+    }
+
+    /// Methods go to what is behind, and so does what they do with each part;
+    /// a drop ends what is owned.
+    #[test]
+    fn a_pointer_is_what_it_points_to() {
+        let [method, each, deref, drop] = of::<&Own>();
+        assert_eq!([method, each, deref, drop], [true, true, false, false]);
+        let [method, each, deref, drop] = of::<*const Own>();
+        assert_eq!([method, each, deref, drop], [false; 4]);
+        let [method, each, deref, drop] = of::<Arc<Own>>();
+        assert_eq!([method, each, deref, drop], [true, false, false, true]);
+        assert_eq!(of::<Rc<Own>>(), of::<Arc<Own>>());
+        let [method, each, deref, drop] = of::<Box<dyn Fn()>>();
+        assert_eq!([method, each, deref, drop], [true, true, false, true]);
+        let [method, _, deref, drop] = of::<MutexGuard<'_, Own>>();
+        assert_eq!([method, deref, drop], [true, false, false]);
+        let [method, _, deref, drop] = of::<Ref<'_, Own>>();
+        assert_eq!([method, deref, drop], [true, false, false]);
+        let [method, each, _, drop] = of::<Option<Own>>();
+        assert_eq!([method, each, drop], [false, true, true]);
+        // What it is made of may wait; std's method does not.
+        assert!(of::<LazyLock<u8>>()[2]);
+    }
+}

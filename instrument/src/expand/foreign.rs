@@ -1,0 +1,316 @@
+//! Code that may run where no call is written, by the types of what is there:
+//! a comparison, a dereference, a drop, and methods that most types have and
+//! that wait for nobody there.
+//!
+//! The library asks the type. Code of a type's own is announced by its name, as
+//! calls are, and answers to it if it is tracked.
+//!
+//! What it misses: other operators, indices, formats, conversions of `?`,
+//! dereferences that are not written, and drops of temporaries within an
+//! expression.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::visit::{self, Visit};
+use syn::{
+    Expr, ExprBinary, ExprCall, ExprMethodCall, Local, Macro, Pat, Stmt, parse_quote,
+    parse_quote_spanned,
+};
+
+use super::body::Body;
+use super::calls::is_inert;
+use super::chain;
+use super::ends::may_matter;
+use super::macros::arguments;
+use super::names::{INERT_TYPES, KEEPS_GUARD};
+use super::operators::is_equality;
+use super::place::{bare, hygienic, ident, library};
+use super::sync::simple;
+
+/// Macros of std that compare.
+const ASSERTIONS: &[&str] = &[
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+];
+
+/// Methods that do the same with what is in a value.
+const EACH: &[&str] = &["clone", "to_string", "to_owned", "min", "max"];
+
+/// What may run code of a type's own: see the library's `Deed`.
+fn deed(of: &str) -> &'static str {
+    if EACH.contains(&of) { "Each" } else { "Method" }
+}
+
+impl Body<'_> {
+    /// Tells that code of this place's type may run, as a call of this name.
+    ///
+    /// Input: `PLACE`, `Each`, `eq`. Output:
+    ///
+    /// ```text
+    /// { let step = 'asks: { …; Runs::at(&raw const PLACE) }; step.runs(Deed::Each, hash("eq")) }
+    /// ```
+    ///
+    /// None where it cannot be asked: of a part of what may be a constant.
+    fn runs(&self, place: &Expr, deed: &str, name: &str) -> Option<TokenStream> {
+        if !matches!(bare(place), Expr::Path(_)) && chain::upper_root(place).is_some() {
+            return None;
+        }
+        let krate = &self.context.krate;
+        let told = self.deed(place, deed, name);
+        Some(chain::typed(place, "Runs", &quote!(runs(#told)), krate))
+    }
+
+    fn deed(&self, at: &Expr, deed: &str, name: &str) -> TokenStream {
+        let krate = &self.context.krate;
+        let span = hygienic(at.span());
+        let deed = ident(deed);
+        quote_spanned! {span=>
+            #krate::__private::Deed::#deed, const { #krate::__private::hash(#name) }
+        }
+    }
+
+    /// Input: `PLACE.clone()`, `CALL().clone()`. Output:
+    ///
+    /// ```text
+    /// second({ RUNS of PLACE }, PLACE.clone())
+    /// asked(CALL(), Deed::Each, hash("clone")).clone()
+    /// ```
+    pub fn inert_method(&self, expression: &mut Expr, original: &ExprMethodCall) {
+        let name = original.method.to_string();
+        if !is_inert(original) {
+            return;
+        }
+        if simple(&original.receiver) {
+            let runs = self.runs(&original.receiver, deed(&name), &name);
+            self.before(expression, runs);
+        } else if !KEEPS_GUARD.contains(&name.as_str())
+            && is_returned(&original.receiver)
+            && let Expr::MethodCall(call) = expression
+        {
+            self.asks_returned(&mut call.receiver, deed(&name), &name);
+        }
+    }
+
+    /// Input: `CALL()`. Output: `asked(CALL(), DEED, hash("name"))`.
+    pub fn asks_returned(&self, value: &mut Expr, deed: &str, name: &str) {
+        let told = self.deed(value, deed, name);
+        *value = library(
+            &self.context.krate,
+            "asked",
+            quote!(#value, #told),
+            &value.clone(),
+        );
+    }
+
+    /// What goes before `A == B`.
+    pub fn compared(&self, binary: &ExprBinary) -> Vec<TokenStream> {
+        let mut hooks = Vec::new();
+        if is_equality(binary) {
+            for operand in [&binary.left, &binary.right] {
+                let operand = referenced(operand);
+                if simple(operand) {
+                    hooks.extend(self.dereferenced(operand));
+                    hooks.extend(self.runs(operand, "Each", "eq"));
+                }
+            }
+        }
+        hooks
+    }
+
+    /// What goes before `*PLACE`.
+    pub fn dereferenced(&self, place: &Expr) -> Option<TokenStream> {
+        match place {
+            Expr::Unary(unary)
+                if matches!(unary.op, syn::UnOp::Deref(_)) && simple(&unary.expr) =>
+            {
+                self.runs(&unary.expr, "Deref", "deref")
+            }
+            _ => None,
+        }
+    }
+
+    /// What goes before `let x = *PLACE;`.
+    pub fn initialised(&self, statement: &Stmt) -> Option<Stmt> {
+        let Stmt::Local(Local {
+            init: Some(init), ..
+        }) = statement
+        else {
+            return None;
+        };
+        let runs = self.dereferenced(&init.expr)?;
+        let span = hygienic(init.expr.span());
+        Some(parse_quote_spanned!(span=> #runs;))
+    }
+
+    /// A closure that accesses what is shared: who calls it may publish that,
+    /// once it is left.
+    ///
+    /// Input: `|x| BODY`. Output: `|x| { let lent = Entered::by_any(); BODY }`.
+    pub fn called_back(&self, body: &mut Expr) {
+        let krate = &self.context.krate;
+        let span = hygienic(body.span());
+        let lent = ident("__leakcheck_lent");
+        let lent = quote_spanned!(span=> let #lent = #krate::__private::Entered::by_any(););
+        match body {
+            Expr::Block(block) if block.label.is_none() && block.attrs.is_empty() => {
+                block.block.stmts.insert(0, parse_quote!(#lent));
+            }
+            body => *body = parse_quote_spanned!(span=> { #lent #body }),
+        }
+    }
+
+    /// What goes before an assertion, whose arguments it compares.
+    pub fn asserted_of(&self, called: &Macro) -> Option<TokenStream> {
+        let last = &called.path.segments.last()?.ident;
+        if !ASSERTIONS.iter().any(|name| last == name) {
+            return None;
+        }
+        let arguments = arguments(called)?;
+        let mut operands = Operands::default();
+        for (at, argument) in arguments.iter().enumerate() {
+            if at < 2 && last != "assert" && last != "debug_assert" {
+                operands
+                    .0
+                    .extend(simple(argument).then_some(("eq", argument)));
+            }
+            operands.visit_expr(argument);
+        }
+        let runs: Vec<TokenStream> = operands
+            .0
+            .into_iter()
+            .filter_map(|(name, place)| {
+                let deed = if name == "eq" { "Each" } else { deed(name) };
+                self.runs(place, deed, name)
+            })
+            .collect();
+        (!runs.is_empty()).then(|| quote!(#(#runs;)*))
+    }
+
+    /// What goes before `PLACE = VALUE`: what was there is dropped.
+    pub fn overwritten(&self, place: &Expr, value: &Expr) -> Option<TokenStream> {
+        let matters = simple(place) && may_matter(value);
+        self.runs(place, "Drop", "drop").filter(|_| matters)
+    }
+
+    /// Input: `VALUE;`, `let _ = VALUE;`, where it is dropped. Output:
+    /// `dropping(VALUE);`.
+    pub fn drops_at_once(&self, statement: &mut Stmt) {
+        let value = match statement {
+            Stmt::Expr(value, Some(_)) => value,
+            Stmt::Local(Local {
+                pat: Pat::Wild(_),
+                init: Some(init),
+                ..
+            }) if init.diverge.is_none() => &mut *init.expr,
+            _ => return,
+        };
+        if makes(value) {
+            let told = quote!(#value);
+            *value = library(&self.context.krate, "dropping", told, &value.clone());
+        }
+    }
+}
+
+/// True if there is an `unsafe` block in a closure's body, not in another's.
+pub fn has_unsafe(body: &Expr) -> bool {
+    struct Unsafe(bool);
+
+    impl<'ast> Visit<'ast> for Unsafe {
+        fn visit_expr_unsafe(&mut self, _: &'ast syn::ExprUnsafe) {
+            self.0 = true;
+        }
+
+        fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {}
+        fn visit_item(&mut self, _: &'ast syn::Item) {}
+    }
+
+    let mut found = Unsafe(false);
+    found.visit_expr(body);
+    found.0
+}
+
+/// `x` of `&&x`: compared by what is behind.
+fn referenced(operand: &Expr) -> &Expr {
+    match operand {
+        Expr::Reference(reference) => referenced(&reference.expr),
+        Expr::Paren(paren) => referenced(&paren.expr),
+        other => other,
+    }
+}
+
+/// True for what a call returns.
+pub const fn is_returned(expression: &Expr) -> bool {
+    matches!(expression, Expr::Call(_) | Expr::MethodCall(_))
+}
+
+/// True for a value that is made where it stands.
+fn makes(expression: &Expr) -> bool {
+    match expression {
+        Expr::Struct(_) => true,
+        Expr::Paren(paren) => makes(&paren.expr),
+        Expr::Call(call) => is_constructor(call),
+        _ => false,
+    }
+}
+
+/// `Type(…)`, `Box::new(…)`.
+fn is_constructor(call: &ExprCall) -> bool {
+    let Expr::Path(path) = &*call.func else {
+        return false;
+    };
+    let mut segments = path.path.segments.iter().rev();
+    let Some(last) = segments.next().map(|segment| segment.ident.to_string()) else {
+        return false;
+    };
+    let owner = segments.next().map(|segment| segment.ident.to_string());
+    last.starts_with(|c: char| c.is_ascii_uppercase())
+        || last == "new"
+            && INERT_TYPES
+                .iter()
+                .any(|(of, _)| owner.as_deref() == Some(of))
+}
+
+/// Places in an expression whose types' own code it may run, and the name of
+/// that.
+#[derive(Default)]
+struct Operands<'e>(Vec<(&'e str, &'e Expr)>);
+
+impl<'e> Visit<'e> for Operands<'e> {
+    fn visit_expr(&mut self, expression: &'e Expr) {
+        match expression {
+            // What is bound inside is not known outside.
+            Expr::Closure(_)
+            | Expr::Async(_)
+            | Expr::Block(_)
+            | Expr::Unsafe(_)
+            | Expr::Const(_)
+            | Expr::Match(_)
+            | Expr::If(_)
+            | Expr::Let(_)
+            | Expr::Loop(_)
+            | Expr::While(_)
+            | Expr::ForLoop(_) => return,
+            Expr::Binary(binary) if is_equality(binary) => {
+                let operands = [&*binary.left, &*binary.right].into_iter();
+                self.0.extend(
+                    operands
+                        .filter(|place| simple(place))
+                        .map(|place| ("eq", place)),
+                );
+            }
+            Expr::MethodCall(call) if is_inert(call) && simple(&call.receiver) => {
+                let name = super::names::INERT_METHODS
+                    .iter()
+                    .find(|name| call.method == **name);
+                self.0.extend(name.map(|name| (*name, &*call.receiver)));
+            }
+            _ => {}
+        }
+        visit::visit_expr(self, expression);
+    }
+}
