@@ -473,10 +473,10 @@ impl VisitMut for Body<'_> {
             Expr::MethodCall(_) => self.method(expression),
             Expr::Await(_) => self.await_(expression),
             Expr::Macro(ExprMacro { mac, .. }) => {
-                let runs = self.asserted_of(mac);
+                let told = self.asserts(mac);
                 self.macro_(mac);
                 self.address(expression);
-                self.before(expression, runs);
+                self.before(expression, told);
             }
             Expr::Closure(closure) => self.closure(closure),
             Expr::Async(ExprAsync { block, .. }) => {
@@ -543,10 +543,10 @@ impl VisitMut for Body<'_> {
     fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
         match statement {
             Stmt::Macro(called) => {
-                let runs = self.asserted_of(&called.mac);
+                let told = self.asserts(&called.mac);
                 self.macro_(&mut called.mac);
-                let runs = runs.map(|runs| Stmt::Expr(Expr::Verbatim(runs), None));
-                self.declare_hooks(Vec::from_iter(runs));
+                let told = told.map(|told| Stmt::Expr(Expr::Verbatim(told), None));
+                self.declare_hooks(Vec::from_iter(told));
             }
             Stmt::Local(local) => self.visit_local_mut(local),
             // A place as a statement is not read.

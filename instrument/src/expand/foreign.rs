@@ -12,37 +12,25 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::visit::{self, Visit};
+use syn::visit::Visit;
 use syn::{
-    Expr, ExprBinary, ExprCall, ExprMethodCall, Local, Macro, Pat, Stmt, parse_quote,
-    parse_quote_spanned,
+    Expr, ExprBinary, ExprCall, ExprMethodCall, Local, Pat, Stmt, parse_quote, parse_quote_spanned,
 };
 
 use super::body::Body;
 use super::calls::is_inert;
 use super::chain;
 use super::ends::may_matter;
-use super::macros::arguments;
 use super::names::{INERT_TYPES, KEEPS_GUARD};
 use super::operators::is_equality;
 use super::place::{bare, hygienic, ident, library};
 use super::sync::simple;
 
-/// Macros of std that compare.
-const ASSERTIONS: &[&str] = &[
-    "assert",
-    "assert_eq",
-    "assert_ne",
-    "debug_assert",
-    "debug_assert_eq",
-    "debug_assert_ne",
-];
-
 /// Methods that do the same with what is in a value.
 const EACH: &[&str] = &["clone", "to_string", "to_owned", "min", "max"];
 
 /// What may run code of a type's own: see the library's `Deed`.
-fn deed(of: &str) -> &'static str {
+pub fn deed(of: &str) -> &'static str {
     if EACH.contains(&of) { "Each" } else { "Method" }
 }
 
@@ -56,7 +44,7 @@ impl Body<'_> {
     /// ```
     ///
     /// None where it cannot be asked: of a part of what may be a constant.
-    fn runs(&self, place: &Expr, deed: &str, name: &str) -> Option<TokenStream> {
+    pub fn runs(&self, place: &Expr, deed: &str, name: &str) -> Option<TokenStream> {
         if !matches!(bare(place), Expr::Path(_)) && chain::upper_root(place).is_some() {
             return None;
         }
@@ -164,33 +152,6 @@ impl Body<'_> {
         }
     }
 
-    /// What goes before an assertion, whose arguments it compares.
-    pub fn asserted_of(&self, called: &Macro) -> Option<TokenStream> {
-        let last = &called.path.segments.last()?.ident;
-        if !ASSERTIONS.iter().any(|name| last == name) {
-            return None;
-        }
-        let arguments = arguments(called)?;
-        let mut operands = Operands::default();
-        for (at, argument) in arguments.iter().enumerate() {
-            if at < 2 && last != "assert" && last != "debug_assert" {
-                operands
-                    .0
-                    .extend(simple(argument).then_some(("eq", argument)));
-            }
-            operands.visit_expr(argument);
-        }
-        let runs: Vec<TokenStream> = operands
-            .0
-            .into_iter()
-            .filter_map(|(name, place)| {
-                let deed = if name == "eq" { "Each" } else { deed(name) };
-                self.runs(place, deed, name)
-            })
-            .collect();
-        (!runs.is_empty()).then(|| quote!(#(#runs;)*))
-    }
-
     /// What goes before `PLACE = VALUE`: what was there is dropped.
     pub fn overwritten(&self, place: &Expr, value: &Expr) -> Option<TokenStream> {
         let matters = simple(place) && may_matter(value);
@@ -235,7 +196,7 @@ pub fn has_unsafe(body: &Expr) -> bool {
 }
 
 /// `x` of `&&x`: compared by what is behind.
-fn referenced(operand: &Expr) -> &Expr {
+pub fn referenced(operand: &Expr) -> &Expr {
     match operand {
         Expr::Reference(reference) => referenced(&reference.expr),
         Expr::Paren(paren) => referenced(&paren.expr),
@@ -273,44 +234,4 @@ fn is_constructor(call: &ExprCall) -> bool {
             && INERT_TYPES
                 .iter()
                 .any(|(of, _)| owner.as_deref() == Some(of))
-}
-
-/// Places in an expression whose types' own code it may run, and the name of
-/// that.
-#[derive(Default)]
-struct Operands<'e>(Vec<(&'e str, &'e Expr)>);
-
-impl<'e> Visit<'e> for Operands<'e> {
-    fn visit_expr(&mut self, expression: &'e Expr) {
-        match expression {
-            // What is bound inside is not known outside.
-            Expr::Closure(_)
-            | Expr::Async(_)
-            | Expr::Block(_)
-            | Expr::Unsafe(_)
-            | Expr::Const(_)
-            | Expr::Match(_)
-            | Expr::If(_)
-            | Expr::Let(_)
-            | Expr::Loop(_)
-            | Expr::While(_)
-            | Expr::ForLoop(_) => return,
-            Expr::Binary(binary) if is_equality(binary) => {
-                let operands = [&*binary.left, &*binary.right].into_iter();
-                self.0.extend(
-                    operands
-                        .filter(|place| simple(place))
-                        .map(|place| ("eq", place)),
-                );
-            }
-            Expr::MethodCall(call) if is_inert(call) && simple(&call.receiver) => {
-                let name = super::names::INERT_METHODS
-                    .iter()
-                    .find(|name| call.method == **name);
-                self.0.extend(name.map(|name| (*name, &*call.receiver)));
-            }
-            _ => {}
-        }
-        visit::visit_expr(self, expression);
-    }
 }

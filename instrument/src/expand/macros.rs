@@ -5,9 +5,10 @@ use syn::punctuated::Punctuated;
 use syn::visit_mut::VisitMut as _;
 use syn::{Expr, Macro, Token};
 
+use super::asserted::bare_condition;
 use super::body::Body;
 use super::chain::{Chain, Root};
-use super::left::{CAPTURED, ITS_OWN_MESSAGE, UNSEEN_MACRO};
+use super::left::{CAPTURED, UNSEEN_MACRO};
 use super::names::{INERT_MACROS, MACROS};
 
 /// The arguments of a macro that takes expressions between commas.
@@ -32,19 +33,6 @@ pub fn rewritten(called: &Macro) -> bool {
     }
 }
 
-/// The condition of an assertion without a message of its own: the message is
-/// the condition's text.
-fn bare_condition(called: &Macro) -> Option<Expr> {
-    let last = &called.path.segments.last()?.ident;
-    if last != "assert" && last != "debug_assert" {
-        return None;
-    }
-    let mut arguments = arguments(called)?;
-    (arguments.len() == 1)
-        .then(|| arguments.pop())?
-        .map(|pair| pair.into_value())
-}
-
 /// True for a macro that takes its arguments by value.
 fn takes_values(called: &Macro) -> bool {
     called.path.is_ident("vec")
@@ -60,7 +48,7 @@ fn is_inert(called: &Macro) -> bool {
 }
 
 /// How a report names the call: `path!(…)`.
-fn head(called: &Macro) -> String {
+pub fn head(called: &Macro) -> String {
     let segments: Vec<String> = called
         .path
         .segments
@@ -73,8 +61,8 @@ fn head(called: &Macro) -> String {
 impl Body<'_> {
     /// A call of a macro.
     pub fn macro_(&mut self, called: &mut Macro) {
-        if let Some(condition) = bare_condition(called) {
-            self.asserted(called, &condition);
+        if bare_condition(called).is_some() {
+            // See [`Body::asserts`].
             return;
         }
         let arguments = arguments(called).filter(|_| rewritten(called));
@@ -110,16 +98,6 @@ impl Body<'_> {
             if self.unsafety && matches!(root, Root::Static(_)) {
                 self.alone_as(literal, CAPTURED, Some(&name));
             }
-        }
-    }
-
-    /// A condition whose text is the message of its assertion: what would be
-    /// done to it, the message would say.
-    fn asserted(&mut self, called: &Macro, condition: &Expr) {
-        let mut changed = condition.clone();
-        self.visit_expr_mut(&mut changed);
-        if changed.to_token_stream().to_string() != condition.to_token_stream().to_string() {
-            self.alone_as(called, ITS_OWN_MESSAGE, Some(&head(called)));
         }
     }
 }

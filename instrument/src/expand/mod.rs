@@ -3,7 +3,7 @@
 //! - [`body`]: walks a body, statement by statement;
 //! - [`spawn`]: what is spawned; [`access`] and [`pointers`]: shared
 //!   variables, whose places are chains ([`chain`]), and how they are told ([`way`]); [`sync`]: what orders;
-//!   [`channels`]: the ends of one; [`test`]: tests;
+//!   [`channels`]: the ends of one; [`asserted`]: assertions; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
 //!   [`bound`]: those that a pattern binds;
@@ -18,6 +18,7 @@
 
 mod access;
 mod address;
+mod asserted;
 mod body;
 mod bound;
 mod calls;

@@ -9,6 +9,7 @@ use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
 
 use super::body::Body;
 use super::chain::{self, Chain, Root};
+use super::foreign::is_returned;
 use super::guards::lock_of;
 use super::names::{ATOMICS, COLLECTS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
 use super::place::{hygienic, ident, library};
@@ -330,8 +331,9 @@ impl Body<'_> {
             *expression = library(&krate, "joined", told, expression);
             return;
         }
+        let returned = is_returned(&call.receiver);
         self.place(&mut call.receiver);
-        if !matches!(*call.receiver, Expr::Call(_) | Expr::MethodCall(_)) {
+        if !returned {
             return;
         }
         let receiver = call.receiver.clone();
@@ -373,7 +375,7 @@ impl Body<'_> {
                 quote!({ #wakes; }, #expression),
                 expression,
             );
-        } else if matches!(**receiver, Expr::Call(_) | Expr::MethodCall(_)) {
+        } else if is_returned(receiver) {
             let thread = ident("__leakcheck_thread");
             let value = &call.receiver;
             let told = quote_spanned! {span=>
