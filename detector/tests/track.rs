@@ -259,7 +259,7 @@ fn left_alone() -> u8 {
     let one = unseen!();
     unsafe {
         OWN.used = one;
-        assert!(OWN.used == one);
+        assert!(one < 2 || OWN.used == one);
         match SLOTS.free {
             0 => 1,
             _ => 2,
@@ -320,7 +320,7 @@ fn what_is_left_alone_is_counted() {
             ("OWN.used = one", runs),
             (
                 "assert!(…)",
-                "the text of the condition is the message: give the assertion one of its own",
+                "it is read only sometimes, and the text of the condition is the message: give the assertion one of its own",
             ),
             ("SLOTS.free", "a pattern takes it apart"),
         ]

@@ -81,7 +81,6 @@ pub const CAPTURED: &str = "its format names it";
 /// See [`Body::looked_into`].
 pub const TAKEN_APART: &str = "a pattern takes it apart";
 /// See [`Body::asserted`].
-pub const ITS_OWN_MESSAGE: &str =
-    "the text of the condition is the message: give the assertion one of its own";
+pub const ITS_OWN_MESSAGE: &str = "it is read only sometimes, and the text of the condition is the message: give the assertion one of its own";
 /// See [`Body::macro_`].
 pub const UNSEEN_MACRO: &str = "what a macro makes is not seen";
