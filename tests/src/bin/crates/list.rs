@@ -164,3 +164,38 @@ pub const ALL: &[Suite] = &[
         stuck("rt_threaded", "wake_during_shutdown", NO_WAKER),
     ]),
 ];
+
+/// Crates that are tracked, besides: their own tests say little about threads,
+/// but their code is of all the ways in which Rust is written.
+pub const TRACKED: &[Suite] = &[
+    suite("async-executor", "1.14.1", &["--lib", "--tests"]),
+    suite("async-lock", "3.5.0", &["--lib", "--tests"]),
+    suite("async-task", "4.7.1", &["--lib", "--tests"]),
+    suite(
+        "bumpalo",
+        "3.20.3",
+        &["--lib", "--tests", "--features=collections,boxed"],
+    ),
+    suite("bytes", "1.12.1", &["--lib", "--tests"]),
+    suite("futures", "0.3.34", &["--lib", "--tests"]),
+    suite(
+        "futures-util",
+        "0.3.34",
+        &["--lib", "--features=channel,io,sink"],
+    ),
+    suite("hashbrown", "0.17.1", &["--lib", "--tests"]),
+    suite("http", "1.5.0", &["--lib", "--tests"]),
+    suite("indexmap", "2.14.2", &["--lib", "--tests"]),
+    suite("itertools", "0.15.0", &["--lib", "--tests"]),
+    suite("lock_api", "0.4.14", &["--lib", "--tests"]),
+    suite("parking_lot_core", "0.9.12", &["--lib", "--tests"]),
+    suite("scopeguard", "1.2.0", &["--lib", "--tests"]),
+    suite("slab", "0.4.12", &["--lib", "--tests"]),
+    suite("smallvec", "1.16.5", &["--lib", "--tests"]),
+    suite(
+        "tokio-util",
+        "0.7.20",
+        &["--lib", "--tests", "--features=full"],
+    ),
+    suite("tower", "0.5.3", &["--lib", "--tests", "--features=full"]),
+];

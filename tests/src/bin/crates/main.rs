@@ -20,7 +20,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 
@@ -41,7 +41,7 @@ struct Arguments {
     /// Put `#[track]` on all their items and run them by plain cargo instead
     #[arg(long)]
     track: bool,
-    /// Seconds that one test may take
+    /// Seconds that one test may take; with `--track` all of a crate's
     #[arg(long, default_value_t = 300)]
     timeout: u64,
 }
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 
 /// Tests all chosen crates; whether there was nothing but silence.
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
-    let suites = choose(&arguments.crates)?;
+    let suites = choose(&arguments.crates, arguments.track)?;
     let leakcheck = match &arguments.leakcheck {
         Some(path) => path.clone(),
         None => std::env::current_exe()?.with_file_name("leakcheck"),
@@ -68,7 +68,8 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         fs::create_dir_all(&arguments.work)?;
         let work = arguments.work.canonicalize()?;
         let sources = source::fetch(&suites, &work)?;
-        return track::run(&suites, &sources, &work);
+        let limit = Duration::from_secs(arguments.timeout);
+        return track::run(&suites, &sources, &work, limit);
     }
     if !leakcheck.is_file() {
         return Err(format!(
@@ -139,20 +140,20 @@ fn test(
 }
 
 /// The suites of the given names, or all.
-fn choose(names: &[String]) -> Result<Vec<&'static Suite>, String> {
+fn choose(names: &[String], track: bool) -> Result<Vec<&'static Suite>, String> {
+    let more = if track { list::TRACKED } else { &[] };
+    let all: Vec<&Suite> = list::ALL.iter().chain(more).collect();
     if names.is_empty() {
-        return Ok(list::ALL.iter().collect());
+        return Ok(all);
     }
     names
         .iter()
         .map(|wanted| {
-            list::ALL
-                .iter()
-                .find(|suite| suite.name == wanted)
-                .ok_or_else(|| {
-                    let all: Vec<&str> = list::ALL.iter().map(|suite| suite.name).collect();
-                    format!("no crate `{wanted}`; there are {}", all.join(", "))
-                })
+            let known = all.iter().copied().find(|suite| suite.name == wanted);
+            known.ok_or_else(|| {
+                let all: Vec<&str> = all.iter().map(|suite| suite.name).collect();
+                format!("no crate `{wanted}`; there are {}", all.join(", "))
+            })
         })
         .collect()
 }

@@ -11,9 +11,12 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Item};
@@ -38,7 +41,12 @@ pub struct Tracked {
 }
 
 /// Runs the tests of one crate, untouched and tracked.
-pub fn test(suite: &Suite, source: &Path, work: &Path) -> Result<Tracked, Box<dyn Error>> {
+pub fn test(
+    suite: &Suite,
+    source: &Path,
+    work: &Path,
+    limit: Duration,
+) -> Result<Tracked, Box<dyn Error>> {
     let copy = work
         .join("tracked")
         .join(source.file_name().ok_or("a source has no name")?);
@@ -62,12 +70,18 @@ pub fn test(suite: &Suite, source: &Path, work: &Path) -> Result<Tracked, Box<dy
     if lock.exists() {
         fs::remove_file(lock)?;
     }
-    let before = Run::of(suite, source, work)?;
-    let after = Run::of(suite, &copy, work)?;
+    let logs = work.join("reports");
+    fs::create_dir_all(&logs)?;
+    let log = |kind: &str| logs.join(suite.name).with_extension(kind);
+    let before = Run::of(suite, source, work, &log("untracked.out"), limit)?;
+    let after = Run::of(suite, &copy, work, &log("tracked.out"), limit)?;
     if !before.compiled {
         return Err(format!("{} does not compile:\n{}", suite.name, before.output).into());
     }
     let mut differences = Vec::new();
+    if after.is_cut_off && !before.is_cut_off {
+        differences.push(format!("does not end in {} s", limit.as_secs()));
+    }
     if !after.compiled {
         differences.push("does not compile any more".to_owned());
     }
@@ -90,10 +104,6 @@ pub fn test(suite: &Suite, source: &Path, work: &Path) -> Result<Tracked, Box<dy
             .iter()
             .map(|report| format!("reports: {report}")),
     );
-    let log = work.join("reports").join(suite.name);
-    fs::create_dir_all(work.join("reports"))?;
-    fs::write(log.with_extension("tracked.txt"), &after.output)?;
-    fs::write(log.with_extension("untracked.txt"), &before.output)?;
     Ok(Tracked {
         items,
         passed: before.passed.len(),
@@ -104,6 +114,8 @@ pub fn test(suite: &Suite, source: &Path, work: &Path) -> Result<Tracked, Box<dy
 /// One run of cargo.
 struct Run {
     compiled: bool,
+    /// It was ended from outside.
+    is_cut_off: bool,
     passed: BTreeSet<String>,
     warnings: usize,
     reports: Vec<String>,
@@ -111,7 +123,13 @@ struct Run {
 }
 
 impl Run {
-    fn of(suite: &Suite, source: &Path, work: &Path) -> Result<Self, Box<dyn Error>> {
+    fn of(
+        suite: &Suite,
+        source: &Path,
+        work: &Path,
+        log: &Path,
+        limit: Duration,
+    ) -> Result<Self, Box<dyn Error>> {
         eprintln!("testing {}", source.display());
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let features: Vec<&str> = suite
@@ -128,7 +146,8 @@ impl Run {
             .skip_while(|argument| *argument != "--")
             .skip(1)
             .collect();
-        let output = Command::new(cargo)
+        let messages = log.with_extension("err");
+        let mut child = Command::new(cargo)
             .args(["test", "--no-fail-fast", "--manifest-path"])
             .arg(source.join("Cargo.toml"))
             .arg("--target-dir")
@@ -138,15 +157,33 @@ impl Run {
             .args(options)
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stderr).into_owned()
-            + &String::from_utf8_lossy(&output.stdout);
-        Ok(Self::read(text))
+            .stderr(File::create(&messages)?)
+            .stdout(File::create(log)?)
+            .process_group(0)
+            .spawn()?;
+        let begun = Instant::now();
+        let is_cut_off = loop {
+            if child.try_wait()?.is_some() {
+                break false;
+            }
+            if begun.elapsed() > limit {
+                Command::new("kill")
+                    .args(["-KILL", "--", &format!("-{}", child.id())])
+                    .status()?;
+                child.wait()?;
+                break true;
+            }
+            thread::sleep(Duration::from_millis(100));
+        };
+        let text = String::from_utf8_lossy(&fs::read(messages)?).into_owned()
+            + &String::from_utf8_lossy(&fs::read(log)?);
+        Ok(Self::read(text, is_cut_off))
     }
 
-    fn read(output: String) -> Self {
+    fn read(output: String, is_cut_off: bool) -> Self {
         let mut run = Self {
-            compiled: output.contains("\ntest result:") && !output.contains("could not compile"),
+            is_cut_off,
+            compiled: output.contains("\nrunning ") && !output.contains("could not compile"),
             passed: BTreeSet::new(),
             warnings: 0,
             reports: Vec::new(),
@@ -231,10 +268,11 @@ fn track(text: &str, named: bool) -> (String, usize) {
     let Ok(file) = syn::parse_file(text) else {
         return (text.to_owned(), 0);
     };
-    let mut inserts: Vec<((usize, usize), &str)> = file
-        .items
-        .iter()
-        .filter_map(|item| Some((place(item)?, "#[::leakcheck::track] ")))
+    let mut places = Vec::new();
+    places_in(&file.items, &mut places);
+    let mut inserts: Vec<((usize, usize), &str)> = places
+        .into_iter()
+        .map(|place| (place, "#[::leakcheck::track] "))
         .collect();
     let count = inserts.len();
     if named && let Some(first) = file.items.first() {
@@ -260,6 +298,22 @@ fn start(item: &Item) -> (usize, usize) {
     (start.line, start.column)
 }
 
+/// Where the attribute goes in a file, or in what a macro such as `cfg_rt!` makes
+/// of items: those, with conditions before them.
+fn places_in(items: &[Item], places: &mut Vec<(usize, usize)>) {
+    for item in items {
+        if let Item::Macro(called) = item {
+            let name = called.mac.path.segments.last();
+            if name.is_some_and(|name| name.ident.to_string().starts_with("cfg_"))
+                && let Ok(inner) = called.mac.parse_body::<syn::File>()
+            {
+                places_in(&inner.items, places);
+            }
+        }
+        places.extend(place(item));
+    }
+}
+
 /// Line and column of an item that the attribute may sit on.
 fn place(item: &Item) -> Option<(usize, usize)> {
     let attributes: &[Attribute] = match item {
@@ -280,11 +334,16 @@ fn place(item: &Item) -> Option<(usize, usize)> {
 }
 
 /// Runs all suites; true if nothing is different.
-pub fn run(suites: &[&Suite], sources: &[PathBuf], work: &Path) -> Result<bool, Box<dyn Error>> {
+pub fn run(
+    suites: &[&Suite],
+    sources: &[PathBuf],
+    work: &Path,
+    limit: Duration,
+) -> Result<bool, Box<dyn Error>> {
     println!("{:<20} {:>6} {:>6}", "crate", "items", "tests");
     let mut same = true;
     for (suite, source) in suites.iter().zip(sources) {
-        let tracked = test(suite, source, work)?;
+        let tracked = test(suite, source, work, limit)?;
         println!(
             "{:<20} {:>6} {:>6}",
             suite.name, tracked.items, tracked.passed
@@ -319,5 +378,12 @@ mod tests {
             named,
             "//! Doc.\nextern crate leakcheck; #[::leakcheck::track] fn f() {}\n"
         );
+    }
+    #[test]
+    fn items_under_a_condition_get_it_too() {
+        let text = "cfg_rt! {\n    fn f() {}\n}\ncfg_if! { if #[cfg(a)] { fn g() {} } }\n";
+        let (tracked, count) = track(text, false);
+        assert_eq!(count, 1);
+        assert_eq!(tracked, text.replace("fn f", "#[::leakcheck::track] fn f"));
     }
 }
