@@ -87,6 +87,9 @@ pub use leakcheck_instrument::track;
 #[cfg(not(feature = "abi"))]
 #[doc(hidden)]
 pub mod __private {
+    // In the edition 2015 `::core` is a name at the root of the crate.
+    pub use core;
+
     pub use crate::track::argument::Argument;
     pub use crate::track::coverage::Left;
     pub use crate::track::foreign::{Deed, Runs, asked, dropping};

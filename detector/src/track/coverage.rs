@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::found;
 use super::sharded::lock;
 use super::site::Site;
+use super::{found, local};
 use crate::report::source::Place;
 
 /// Places that are left alone, as an expansion lists them.
@@ -43,7 +43,7 @@ impl Left {
     #[cold]
     fn tell(&'static self) {
         if !self.told.swap(true, Ordering::Relaxed) {
-            lock(&LEFT).push(self);
+            local::inside(|_| lock(&LEFT).push(self));
         }
     }
 }

@@ -38,6 +38,14 @@ pub struct Foreign {
 }
 
 impl Foreign {
+    /// Nothing is known of it.
+    pub const ANYTHING: Self = Self {
+        method: true,
+        each: true,
+        deref: true,
+        drop: true,
+    };
+
     /// By its name.
     pub fn of(type_name: &str) -> Self {
         let parts = is_foreign(type_name);

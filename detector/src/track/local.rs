@@ -40,6 +40,8 @@ pub struct Local {
     pub task: RefCell<Option<Arc<Task>>>,
     /// The spawn that this thread runs.
     pub unit: Cell<Option<u64>>,
+    /// The library's own code runs, see [`inside`].
+    is_inside: Cell<bool>,
 }
 
 thread_local! {
@@ -51,6 +53,7 @@ thread_local! {
             context: Cell::new(ContextId::ROOT),
             task: RefCell::new(None),
             unit: Cell::new(None),
+            is_inside: Cell::new(false),
         }
     };
 }
@@ -67,6 +70,31 @@ impl Drop for Local {
 #[inline]
 pub fn with<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
     LOCAL.try_with(f).ok()
+}
+
+/// Calls `f` as code of the library's own: with the cells of this thread, once
+/// it does nothing else here; else not at all.
+///
+/// It allocates under its locks, and the program's allocator may be tracked
+/// itself: what that tells meanwhile is not for the library.
+#[inline]
+pub fn inside<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
+    struct Inside<'l>(&'l Local);
+
+    impl Drop for Inside<'_> {
+        fn drop(&mut self) {
+            self.0.is_inside.set(false);
+        }
+    }
+
+    with(|local| {
+        if local.is_inside.replace(true) {
+            return None;
+        }
+        let _inside = Inside(local);
+        Some(f(local))
+    })
+    .flatten()
 }
 
 impl Local {

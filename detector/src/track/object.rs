@@ -13,7 +13,7 @@ use super::channel::End;
 use super::engine::Key;
 use super::foreign::Foreign;
 use super::hooks::elsewhere;
-use super::place;
+use super::{local, place};
 
 /// How an object synchronises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,6 +287,17 @@ thread_local! {
     static RECENT: [Cell<Remembered>; REMEMBERED] = const { [const { Cell::new(None) }; REMEMBERED] };
 }
 
+/// What is said of a type while the library itself runs on this thread.
+static NOT_ASKED: Known = Known {
+    class: Class::Unknown,
+    carries: 0,
+    end: 0,
+    is_pointer: false,
+    derefs_plainly: false,
+    ends: Vec::new(),
+    foreign: Foreign::ANYTHING,
+};
+
 /// What the name of a type says; as many are kept as the program has types.
 pub fn known(type_name: &'static str) -> &'static Known {
     let at = type_name.as_ptr().addr();
@@ -297,12 +308,15 @@ pub fn known(type_name: &'static str) -> &'static Known {
     {
         return known;
     }
-    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = *all
-        .get_or_insert_default()
-        .entry(type_name)
-        .or_insert_with(|| Box::leak(Box::new(Known::of(type_name))));
-    drop(all);
+    let found = local::inside(|_| {
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        *all.get_or_insert_default()
+            .entry(type_name)
+            .or_insert_with(|| Box::leak(Box::new(Known::of(type_name))))
+    });
+    let Some(known) = found else {
+        return &NOT_ASKED;
+    };
     let _ = RECENT.try_with(|recent| recent[place].set(Some((type_name, known))));
     known
 }

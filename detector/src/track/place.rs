@@ -79,6 +79,12 @@ impl<T: ?Sized> Step<T> {
         Self::unasked()
     }
 
+    /// Asks about the place whose address `_place` would take, of a value that
+    /// there need not be.
+    pub fn of<A>(_place: impl FnOnce(A) -> *const T) -> Self {
+        Self::unasked()
+    }
+
     /// Asks about the type that `_like` would tell.
     pub fn told(_like: impl FnOnce() -> Like<T>) -> Self {
         Self::unasked()

@@ -80,7 +80,7 @@ impl Waked {
 impl Task {
     /// A task spawned here and now.
     pub fn spawn(site: &'static Site) -> Option<Arc<Self>> {
-        local::with(|local| {
+        local::inside(|local| {
             let mut state = State {
                 // It will be polled without a waker's doing.
                 woken: true,
@@ -153,7 +153,7 @@ impl Task {
 
     /// Ends: complete, or dropped.
     fn end(&self) {
-        local::with(|local| engine::release(local.strand(), engine::Key::Ended));
+        local::inside(|local| engine::release(local.strand(), engine::Key::Ended));
         units::remove_task(self.number);
     }
 }
@@ -167,7 +167,7 @@ impl Wake for Task {
         let waker = {
             let mut state = self.state();
             state.woken = true;
-            local::with(|local| {
+            local::inside(|local| {
                 state.woken_by = Waked::here(local);
                 engine::release_into(local.strand(), &mut state.clock);
             });
@@ -242,13 +242,20 @@ struct Polling {
 
 impl Polling {
     fn begin(task: &Arc<Task>, waker: &Waker) -> Self {
-        let around = local::with(|local| {
+        let mut state = task.state();
+        let own = state.waker.as_ref();
+        if own.is_none_or(|own| !own.will_wake(waker)) {
+            drop(state);
+            // The executor's code, which may be tracked.
+            let waker = waker.clone();
+            state = task.state();
+            let old = state.waker.replace(waker);
+            drop(state);
+            drop(old);
+            state = task.state();
+        }
+        let around = local::inside(|local| {
             let strand = local.strand();
-            let mut state = task.state();
-            match &mut state.waker {
-                Some(own) => own.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
             state.polls += 1;
             state.woken = false;
             state.polling = true;
@@ -271,18 +278,21 @@ impl Polling {
 impl Drop for Polling {
     fn drop(&mut self) {
         let around = self.around.take();
-        local::with(|local| {
+        let task = local::inside(|local| {
             let strand = local.strand();
             let mut state = self.task.state();
             state.polling = false;
             engine::release_into(strand, &mut state.clock);
-            if let Some((task, context, unit)) = around {
-                drop(state);
-                local.task.replace(task);
+            drop(state);
+            let task = around.and_then(|(task, context, unit)| {
                 local.context.set(context);
                 local.unit.set(unit);
-            }
+                local.task.replace(task)
+            });
             local.opaque();
+            task
         });
+        // With its last owner go wakers, whose code may be tracked.
+        drop(task);
     }
 }

@@ -72,7 +72,7 @@ fn here<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
     if elsewhere() {
         return None;
     }
-    local::with(f)
+    local::inside(f)
 }
 
 /// The first of two values, after the second.
@@ -92,6 +92,11 @@ pub fn second<T>((): (), value: T) -> T {
 pub fn as_it_is<T>(value: T) -> T {
     value
 }
+
+/// A value as it is, whatever is wanted of it: of the base of a field, nothing
+/// is.
+#[derive(Debug)]
+pub struct AsItIs<T>(pub T);
 
 /// A value as it is, once it was looked at.
 #[inline]
