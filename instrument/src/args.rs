@@ -224,8 +224,8 @@ impl Args {
             Span::mixed_site().located_at(name.span())
         });
         let name = match &self.name {
-            Some(name) => quote!(::core::option::Option::Some(#name)),
-            None => quote!(::core::option::Option::None),
+            Some(name) => quote!(#krate::__private::core::option::Option::Some(#name)),
+            None => quote!(#krate::__private::core::option::Option::None),
         };
         let (daemon, skip) = (self.daemon, self.skip);
         let allow = self.allow.iter().map(|(kind, why)| quote!((#kind, #why)));

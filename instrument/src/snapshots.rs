@@ -100,7 +100,7 @@ snapshot!(
 snapshot!(
     locks,
     "",
-    "fn f() { let guard = self.lock.lock().unwrap(); *guard; drop(guard); *other.lock().unwrap() = 1; let moved = third.lock().unwrap(); keep(moved); }"
+    "fn f() { let guard = self.lock.lock().unwrap(); *guard; drop(guard); *other.lock().unwrap() = 1; g(&mut other.lock(), &(made().join())); let moved = third.lock().unwrap(); keep(moved); }"
 );
 snapshot!(
     atomics,
@@ -116,6 +116,11 @@ snapshot!(
     channels,
     "",
     "fn f() { let (s, mut r) = mpsc::channel::<u8>(); let (a, _b): (S, R) = bounded(1); let (c, d) = pair(); }"
+);
+snapshot!(
+    conditions,
+    "",
+    "fn f(#[cfg(a)] x: X) { #[cfg(a)] let s = make(); #[cfg(a)] s.send(1); #[cfg(a)] drop(s); #[rustfmt::skip] c.store(1, Relaxed); #[cfg(a)] { one(two()) } #[cfg(not(a))] three(four()) }"
 );
 snapshot!(sync_test, "", "#[test] fn f() { work(); }");
 snapshot!(

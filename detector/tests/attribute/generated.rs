@@ -46,6 +46,12 @@ pub struct Exact;
 impl Exact {
     pub fn spawn(&self, f: Pin<Box<dyn Future<Output = u32> + Send>>) -> u32 { drop(f); 1 }
 }
+pub struct Held { flag: u32, cell: UnsafeCell<u32>, inner: Inner }
+pub struct Inner { atomic: AtomicU32, cell: UnsafeCell<u32> }
+pub fn with(n: &mut u32, f: impl FnOnce(&mut u32) -> u32) -> u32 { f(n) }
+pub fn behind(n: &u32, all: &mut Vec<u32>) -> u32 { *n ^ all.len() as u32 }
+pub fn every(f: &Box<dyn Fn() -> u32>) -> u32 { f() }
+pub struct Parted { one: u32, #[cfg(any())] two: Missing }
 pub struct Nothing;
 impl Nothing {
     pub fn spawn(&self, bundle: (u32, u32)) -> u32 { bundle.0 }
@@ -92,6 +98,12 @@ fn expression() -> impl Strategy<Value = String> {
         Just("{ let f = || 3u32; Pool.spawn(f) }".to_owned()),
         Just("{ let bundle = (x, 1).into(); Nothing.spawn(bundle) }".to_owned()),
         Just("*r".to_owned()),
+        Just("behind(&LOCK.lock().unwrap(), &mut o.many.write().unwrap())".to_owned()),
+        Just("behind(&(thread::spawn(move || Box::new(3)).join().unwrap()), &mut vec![x])".to_owned()),
+        Just("every(&match x { 0 => Box::new(|| 1), _ => Box::new(|| 2) })".to_owned()),
+        Just("{ let one: &u32 = &*o.cell.get().cast(); *one }".to_owned()),
+        Just("{ let one = q.cast(); let other: &u32 = &*one; *other }".to_owned()),
+        Just("{ let one: &mut [u32; 4] = &mut *(q as *mut _); one[0] }".to_owned()),
         Just("*o.cell.get()".to_owned()),
         Just("*addr_of!(COUNTER)".to_owned()),
         Just("*(&raw const TABLE).cast::<u32>()".to_owned()),
@@ -129,6 +141,10 @@ fn expression() -> impl Strategy<Value = String> {
         Just("Any.spawn(boxed(x))".to_owned()),
         Just("Any.spawn(async move { x ^ later(x).await })".to_owned()),
         Just("((&raw const o.text).read().len() as u32)".to_owned()),
+        Just("{ #[cfg(any())] { missing() } #[cfg(all())] both(x, take(o.text.clone())) }".to_owned()),
+        Just("{ #[cfg(all())] { both(x, take(o.text.clone())) } #[cfg(any())] missing() }".to_owned()),
+        Just("both(x, #[cfg(any())] missing.load(Ordering::Relaxed), #[cfg(all())] ATOMIC.load(Ordering::Relaxed))".to_owned()),
+        Just("{ #[cfg(all())] let guard = LOCK.lock().unwrap(); #[cfg(any())] let other = missing.lock().unwrap(); #[cfg(any())] drop(other); *guard }".to_owned()),
     ];
     leaf.prop_recursive(4, 24, 3, |inner| {
         let two = (inner.clone(), inner.clone());
@@ -194,6 +210,11 @@ fn statement() -> impl Strategy<Value = String> {
         e().prop_map(|a| format!("(*p).b.as_mut_ptr().copy_from(q, ({a}) as usize);")),
         e().prop_map(|a| format!("q.write_bytes(1, ({a}) as usize);")),
         e().prop_map(|a| format!("ATOMIC.store({a}, Ordering::Release);")),
+        e().prop_map(|a| format!("#[cfg(all())] ATOMIC.store({a}, Ordering::Release); #[cfg(any())] missing.store({a}, 1);")),
+        e().prop_map(|a| format!("#[cfg(any())] let mut all = missing(); #[cfg(any())] all.push({a}); #[cfg(any())] for one in all.iter() {{ x ^= one; }}")),
+        e().prop_map(|a| format!("#[rustfmt::skip] both(x, {a}); #[cfg(any())] missing.lock().unwrap().push({a});")),
+        e().prop_map(|a| format!("let owned = later({a}); #[cfg(any())] drop(missing); #[cfg(all())] drop(owned); #[cfg(any())] if missing({a}) {{ x = 1; }}")),
+        e().prop_map(|a| format!("let Parted {{ one, #[cfg(any())] two, .. }} = Parted {{ one: {a}, #[cfg(any())] two: missing() }}; x ^= one;")),
         e().prop_map(|a| format!("fence(Ordering::SeqCst); let y = {a}; x ^= y;")),
         e().prop_map(|a| format!("*LOCK.lock().unwrap() = {a};")),
         e().prop_map(|a| format!("let mut guard = o.many.write().unwrap(); guard.push({a}); drop(guard);")),
@@ -227,7 +248,7 @@ fn function() -> impl Strategy<Value = (Vec<String>, String, u8)> {
     (
         prop::collection::vec(statement(), 1..5),
         expression(),
-        0u8..11,
+        0u8..12,
     )
 }
 
@@ -276,6 +297,11 @@ pub fn library(count: usize) -> String {
                 "#[ATTRIBUTE]\npub mod n{index} {{ use super::*;\npub static mut MINE: u32 = 0;\npub struct Kept {{ pub a: u32 }}\n\
                  impl Drop for Kept {{ fn drop(&mut self) {{ unsafe {{ MINE += self.a }} }} }}\n\
                  pub fn f({arguments}) -> u32 {{ unsafe {{ let kept = Kept {{ a: MINE }};\n{body}}} }} }}\n"
+            ),
+            10 => format!(
+                "#[ATTRIBUTE]\nimpl Held {{ pub fn f{index}(&mut self, {arguments}) -> u32 {{ \
+                 with(&mut self.flag, |x| unsafe {{ let mut x = *x ^ *self.cell.get() ^ self.inner.atomic.load(Ordering::Acquire) ^ (*self.inner.cell.get());\n{}}}) }} }}\n",
+                body.replacen("let mut x = 1u32;", "", 1)
             ),
             3 => format!(
                 "pub struct S{index};\n#[ATTRIBUTE]\nimpl S{index} {{ pub fn f(&self, {arguments}) -> u32 {{ unsafe {{\n{body}}} }} }}\n"

@@ -32,11 +32,11 @@ fn what_is_refused_is_refused_at_the_right_place() {
 }
 
 /// A crate of its own with this library, in the directory of temporary files.
-fn project(name: &str, library: &str) -> PathBuf {
+fn project(name: &str, edition: &str, library: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(directory.join("src")).expect("a directory can be made");
     let manifest = format!(
-        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+        "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"{edition}\"\n\n\
          [dependencies]\nleakcheck = {{ path = {:?} }}\n\n[workspace]\n\n\
          [lints.rust]\nunused = {{ level = \"allow\", priority = -1 }}\n\
          static_mut_refs = \"allow\"\ndangerous_implicit_autorefs = \"allow\"\n",
@@ -54,9 +54,39 @@ fn generated_code_compiles() {
     let library = generated::library(150);
     for (name, attribute) in [("plain", ""), ("tracked", "#[leakcheck::track]")] {
         let source = library.replace("#[ATTRIBUTE]", attribute);
-        let output = cargo(&project(name, &source));
+        let output = cargo(&project(name, "2024", &source));
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name}: {text}");
         assert!(!text.contains("warning: "), "{name}: {text}");
     }
+}
+
+/// There, `::core` is a name at the root of the crate, and most crates have
+/// none.
+#[test]
+fn the_edition_2015_needs_the_library_alone() {
+    let source = r#"
+#![deny(warnings)]
+extern crate leakcheck;
+
+use std::sync::Mutex;
+use std::thread;
+
+#[leakcheck::track(name = "hits")]
+pub static mut HITS: u32 = 0;
+
+#[leakcheck::track(name = "worker")]
+pub fn work(lock: &'static Mutex<u32>, text: String) -> u32 {
+    let handle = thread::spawn(move || *lock.lock().unwrap() += 1);
+    let held = lock.try_lock().map(|guard| *guard);
+    let other = lock.lock().unwrap();
+    drop(other);
+    drop(text);
+    let _ = handle.join();
+    held.unwrap_or(unsafe { HITS })
+}
+"#;
+    let output = cargo(&project("edition", "2015", source));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
 }

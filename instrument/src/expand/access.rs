@@ -21,8 +21,8 @@ use syn::{Expr, ExprBinary, ExprReference, parse_quote_spanned};
 
 use super::body::Body;
 use super::chain::{
-    Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, step,
-    unevaluated, upper_root,
+    Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, unevaluated,
+    upper_root,
 };
 use super::foreign::is_returned;
 use super::guards::lock_of;
@@ -30,7 +30,9 @@ use super::left::TAKEN_APART;
 use super::operators::{is_assignment, is_equality};
 use super::place::{bare, first_span, hygienic, ident, library};
 use super::sync::simple;
-use super::way::{LIVES_ON, NO_STATEMENT, NOT_KNOWN, POINTER_COMPUTED, RUNS_CODE, Use, Way};
+use super::way::{
+    LIVES_ON, NO_STATEMENT, NOT_KNOWN, POINTER_COMPUTED, POINTS_TO_ANYTHING, RUNS_CODE, Use, Way,
+};
 
 impl Body<'_> {
     /// The same place of the source, and what the accessed field belongs to.
@@ -63,6 +65,12 @@ impl Body<'_> {
         let span = hygienic(place.span());
         let borrows = matches!(used, Use::Borrow | Use::BorrowMut);
         let site = self.site_of(whole, &chain);
+        if borrows
+            && let Expr::Unary(unary) = bare(place)
+            && self.typed.is_inferred(&unary.expr)
+        {
+            return Way::Alone(POINTS_TO_ANYTHING);
+        }
         match &chain.root {
             Root::Other => match place {
                 Expr::Unary(unary) if matches!(*unary.expr, Expr::Index(_)) => {
@@ -138,7 +146,7 @@ impl Body<'_> {
             } else {
                 "is_own"
             };
-            step(&base.expr, ask, krate)
+            self.step(&base.expr, ask)
         });
         quote_spanned!(span=> #krate::__private::Reach::of_variable(#known #(&& #own)*))
     }
@@ -149,9 +157,8 @@ impl Body<'_> {
     /// if STEP(BASE).is_plain() && … { HOOK } else { LEFT.here() }
     /// ```
     fn guarded(&self, bases: &[Base], tell: &TokenStream, whole: &Expr) -> TokenStream {
-        let krate = &self.context.krate;
         let span = hygienic(whole.span());
-        let plain = bases.iter().map(|base| step(&base.expr, "is_plain", krate));
+        let plain = bases.iter().map(|base| self.step(&base.expr, "is_plain"));
         let alone = self.alone_here(whole, RUNS_CODE);
         quote_spanned!(span=> if true #(&& #plain)* { #tell; } else { #alone })
     }
@@ -539,7 +546,11 @@ impl Body<'_> {
             Use::Borrow
         };
         if !is_place(expr) {
+            let is_matched = matches!(bare(expr), Expr::Match(_));
             self.visit_expr_mut(expr);
+            if !is_matched {
+                self.unexpected(expr);
+            }
             return;
         }
         match self.way(expr, used, &whole) {
@@ -561,6 +572,26 @@ impl Body<'_> {
                 self.alone(&whole, why);
                 self.inside_place(expr);
             }
+        }
+    }
+
+    /// What is borrowed may be wanted as what it derefs to: a call of the
+    /// library would take that for the type of its value.
+    ///
+    /// Input: `&mut LOCK.lock()`. Output: nothing is expected of a field's base.
+    ///
+    /// ```text
+    /// &mut AsItIs(locked(SITE, Probe::new(&LOCK).object(), false, LOCK.lock(), None)).0
+    /// ```
+    fn unexpected(&self, value: &mut Expr) {
+        match value {
+            Expr::Paren(inner) => self.unexpected(&mut inner.expr),
+            Expr::Verbatim(_) | Expr::Match(_) => {
+                let span = hygienic(value.span());
+                let held = library(&self.context.krate, "AsItIs", quote!(#value), value);
+                *value = parse_quote_spanned!(span=> #held.0);
+            }
+            _ => {}
         }
     }
 }

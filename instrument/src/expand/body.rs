@@ -5,14 +5,14 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Block, Expr, ExprAsync, ExprAwait, ExprBlock, ExprClosure, ExprForLoop, ExprMacro, Item, Local,
-    Pat, Signature, Stmt, parse_quote_spanned,
+    Block, Expr, ExprAsync, ExprAwait, ExprForLoop, ExprMacro, Item, Local, Pat, Signature, Stmt,
+    parse_quote_spanned,
 };
 
 use super::Context;
+use super::attributes;
 use super::bound::bound_by;
 use super::calls::{self, Calls};
-use super::foreign::has_unsafe;
 use super::guards::{self, Guarded};
 use super::operators::{is_assignment, is_comparison};
 use super::place::{hygienic, ident, library};
@@ -32,14 +32,21 @@ pub struct Body<'c> {
     /// The variable that sees the release of the next lock.
     pub release: Option<syn::Ident>,
     /// What is declared before the statement; none where there is none.
-    declared: Option<Declared>,
+    pub declared: Option<Declared>,
     count: usize,
     /// Each call of this name in the statement is announced.
-    each: Option<String>,
+    pub each: Option<String>,
+    /// Code that is not tracked ran in the statement before, after which
+    /// nothing could stand.
+    late: bool,
     /// Guards of the blocks around, and what sees their release.
     names: Vec<(String, syn::Ident)>,
     /// `self` is a reference.
     pub by_reference: bool,
+    /// The type of `self`.
+    pub receiver: Option<syn::Type>,
+    /// Inside of a closure, which captures what is named in it.
+    pub in_closure: bool,
     /// In what a variable begins with: a temporary may live as long as that.
     pub extends: bool,
     /// What is left alone: the place, and why.
@@ -50,7 +57,7 @@ pub struct Body<'c> {
 
 /// Variables that are declared before a statement.
 #[derive(Default)]
-struct Declared {
+pub struct Declared {
     /// They see the releases of locks.
     releases: Vec<syn::Ident>,
     /// They know whether a pointer is one.
@@ -76,8 +83,11 @@ impl<'c> Body<'c> {
             declared: None,
             count: 0,
             each: None,
+            late: false,
             names: Vec::new(),
             by_reference: is_reference(signature),
+            receiver: signature.receiver().map(|receiver| (*receiver.ty).clone()),
+            in_closure: false,
             extends: false,
             left: Vec::new(),
             typed: Typed::default(),
@@ -212,6 +222,10 @@ impl<'c> Body<'c> {
         }
         let krate = self.context.krate.clone();
         let span = hygienic(statement.span());
+        let conditions = attributes::conditions(&statement);
+        let is_last = is_last || !conditions.is_empty() && attributes::may_be_last(&statement);
+        let begun = out.len();
+        let late = std::mem::take(&mut self.late);
         let calls = calls::of_statement(&statement);
         let opaque = self.opaque;
         self.opaque |= calls == Calls::Anything;
@@ -248,6 +262,9 @@ impl<'c> Body<'c> {
         self.opaque = opaque;
         self.each = each;
 
+        if late && calls != Calls::Anything {
+            out.push(self.mark(&statement));
+        }
         match &calls {
             Calls::Nothing | Calls::Each(_) => {}
             Calls::One(name) => out.push(parse_quote_spanned! {span=>
@@ -266,11 +283,14 @@ impl<'c> Body<'c> {
             });
         }
         out.extend(hooks);
+        attributes::under(&conditions, &mut out[begun..]);
         out.push(statement);
+        let begun = out.len();
         out.extend(made);
         out.extend(ends);
         releases.retain(|release| Some(release) != held.as_ref());
         if is_last {
+            self.late = !conditions.is_empty() && calls == Calls::Anything;
             return;
         }
         for release in &releases {
@@ -280,34 +300,10 @@ impl<'c> Body<'c> {
             let mark = parse_quote_spanned!(span=> #krate::__private::opaque(););
             out.push(mark);
         }
+        attributes::under(&conditions, &mut out[begun..]);
         if let (Guarded::Named(name), Some(release)) = (guarded, held) {
             self.names.push((name, release));
         }
-    }
-
-    /// A closure body, or another expression, as a block of its own.
-    pub fn as_block(&mut self, expression: Expr) -> Block {
-        let mut block = match expression {
-            Expr::Block(ExprBlock {
-                attrs,
-                label: None,
-                block,
-            }) if attrs.is_empty() => block,
-            other => Block {
-                brace_token: syn::token::Brace(hygienic(other.span())),
-                stmts: vec![Stmt::Expr(other, None)],
-            },
-        };
-        let opaque = std::mem::replace(&mut self.opaque, false);
-        let each = self.each.take();
-        let declared = self.declared.take();
-        let release = self.release.take();
-        self.visit_block_mut(&mut block);
-        self.release = release;
-        self.declared = declared;
-        self.opaque = opaque;
-        self.each = each;
-        block
     }
 
     /// An expression that is a place, whose value is not taken.
@@ -357,20 +353,6 @@ impl<'c> Body<'c> {
         let told = quote_spanned!(span=> #krate::__private::awaits(#site), #value);
         *expression = library(krate, "awaited", told, expression);
     }
-
-    fn closure(&mut self, closure: &mut ExprClosure) {
-        let declared = self.declared.take();
-        let release = self.release.take();
-        if closure.asyncness.is_none() {
-            let accesses = self.unsafety || has_unsafe(&closure.body);
-            self.visit_expr_mut(&mut closure.body);
-            if accesses {
-                self.called_back(&mut closure.body);
-            }
-        }
-        self.release = release;
-        self.declared = declared;
-    }
 }
 
 /// What an expansion begins with a `*` goes into parentheses where something
@@ -413,15 +395,20 @@ impl VisitMut for Body<'_> {
         }
         while let Some((statement, after)) = rest.split_first() {
             let dropped = guards::dropped(statement, &self.names[names..]);
+            let conditions = attributes::conditions(statement);
+            let begun = out.len();
             if dropped.is_none() {
                 out.extend(self.sees_drop(statement));
             }
+            attributes::under(&conditions, &mut out[begun..]);
             if let Some(own) = copies.next() {
                 self.statement(own, after.is_empty(), after, &mut out);
             }
             if let Some(release) = dropped {
                 let span = hygienic(statement.span());
-                out.push(parse_quote_spanned!(span=> #release.now();));
+                let mut seen = [parse_quote_spanned!(span=> #release.now();)];
+                attributes::under(&conditions, &mut seen);
+                out.extend(seen);
             }
             rest = after;
         }
@@ -457,6 +444,34 @@ impl VisitMut for Body<'_> {
     }
 
     fn visit_expr_mut(&mut self, expression: &mut Expr) {
+        let attributes = attributes::take(expression);
+        self.expression(expression);
+        attributes::put(attributes, expression);
+    }
+
+    fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
+        match statement {
+            Stmt::Macro(called) => {
+                let told = self.asserts(&called.mac);
+                self.macro_(&mut called.mac);
+                let told = told.map(|told| Stmt::Expr(Expr::Verbatim(told), None));
+                self.declare_hooks(Vec::from_iter(told));
+            }
+            Stmt::Local(local) => self.visit_local_mut(local),
+            // A place as a statement is not read.
+            Stmt::Expr(expression, Some(_)) => match expression {
+                Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => self.place(expression),
+                other => self.visit_expr_mut(other),
+            },
+            Stmt::Expr(expression, None) => self.visit_expr_mut(expression),
+            Stmt::Item(_) => {}
+        }
+    }
+}
+
+impl Body<'_> {
+    /// An expression, without what is before it.
+    fn expression(&mut self, expression: &mut Expr) {
         match expression {
             Expr::Const(_) | Expr::Verbatim(_) | Expr::Lit(_) => {}
             Expr::Assign(_) => self.assign(expression),
@@ -480,11 +495,7 @@ impl VisitMut for Body<'_> {
             }
             Expr::Closure(closure) => self.closure(closure),
             Expr::Async(ExprAsync { block, .. }) => {
-                let declared = self.declared.take();
-                let release = self.release.take();
-                self.visit_block_mut(block);
-                self.release = release;
-                self.declared = declared;
+                self.capturing(|body| body.visit_block_mut(block));
             }
             Expr::Unsafe(unsafe_) => {
                 let around = std::mem::replace(&mut self.unsafety, true);
@@ -537,25 +548,6 @@ impl VisitMut for Body<'_> {
                 self.turns(&bound, &mut turns.body, known);
             }
             other => visit_mut::visit_expr_mut(self, other),
-        }
-    }
-
-    fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
-        match statement {
-            Stmt::Macro(called) => {
-                let told = self.asserts(&called.mac);
-                self.macro_(&mut called.mac);
-                let told = told.map(|told| Stmt::Expr(Expr::Verbatim(told), None));
-                self.declare_hooks(Vec::from_iter(told));
-            }
-            Stmt::Local(local) => self.visit_local_mut(local),
-            // A place as a statement is not read.
-            Stmt::Expr(expression, Some(_)) => match expression {
-                Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => self.place(expression),
-                other => self.visit_expr_mut(other),
-            },
-            Stmt::Expr(expression, None) => self.visit_expr_mut(expression),
-            Stmt::Item(_) => {}
         }
     }
 }

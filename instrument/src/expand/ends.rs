@@ -14,7 +14,8 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{
-    Block, Expr, FnArg, Ident, Local, Pat, PatIdent, Signature, Stmt, Type, parse_quote_spanned,
+    Block, Expr, FieldPat, FnArg, Ident, Local, Pat, PatIdent, Signature, Stmt, Type,
+    parse_quote_spanned,
 };
 
 use super::body::Body;
@@ -69,6 +70,8 @@ fn arguments<'s>(signature: &'s Signature, block: &Block) -> Vec<&'s Ident> {
         .inputs
         .iter()
         .filter_map(|argument| match argument {
+            // Under a condition, or with a lint level.
+            FnArg::Typed(argument) if !argument.attrs.is_empty() => None,
             FnArg::Typed(argument) => match &*argument.pat {
                 Pat::Ident(name) if !matches!(*argument.ty, Type::Reference(_) | Type::Ptr(_)) => {
                     Some(&name.ident)
@@ -102,6 +105,13 @@ impl<'p> Visit<'p> for Names<'p> {
             .starts_with(|c: char| !c.is_uppercase());
         if is_variable && name.by_ref.is_none() && name.subpat.is_none() {
             self.0.push(&name.ident);
+        }
+    }
+
+    // What is bound under a condition is left alone.
+    fn visit_field_pat(&mut self, field: &'p FieldPat) {
+        if field.attrs.is_empty() {
+            visit::visit_field_pat(self, field);
         }
     }
 
@@ -159,7 +169,7 @@ impl Body<'_> {
         let krate = &self.context.krate;
         let span = hygienic(name.span());
         Some(parse_quote_spanned! {span=>
-            ::core::mem::drop(#krate::__private::Dropped::of(&#name));
+            #krate::__private::core::mem::drop(#krate::__private::Dropped::of(&#name));
         })
     }
 

@@ -8,6 +8,7 @@
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
 //!   [`bound`]: those that a pattern binds;
 //! - [`left`]: what is left alone;
+//! - [`attributes`]: conditions on statements; [`closures`]: what they capture;
 //! - [`calls`]: which calls may run code that is not tracked; [`foreign`]: what
 //!   may where no call is written; [`operators`]: what these do;
 //! - [`place`]: places of the source, and paths into the library.
@@ -19,11 +20,13 @@
 mod access;
 mod address;
 mod asserted;
+mod attributes;
 mod body;
 mod bound;
 mod calls;
 mod chain;
 mod channels;
+mod closures;
 mod ends;
 mod foreign;
 mod guards;

@@ -70,11 +70,10 @@ impl Body<'_> {
             return None;
         }
         let mut hooks = Vec::new();
-        let krate = self.context.krate.clone();
         for Part { place, of } in parts {
             let span = hygienic(place.span());
             // A reference's parts are bound by reference.
-            let own = of.iter().map(|base| chain::step(base, "is_own", &krate));
+            let own: Vec<_> = of.iter().map(|base| self.step(base, "is_own")).collect();
             match self.way(&place, Use::Read, &place) {
                 Way::Before(hook) => {
                     let alone = self.alone_here(&place, TAKEN_APART);

@@ -1,7 +1,7 @@
 //! Places of the source, as expansions tell them to the library.
 
 use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::Expr;
 use syn::spanned::Spanned as _;
 
@@ -40,7 +40,8 @@ impl Context {
         let span = hygienic(here);
         let text = text.map_or_else(|| text_of(&tokens), str::to_owned);
         let krate = &self.krate;
-        let place = quote_spanned!(here=> ::core::file!(), ::core::line!(), ::core::column!());
+        let core = respan(quote!(#krate::__private::core), here);
+        let place = quote_spanned!(here=> #core::file!(), #core::line!(), #core::column!());
         let opaque = opaque.then(|| quote_spanned!(span=> .opaque()));
         let item = self
             .args
@@ -50,7 +51,7 @@ impl Context {
             const {
                 &#krate::__private::Site::new(
                     #place,
-                    ::core::concat!(::core::module_path!(), "::", #function),
+                    #krate::__private::core::concat!(#krate::__private::core::module_path!(), "::", #function),
                     #text,
                 ) #item #opaque
             }

@@ -108,7 +108,6 @@ impl Body<'_> {
         if bases.is_empty() {
             return asks.clone();
         }
-        let krate = &self.context.krate;
         let span = hygienic(place.span());
         let plain = bases.iter().map(|base| {
             let ask = if base.is_indexed {
@@ -116,7 +115,7 @@ impl Body<'_> {
             } else {
                 "is_plain"
             };
-            chain::step(&base.expr, ask, krate)
+            self.step(&base.expr, ask)
         });
         let left = self.alone_here(place, RUNS_CODE);
         quote_spanned! {span=>
@@ -243,7 +242,7 @@ impl Body<'_> {
                     #object,
                     #shared,
                     #krate::__private::Outcome::new(#value).happened(),
-                    ::core::option::Option::None,
+                    #krate::__private::core::option::Option::None,
                 )
             };
             *expression = library(&krate, "pass", told, expression);
@@ -270,8 +269,10 @@ impl Body<'_> {
         let object = self.object(&lock.receiver);
         let shared = SHARES.contains(&lock.method.to_string().as_str());
         let release = match self.release.take() {
-            Some(release) => quote_spanned!(span=> ::core::option::Option::Some(&#release)),
-            None => quote_spanned!(span=> ::core::option::Option::None),
+            Some(release) => {
+                quote_spanned!(span=> #krate::__private::core::option::Option::Some(&#release))
+            }
+            None => quote_spanned!(span=> #krate::__private::core::option::Option::None),
         };
         move |value| {
             let told = quote_spanned!(span=> #site, #object, #shared, #value, #release);
@@ -319,7 +320,7 @@ impl Body<'_> {
             let receiver = call.receiver.clone();
             let handle = ident("handle");
             let asks = quote_spanned!(span=> #krate::__private::Joins::new(&#receiver).thread());
-            let none = quote_spanned!(span=> ::core::option::Option::None);
+            let none = quote_spanned!(span=> #krate::__private::core::option::Option::None);
             let asked = self.unless_it_runs(&receiver, &asks, &none);
             let told = quote_spanned! {span=>
                 {

@@ -44,7 +44,7 @@ pub fn ask(context: &Context, signature: &Signature, block: &mut Block) {
             let __leakcheck_test = {
                 static __LEAKCHECK_TEST: #krate::__private::MaybeTest =
                     #krate::__private::MaybeTest::new(
-                        ::core::concat!(::core::module_path!(), "::", #name)
+                        #krate::__private::core::concat!(#krate::__private::core::module_path!(), "::", #name)
                     );
                 __LEAKCHECK_TEST.begin()
             };

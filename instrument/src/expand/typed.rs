@@ -7,13 +7,15 @@
 //! only the compiler knows.
 //!
 //! And boxes: a dereference moves out of one, and assigns it again, which
-//! nothing may look at in between.
+//! nothing may look at in between. And pointers that point to what is wanted of
+//! them: nothing may ask what that is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, FnArg, Ident, Local, Pat, PatIdent, Signature, Type};
 
+use super::names::POINTER_STEPS;
 use super::spawn::returns_what_it_says;
 
 /// The variables of a function.
@@ -22,6 +24,8 @@ pub struct Typed {
     names: BTreeMap<String, Binding>,
     /// Boxes, which a dereference moves out of and assigns again.
     boxes: BTreeSet<String>,
+    /// Pointers to what later uses say.
+    inferred: BTreeSet<String>,
 }
 
 /// How a name is bound.
@@ -73,6 +77,30 @@ impl Typed {
         name.is_some_and(|name| self.boxes.contains(&name.to_string()))
     }
 
+    /// True if what the expression points to is decided by who uses it.
+    pub fn is_inferred(&self, pointer: &Expr) -> bool {
+        match pointer {
+            Expr::Paren(paren) => self.is_inferred(&paren.expr),
+            Expr::Path(path) => {
+                let name = path.path.get_ident();
+                name.is_some_and(|name| self.inferred.contains(&name.to_string()))
+            }
+            Expr::Cast(cast) => points_to_anything(&cast.ty),
+            Expr::MethodCall(call) if call.method == "cast" => call.turbofish.is_none(),
+            Expr::MethodCall(call) if POINTER_STEPS.iter().any(|step| call.method == step) => {
+                self.is_inferred(&call.receiver)
+            }
+            Expr::MethodCall(_) => !returns_what_it_says(pointer),
+            Expr::Call(call) => match &*call.func {
+                Expr::Path(path) => path.path.segments.last().is_some_and(|last| {
+                    last.arguments.is_none() && (last.ident == "transmute" || last.ident == "from")
+                }),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     fn may_be_box(&mut self, name: &Ident, is_box: bool) {
         if is_box {
             self.boxes.insert(name.to_string());
@@ -107,10 +135,22 @@ impl<'ast> Visit<'ast> for Typed {
             && name.by_ref.is_none()
         {
             self.may_be_box(&name.ident, makes_box(&init.expr));
+            if self.is_inferred(&init.expr) {
+                self.inferred.insert(name.ident.to_string());
+            }
             if says_its_type(&init.expr) {
                 self.knows(name);
             }
         }
+    }
+}
+
+/// `*mut _`
+fn points_to_anything(of: &Type) -> bool {
+    match of {
+        Type::Ptr(pointer) => matches!(*pointer.elem, Type::Infer(_)),
+        Type::Infer(_) => true,
+        _ => false,
     }
 }
 
@@ -158,5 +198,31 @@ mod tests {
         let all = ["a", "b", "c", "d", "e", "g", "h", "i", "j", "k"];
         let names: Vec<&str> = all.into_iter().filter(|name| known(name)).collect();
         assert_eq!(names, ["a", "d", "g"]);
+    }
+
+    #[test]
+    fn what_a_pointer_points_to_may_be_for_others_to_say() {
+        let text = "fn f(a: *mut u8) {
+            let b = a.cast(); let c = a.cast::<u8>(); let d = a as *const _; let e = d.add(1);
+            let g: *mut u8 = a.cast();
+        }";
+        let function: ItemFn = parse_str(text).unwrap();
+        let typed = Typed::of(&function.sig, &function.block);
+        let inferred = |name: &&str| typed.is_inferred(&parse_str(name).unwrap());
+        let all = [
+            "a",
+            "b",
+            "c",
+            "d",
+            "e",
+            "g",
+            "(x.get().cast().add(1))",
+            "transmute(x)",
+        ];
+        let names: Vec<&str> = all.into_iter().filter(inferred).collect();
+        assert_eq!(
+            names,
+            ["b", "d", "e", "(x.get().cast().add(1))", "transmute(x)"]
+        );
     }
 }

@@ -33,7 +33,7 @@ pub fn variable(context: &Context, item: &ItemStatic) -> TokenStream {
     let known = ident("__LEAKCHECK_VARIABLE");
     let registered = before_main(&quote_spanned! {span=>
         static #known: #krate::__private::Variable = #krate::__private::Variable::new(
-            ::core::concat!(::core::module_path!(), "::", #text),
+            #krate::__private::core::concat!(#krate::__private::core::module_path!(), "::", #text),
             #said,
             || #krate::__private::range(&raw const #name),
         );

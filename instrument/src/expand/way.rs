@@ -59,3 +59,5 @@ pub const NOT_KNOWN: &str =
     "whether this is a variable is not known: put `#[track]` on the module around both";
 /// A pointer at a computed index.
 pub const POINTER_COMPUTED: &str = "its pointer has an index that is computed";
+/// What a pointer points to is not known where it is used.
+pub const POINTS_TO_ANYTHING: &str = "what its pointer points to is decided by what it is used for";

@@ -1,0 +1,106 @@
+//! Attributes on statements and expressions: conditions and lint levels.
+//!
+//! They stay at the front of what they are on, for elsewhere most of them may
+//! not stand. What an expansion puts beside a statement is there under the same
+//! conditions.
+
+use quote::quote;
+use syn::{AttrStyle, Attribute, Expr, Stmt};
+
+/// Takes the attributes off the front of an expression.
+pub fn take(expression: &mut Expr) -> Vec<Attribute> {
+    let Some(attrs) = front(expression) else {
+        return Vec::new();
+    };
+    let (outer, inner) = std::mem::take(attrs)
+        .into_iter()
+        .partition(|attr| matches!(attr.style, AttrStyle::Outer) && !is_our_own(attr));
+    *attrs = inner;
+    outer
+}
+
+/// Puts them before what the expression has become.
+pub fn put(attributes: Vec<Attribute>, expression: &mut Expr) {
+    if attributes.is_empty() {
+        return;
+    }
+    match of(expression) {
+        Some(attrs) => drop(attrs.splice(0..0, attributes)),
+        None => *expression = Expr::Verbatim(quote!(#(#attributes)* #expression)),
+    }
+}
+
+/// The conditions under which a statement is there.
+pub fn conditions(statement: &Stmt) -> Vec<Attribute> {
+    let attributes = match statement {
+        Stmt::Local(local) => local.attrs.clone(),
+        Stmt::Macro(called) => called.attrs.clone(),
+        Stmt::Expr(expression, _) => take(&mut expression.clone()),
+        Stmt::Item(_) => Vec::new(),
+    };
+    let mut conditions = attributes;
+    conditions.retain(is_condition);
+    conditions
+}
+
+/// True for `#[cfg(…)]`.
+pub fn is_condition(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
+}
+
+/// True if a statement may be the last of its block under other conditions.
+pub fn may_be_last(statement: &Stmt) -> bool {
+    match statement {
+        Stmt::Expr(_, semicolon) => semicolon.is_none(),
+        Stmt::Macro(called) => called.semi_token.is_none(),
+        Stmt::Local(_) | Stmt::Item(_) => false,
+    }
+}
+
+/// Puts statements under conditions.
+pub fn under(conditions: &[Attribute], statements: &mut [Stmt]) {
+    if conditions.is_empty() {
+        return;
+    }
+    for statement in statements {
+        let conditions = conditions.iter().cloned();
+        match statement {
+            Stmt::Local(local) => drop(local.attrs.splice(0..0, conditions)),
+            Stmt::Macro(called) => drop(called.attrs.splice(0..0, conditions)),
+            Stmt::Expr(expression, _) => put(conditions.collect(), expression),
+            Stmt::Item(_) => {}
+        }
+    }
+}
+
+/// The attributes that stand first in an expression.
+fn front(expression: &mut Expr) -> Option<&mut Vec<Attribute>> {
+    match expression {
+        Expr::Assign(assign) => front(&mut assign.left),
+        Expr::Binary(binary) => front(&mut binary.left),
+        Expr::Cast(cast) => front(&mut cast.expr),
+        other => of(other),
+    }
+}
+
+/// The attributes on an expression.
+fn of(expression: &mut Expr) -> Option<&mut Vec<Attribute>> {
+    macro_rules! attributes {
+        ($($kind:ident)*) => {
+            match expression {
+                $(Expr::$kind(expression) => Some(&mut expression.attrs),)*
+                _ => None,
+            }
+        };
+    }
+    attributes!(
+        Array Assign Async Await Binary Block Break Call Cast Closure Const Continue Field ForLoop
+        Group If Index Infer Let Lit Loop Macro Match MethodCall Paren Path Range RawAddr Reference
+        Repeat Return Struct Try TryBlock Tuple Unary Unsafe While Yield
+    )
+}
+
+/// Marks that a walk leaves for itself.
+fn is_our_own(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("leakcheck_last")
+}

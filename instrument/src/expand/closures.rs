@@ -1,0 +1,113 @@
+//! Closures and async blocks: what is named in one is captured, and no more
+//! may be named there than was.
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+use syn::spanned::Spanned as _;
+use syn::visit::Visit;
+use syn::visit_mut::{self, VisitMut};
+use syn::{Block, Expr, ExprBlock, ExprClosure, Ident, Stmt};
+
+use super::body::Body;
+use super::chain;
+use super::foreign::has_unsafe;
+use super::place::{hygienic, ident};
+
+impl Body<'_> {
+    /// A closure that is not spawned.
+    pub fn closure(&mut self, closure: &mut ExprClosure) {
+        if closure.asyncness.is_none() {
+            let accesses = self.unsafety || has_unsafe(&closure.body);
+            self.capturing(|body| body.visit_expr_mut(&mut closure.body));
+            if accesses {
+                self.called_back(&mut closure.body);
+            }
+        }
+    }
+
+    /// Walks what has no part in the statement around it, and captures.
+    pub fn capturing(&mut self, walk: impl FnOnce(&mut Self)) {
+        let declared = self.declared.take();
+        let release = self.release.take();
+        let around = std::mem::replace(&mut self.in_closure, true);
+        walk(self);
+        self.in_closure = around;
+        self.release = release;
+        self.declared = declared;
+    }
+
+    /// A closure body, or another expression, as a block of its own.
+    pub fn as_block(&mut self, expression: Expr) -> Block {
+        let mut block = match expression {
+            Expr::Block(ExprBlock {
+                attrs,
+                label: None,
+                block,
+            }) if attrs.is_empty() => block,
+            other => Block {
+                brace_token: syn::token::Brace(hygienic(other.span())),
+                stmts: vec![Stmt::Expr(other, None)],
+            },
+        };
+        let opaque = std::mem::replace(&mut self.opaque, false);
+        let each = self.each.take();
+        self.capturing(|body| body.visit_block_mut(&mut block));
+        self.opaque = opaque;
+        self.each = each;
+        block
+    }
+
+    /// Asks about the type of a step of a place, see [`chain::step`].
+    ///
+    /// In a closure that would capture what the step goes out from, all of `self`
+    /// where a field of it is used. So it is asked of another value of that type,
+    /// which there is none of.
+    ///
+    /// Input: `self.inner`, `is_plain`. Output, in a closure:
+    ///
+    /// ```text
+    /// Step::of(|this: &Self| &raw const this.inner).is_plain()
+    /// ```
+    pub fn step(&self, place: &Expr, ask: &str) -> TokenStream {
+        let krate = &self.context.krate;
+        let receiver = match &self.receiver {
+            Some(receiver) if self.in_closure && names_self(place) => receiver,
+            _ => return chain::step(place, ask, krate),
+        };
+        let span = hygienic(place.span());
+        let ask = ident(ask);
+        let this = ident("this");
+        let mut place = chain::unevaluated(place, krate);
+        Renamed(&this).visit_expr_mut(&mut place);
+        quote_spanned! {span=>
+            #krate::__private::Step::of(|#this: #receiver| &raw const #place).#ask()
+        }
+    }
+}
+
+fn names_self(place: &Expr) -> bool {
+    struct Names(bool);
+
+    impl<'ast> Visit<'ast> for Names {
+        fn visit_ident(&mut self, name: &'ast Ident) {
+            self.0 |= name == "self";
+        }
+    }
+
+    let mut names = Names(false);
+    names.visit_expr(place);
+    names.0
+}
+
+/// Calls `self` otherwise.
+struct Renamed<'n>(&'n Ident);
+
+impl VisitMut for Renamed<'_> {
+    fn visit_expr_path_mut(&mut self, path: &mut syn::ExprPath) {
+        if path.path.is_ident("self") {
+            path.path = self.0.clone().into();
+        } else {
+            visit_mut::visit_expr_path_mut(self, path);
+        }
+    }
+}
