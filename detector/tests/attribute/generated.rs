@@ -222,6 +222,7 @@ fn statement() -> impl Strategy<Value = String> {
         e().prop_map(|a| format!("let Some(y) = Some({a}) else {{ return 1; }}; x ^= y;")),
         e().prop_map(|a| format!("let f = |y: u32| y ^ {a}; x = f(x) ^ f(1);")),
         e().prop_map(|a| format!("assert_eq!({a}, {a});")),
+        e().prop_map(|a| format!("let some = Some({a}); assert_eq!(some, None); assert_ne!(None, Some({a})); if some == None {{ x ^= 1; }}")),
         e().prop_map(|a| format!("println!(\"{{}} {{y}}\", {a}, y = x);")),
         e().prop_map(|a| format!("if x == 3 {{ return {a}; }}")),
         e().prop_map(|a| format!("let handle = thread::spawn(move || {{ let y = LIMIT; y }}); x = {a} ^ handle.join().unwrap();")),

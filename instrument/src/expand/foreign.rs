@@ -43,10 +43,15 @@ impl Body<'_> {
     /// { let step = 'asks: { …; Runs::at(&raw const PLACE) }; step.runs(Deed::Each, hash("eq")) }
     /// ```
     ///
-    /// None where it cannot be asked: of a part of what may be a constant.
+    /// None where it cannot be asked: of a part of what may be a constant, and
+    /// of a variant.
     pub fn runs(&self, place: &Expr, deed: &str, name: &str) -> Option<TokenStream> {
-        if !matches!(bare(place), Expr::Path(_)) && chain::upper_root(place).is_some() {
-            return None;
+        match bare(place) {
+            // What `None` is, only what is beside it says.
+            Expr::Path(path) if is_variant(path) => return None,
+            Expr::Path(_) => {}
+            _ if chain::upper_root(place).is_some() => return None,
+            _ => {}
         }
         let krate = &self.context.krate;
         let told = self.deed(place, deed, name);
@@ -193,6 +198,15 @@ pub fn has_unsafe(body: &Expr) -> bool {
     let mut found = Unsafe(false);
     found.visit_expr(body);
     found.0
+}
+
+/// `None`, `Poll::Pending`.
+fn is_variant(path: &syn::ExprPath) -> bool {
+    path.path.segments.last().is_some_and(|last| {
+        let name = last.ident.to_string();
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.contains(|c: char| c.is_ascii_lowercase())
+    })
 }
 
 /// `x` of `&&x`: compared by what is behind.

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Item};
+use syn::{Attribute, Item, ItemMod};
 
 use crate::list::{OUR_OWN, Suite};
 
@@ -319,7 +319,7 @@ fn place(item: &Item) -> Option<(usize, usize)> {
     let attributes: &[Attribute] = match item {
         Item::Fn(item) => &item.attrs,
         Item::Impl(item) => &item.attrs,
-        Item::Mod(item) if item.content.is_some() => &item.attrs,
+        Item::Mod(item) if is_whole(item) => &item.attrs,
         _ => return None,
     };
     // `#![…]` of a module are inside.
@@ -331,6 +331,15 @@ fn place(item: &Item) -> Option<(usize, usize)> {
         None => item.span().start(),
     };
     Some((start.line, start.column))
+}
+
+/// True for a module that is here with all that is in it: no attribute may sit
+/// on what is in another file.
+fn is_whole(module: &ItemMod) -> bool {
+    module.content.as_ref().is_some_and(|(_, items)| {
+        let mut inner = items.iter();
+        inner.all(|item| !matches!(item, Item::Mod(inner) if !is_whole(inner)))
+    })
 }
 
 /// Runs all suites; true if nothing is different.
