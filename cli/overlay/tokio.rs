@@ -22,6 +22,58 @@ pub(crate) fn track<T: Future, S>(future: T) -> Tracked<T> {
     Tracked::with(future, executor, inspect)
 }
 
+/// A task that has no place yet.
+pub(crate) struct Unplaced {
+    task: u64,
+    scheduler: usize,
+    alone: bool,
+}
+
+impl Unplaced {
+    pub(crate) fn of<T, S>(task: &Tracked<T>, scheduler: &S) -> Self {
+        let name = core::any::type_name::<S>();
+        let scheduler = if core::mem::size_of::<S>() == core::mem::size_of::<usize>() {
+            // SAFETY: a counted pointer, of which nothing but the address is looked at.
+            unsafe { core::mem::transmute_copy::<S, usize>(scheduler) }
+        } else {
+            0
+        };
+        Self {
+            task: task.number(),
+            scheduler,
+            alone: !name.contains("multi_thread") && !name.contains("thread_pool"),
+        }
+    }
+
+    /// Here it is.
+    pub(crate) fn at<J: Joined>(self, task: &J) {
+        if let (Some(hooks), Some(header), true) = (hooks(), task.header(), self.task != 0) {
+            (hooks.task_placed)(self.task, header, self.scheduler, u32::from(self.alone));
+        }
+    }
+}
+
+/// The thread blocks on a runtime, as long as this lives.
+pub(crate) struct Drives(());
+
+impl Drives {
+    pub(crate) fn begin<H>(handle: &H) -> Self {
+        let words = core::mem::size_of::<H>() / core::mem::size_of::<usize>();
+        if let Some(hooks) = hooks() {
+            (hooks.runtime_driven)((handle as *const H).cast(), words);
+        }
+        Self(())
+    }
+}
+
+impl Drop for Drives {
+    fn drop(&mut self) {
+        if let Some(hooks) = hooks() {
+            (hooks.runtime_left)();
+        }
+    }
+}
+
 extern "C" fn inspect(data: *const ()) -> u64 {
     // SAFETY: tokio's wakers point to the header, which lives as long as the
     // future of the task.

@@ -36,6 +36,11 @@ impl<T> Tracked<T> {
         };
         Self { task, future }
     }
+
+    /// Its number in the runtime, or 0.
+    pub(crate) fn number(&self) -> u64 {
+        self.task
+    }
 }
 
 impl<T: Future> Future for Tracked<T> {

@@ -239,7 +239,8 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
         let owned = waits.what.is_lock()
             || matches!(
                 (waits.what, named.addr),
-                (WaitFor::Task, None) | (WaitFor::Semaphore, Some(_))
+                (WaitFor::Task | WaitFor::Turn | WaitFor::Running, None)
+                    | (WaitFor::Semaphore, Some(_))
             );
         if !owned {
             return waits;

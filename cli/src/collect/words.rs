@@ -257,6 +257,11 @@ pub fn wait_phrase(wait: &Wait) -> String {
         (_, WaitFor::Join | WaitFor::Task, Some(owner)) => {
             format!("waits for {} to end", owner.text())
         }
+        (_, WaitFor::Future, Some(owner)) => {
+            format!("waits for a future that needs {}", owner.text())
+        }
+        (_, WaitFor::Running, Some(owner)) => format!("is being polled by {}", owner.text()),
+        (_, WaitFor::Turn, Some(owner)) => format!("waits to be polled by {}", owner.text()),
         (_, what, _) => what.phrase().to_owned(),
     }
 }
@@ -440,6 +445,7 @@ fn deadlock_help(subject: &Subject<'_>) -> String {
         .any(|what| matches!(what, WaitFor::ChannelRecv | WaitFor::ChannelSelect));
     let locks = waits.iter().any(|what| what.is_lock());
     let once = waits.contains(&WaitFor::Once);
+    let turn = waits.contains(&WaitFor::Turn);
     let help = match subject.shape {
         Some(Shape::Own) if once => "an initialisation must not ask for its own value",
         Some(Shape::Own) => match waits.first() {
@@ -460,6 +466,13 @@ fn deadlock_help(subject: &Subject<'_>) -> String {
         }
         Some(Shape::Cycle) if joins && locks => {
             "drop the guard before joining the thread that needs it"
+        }
+        Some(Shape::Cycle) if locks && waits.contains(&WaitFor::Future) => {
+            "drop the guard before waiting for the task that needs it"
+        }
+        Some(Shape::Cycle) if turn => {
+            "a thread that polls tasks must not block on one: `.await` it, or block in \
+             `spawn_blocking`"
         }
         Some(Shape::Cycle) if joins => "let one of them end without waiting for the other",
         Some(Shape::Cycle | Shape::Stuck) | None if receives => {

@@ -97,8 +97,19 @@ const TOKIO: Overlay = Overlay {
             anchors: &["let raw = RawTask::new::<T, S>("],
             at: At::Instead,
             text: "let task = leakcheck::track::<T, S>(task);\n        \
+                   let leakcheck = leakcheck::Unplaced::of(&task, &scheduler);\n        \
                    let raw = RawTask::new::<leakcheck::Tracked<T>, S>(",
             otherwise: None,
+        },
+        Edit {
+            files: &["runtime/task/mod.rs"],
+            anchors: &[
+                "let join = JoinHandle::new(raw);",
+                "let join = JoinHandle::new(raw, id);",
+            ],
+            at: At::Before,
+            text: "leakcheck.at(&raw);\n        ",
+            otherwise: Some("which thread a task waits for to be polled"),
         },
         Edit {
             files: &["runtime/task/mod.rs"],
@@ -152,7 +163,8 @@ const TOKIO: Overlay = Overlay {
             files: &["runtime/runtime.rs", "runtime/mod.rs"],
             anchors: &["pub fn block_on<F: Future>(&self, future: F) -> F::Output {"],
             at: At::After,
-            text: "\n        let future = crate::runtime::task::leakcheck::root(future);",
+            text: "\n        let _leakcheck = crate::runtime::task::leakcheck::Drives::begin(&self.handle);\n        \
+                   let future = crate::runtime::task::leakcheck::root(future);",
             otherwise: Some("leaked tasks that wait on what the test itself had"),
         },
         Edit {

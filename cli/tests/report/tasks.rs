@@ -200,6 +200,72 @@ fn in_a_cycle_of_a_lock_and_a_join() {
     check("task_cycle", &stuck(&mut world, legs));
 }
 
+/// A worker blocks on a task that is ready, and that only this worker would poll.
+#[test]
+fn a_worker_blocks_on_what_it_would_poll() {
+    let mut world = World::new();
+    let worker = world.worker(6, "tokio-rt-worker");
+    let ready = task(&mut world, 4, "poll::run::{{closure}}", worker);
+    let blocks = vec![
+        world.library("futures_executor::local_pool::block_on", "/lib.rs", 9),
+        world.user("poll::run::{{closure}}", "src/poll.rs", "recv()"),
+    ];
+    let needs = |owner| Wait {
+        owner: Some(owner),
+        ..wait(WaitOn::Futex)
+    };
+    let new = TaskStatus {
+        state: TaskState::New,
+        polls: 0,
+        ..status(None)
+    };
+    let legs = vec![
+        waits(worker, needs(ready), blocks),
+        Leg {
+            wait: Some(needs(worker)),
+            ..leg(ready, Vec::new(), new)
+        },
+    ];
+    check("task_turn", &stuck(&mut world, legs));
+}
+
+/// One blocks on a task with a guard that the task's worker waits for.
+#[test]
+fn a_worker_wants_the_guard_of_who_waits_for_its_task() {
+    let mut world = World::new();
+    let worker = world.worker(6, "tokio-rt-worker");
+    let polled = task(&mut world, 4, "poll::run::{{closure}}", MAIN);
+    let test = vec![
+        world.library("tokio::runtime::runtime::Runtime::block_on", "/lib.rs", 9),
+        world.user("poll::drains", "src/poll.rs", "recv()"),
+    ];
+    let mut locks = vec![world.std("std::sync::poison::mutex::Mutex<T>::lock")];
+    locks.push(world.user("poll::run::{{closure}}", "src/poll.rs", "STATE.lock()"));
+    let needs = |owner| Wait {
+        owner: Some(owner),
+        ..wait(WaitOn::Futex)
+    };
+    let running = TaskStatus {
+        state: TaskState::Running,
+        polls: 1,
+        ..status(None)
+    };
+    let acquired = vec![world.user("poll::closing", "src/poll.rs", "let guard")];
+    let legs = vec![
+        waits(MAIN, needs(polled), test),
+        Leg {
+            wait: Some(needs(worker)),
+            ..leg(polled, Vec::new(), running)
+        },
+        waits(
+            worker,
+            lock_wait(WaitOn::Mutex, 0x7f00_1000, MAIN, acquired),
+            locks,
+        ),
+    ];
+    check("task_polled", &stuck(&mut world, legs));
+}
+
 /// The guard of a leaked task's mutex is another's, whose name is told.
 #[test]
 fn whose_guard_is_kept() {

@@ -18,11 +18,14 @@ use std::collections::BTreeMap;
 
 use super::fd;
 use super::kernel;
+use super::place::Place;
 use super::snapshot::{Member, Snapshot};
 use super::stuck;
+use super::symbols;
 use super::task;
+use super::task::look::Keeper;
 use super::task::maps;
-use crate::report::wire::{Leg, ThreadId};
+use crate::report::wire::{Leg, ThreadId, Wait};
 use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
 use crate::waits::{WaitGraph, Wakers};
@@ -132,30 +135,51 @@ impl Sides {
         };
         for member in snapshot.members().iter().filter(waits) {
             let mut leg = snapshot.leg(member, None, None);
-            // What a thread that blocks on a future awaits tells more.
             if let Some(named) = task::look::wait(member.id, 0) {
-                let own = leg.wait.get_or_insert_with(|| named.clone());
-                (own.owner, own.acquired_at) = (named.owner, named.acquired_at);
+                name(&mut leg, named);
             }
-            sides.graph.block(member.id, wakers(&leg));
-            sides.legs.insert(member.id, leg);
+            sides.block(leg);
         }
         for task in task::look::stuck() {
             let id = task.leg.thread;
-            match task.polled_by {
-                None => {
-                    sides.graph.block(id, wakers(&task.leg));
+            match task.keeper {
+                Keeper::Nobody => {
                     sides.waiting.push(id);
+                    sides.block(task.leg);
                 }
-                Some(thread) => sides.graph.block(id, Wakers::All(vec![thread])),
+                Keeper::Polls(thread, named) => {
+                    if let Some(mut leg) = sides.legs.remove(&thread) {
+                        if let Some(named) = named {
+                            name(&mut leg, named);
+                        }
+                        sides.block(leg);
+                    }
+                    sides.block(task.leg);
+                }
+                Keeper::Ready => sides.block(task.leg),
             }
-            sides.legs.insert(id, task.leg);
         }
         sides
     }
 
+    fn block(&mut self, leg: Leg) {
+        self.graph.block(leg.thread, wakers(&leg));
+        self.legs.insert(leg.thread, leg);
+    }
+
     fn take(&mut self, ids: &[ThreadId]) -> Vec<Leg> {
         ids.iter().filter_map(|id| self.legs.remove(id)).collect()
+    }
+}
+
+/// Of a thread that blocks on a future: what it awaits tells more than where it
+/// sleeps.
+fn name(leg: &mut Leg, named: Wait) {
+    let names = leg.stack.iter().map(|&pc| symbols::name_of(pc));
+    if Place::blocks_on_future(names)
+        && let Some(own) = leg.wait.as_mut().filter(|own| own.owner.is_none())
+    {
+        (own.owner, own.acquired_at) = (named.owner, named.acquired_at);
     }
 }
 

@@ -66,6 +66,21 @@ impl Place {
             .unwrap_or(Self::Unknown)
     }
 
+    /// True of a thread that sleeps because the future is not ready that it blocks
+    /// on, not in the middle of a poll of it.
+    pub fn blocks_on_future<'a>(names: impl IntoIterator<Item = Option<&'a str>>) -> bool {
+        for name in names.into_iter().flatten() {
+            if name.contains("8block_on") || name.contains("14block_on_inner") {
+                return true;
+            }
+            // The driver polls the kernel.
+            if name.contains("4poll") && !name.contains("3mio") && !name.contains("7polling") {
+                return false;
+            }
+        }
+        false
+    }
+
     fn of_function(name: &str) -> Option<Self> {
         NAMES
             .iter()

@@ -81,6 +81,14 @@ pub struct Hooks {
     pub task_shut: extern "C" fn(data: *const (), state: u64) -> u64,
     /// It has dropped it, or left that to who polls it.
     pub task_shut_end: extern "C" fn(before: u64),
+    /// The task with this number, which was not polled yet, will have wakers with
+    /// `data`, and is polled by who has the scheduler at this address, or 0: the
+    /// threads of a pool, or if `alone` is not 0 who drives it.
+    pub task_placed: extern "C" fn(task: u64, data: *const (), scheduler: usize, alone: u32),
+    /// The calling thread begins to block on a runtime, whose handle is these words.
+    pub runtime_driven: extern "C" fn(handle: *const usize, words: usize),
+    /// It is back from the last one that it has begun.
+    pub runtime_left: extern "C" fn(),
 }
 
 /// UTF-8 of the program's.

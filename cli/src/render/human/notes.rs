@@ -78,7 +78,10 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
         text.push_str(&task_note(task, leg.stack.is_empty()));
     }
     if leg.stack.is_empty() && leg.task.is_some() {
-        text.push_str("\n  it left its waker nowhere");
+        text.push_str(match &leg.wait {
+            Some(wait) if matches!(wait.what, WaitFor::Turn | WaitFor::Running) => "",
+            Some(_) | None => "\n  it left its waker nowhere",
+        });
     } else if leg.stack.is_empty() {
         text = match leg.role {
             Role::Access(_) => format!(
@@ -215,6 +218,9 @@ fn edge(wait: &Wait, leg: &Leg) -> String {
     let object = match (&wait.lock, wait.what) {
         (Some(name), what) => object(name, what),
         (None, WaitFor::Join | WaitFor::Task) => "its end".to_owned(),
+        (None, WaitFor::Turn) => "to be polled".to_owned(),
+        (None, WaitFor::Running) => "the end of its poll".to_owned(),
+        (None, WaitFor::Future) => "what a future needs".to_owned(),
         (None, WaitFor::Semaphore) => "its permit".to_owned(),
         (None, WaitFor::ChannelRecv | WaitFor::ChannelSelect) => "a message from it".to_owned(),
         (None, WaitFor::ChannelSend) => "room in its channel".to_owned(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::ends;
 use super::record::{Polls, Record};
 use super::registry;
+use super::turn;
 use super::waits::{self, Object};
 use super::world::{self, Here, Search};
 use crate::abi::{kernel, stuck};
@@ -206,30 +207,62 @@ fn is_idle_service(seen: &Seen, state: TaskState) -> bool {
     is_worker || seen.facts.polls == 0 && state != TaskState::Waiting
 }
 
+/// What keeps a task where nothing can happen any more.
+pub enum Keeper {
+    /// It waits.
+    Nobody,
+    /// This thread is in the middle of its poll, and waits there for that, if it
+    /// waits for a future.
+    Polls(ThreadId, Option<Wait>),
+    /// It is ready: who would poll it is what it waits for, if that is known.
+    Ready,
+}
+
 /// A task where nothing can happen any more.
 pub struct Stuck {
     /// Its side of a finding.
     pub leg: Leg,
-    /// It waits; otherwise this thread is in the middle of its poll.
-    pub polled_by: Option<ThreadId>,
+    /// What keeps it.
+    pub keeper: Keeper,
 }
 
-/// The tasks that wait or are in the middle of a poll, where nothing can happen
-/// any more.
+/// The tasks where nothing can happen any more.
 pub fn stuck() -> Vec<Stuck> {
-    let told = |seen: Seen| {
+    let all = see_all();
+    let polled: Vec<(&Record, ThreadId)> = all
+        .iter()
+        .filter(|seen| seen.facts.running)
+        .filter_map(|seen| Some((&*seen.record, seen.polls.thread?)))
+        .collect();
+    let told = |seen: &Seen| {
         let (state, proof, _) = verdict(seen.facts).told()?;
-        let polled_by = match state {
-            TaskState::Waiting => None,
-            TaskState::Running => Some(seen.polls.thread?),
-            TaskState::New | TaskState::Scheduled | TaskState::Panicked => return None,
+        let id = seen.record.origin.id;
+        let mut leg = leg(seen, state, proof, Moment::Exit);
+        let by = |thread| Wait {
+            on: WaitOn::Futex,
+            for_ms: 0,
+            timed: false,
+            addr: None,
+            owner: Some(thread),
+            acquired_at: Stack::new(),
         };
-        Some(Stuck {
-            leg: leg(&seen, state, proof, Moment::Exit),
-            polled_by,
-        })
+        let keeper = match state {
+            TaskState::Waiting => Keeper::Nobody,
+            TaskState::Running => {
+                let thread = seen.polls.thread?;
+                leg.wait = Some(by(thread));
+                Keeper::Polls(thread, wait(id, seen.polls.count))
+            }
+            TaskState::New | TaskState::Scheduled => {
+                let thread = turn::of(&seen.record, &polled);
+                leg.wait = thread.map(by);
+                Keeper::Ready
+            }
+            TaskState::Panicked => return None,
+        };
+        Some(Stuck { leg, keeper })
     };
-    see_all().into_iter().filter_map(told).collect()
+    all.iter().filter_map(told).collect()
 }
 
 /// What a task or thread waits for in its poll of this number, where the other

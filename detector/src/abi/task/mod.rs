@@ -7,7 +7,8 @@
 //!   mapped ([`maps`]); [`root`]: what
 //!   `block_on` has completed; [`waits`]: who waits for whom, by name;
 //!   [`own`]: what memory is a thread's own; [`again`]: what a thread notes of
-//!   tasks all the time; [`trail`]: since when a task awaits what it awaits.
+//!   tasks all the time; [`trail`]: since when a task awaits what it awaits;
+//!   [`turn`]: which thread would poll a task that is ready.
 //!
 //! A task is known by the address of its record, of which the executor's copy
 //! is one counted reference.
@@ -21,6 +22,7 @@ pub mod record;
 pub mod registry;
 pub mod root;
 pub mod trail;
+pub mod turn;
 pub mod waits;
 pub mod world;
 
@@ -73,6 +75,9 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     field_accessed,
     task_shut,
     task_shut_end,
+    task_placed,
+    runtime_driven,
+    runtime_left,
 };
 
 /// What a thread is polling.
@@ -109,6 +114,7 @@ pub fn spawned() -> u64 {
 pub fn reset() {
     registry::reset();
     waits::reset();
+    turn::reset();
     ends::reset();
 }
 
@@ -244,6 +250,31 @@ extern "C" fn task_shut_end(before: u64) {
     ends::shut_ends(before);
 }
 
+extern "C" fn task_placed(task: u64, data: *const (), scheduler: usize, alone: u32) {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    // SAFETY: the executor has just been given the number.
+    let record = unsafe { another(record(task)) };
+    record.scheduler.is(scheduler, alone != 0);
+    registry::place(&record, data as usize);
+    thread.busy -= 1;
+}
+
+extern "C" fn runtime_driven(handle: *const usize, words: usize) {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    // SAFETY: the executor passes a handle of that size.
+    unsafe { turn::drives(thread.id, handle, words) };
+    thread.busy -= 1;
+}
+
+extern "C" fn runtime_left() {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    turn::leaves(thread.id);
+    thread.busy -= 1;
+}
+
 /// The calling thread begins to unwind its stack, from `pc` on.
 pub fn panics(pc: u64) {
     if polled().is_none() {
@@ -280,6 +311,18 @@ extern "C" fn tasks_on_their_way() -> usize {
 unsafe fn record(task: u64) -> &'static Record {
     // SAFETY: as the caller says; the executor's reference keeps it.
     unsafe { &*(task as *const Record) }
+}
+
+/// One more reference to a record.
+///
+/// # Safety
+/// The executor has one.
+unsafe fn another(record: &Record) -> Arc<Record> {
+    // SAFETY: the executor's reference is one; this makes another.
+    unsafe {
+        Arc::increment_strong_count(record);
+        Arc::from_raw(record)
+    }
 }
 
 extern "C" fn task_new(new: *const TaskNew) -> u64 {
@@ -332,12 +375,8 @@ extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
     let words = unsafe { &*waker };
     record.notes.begins(thread.id);
     if !record.notes.is_at(words[record.data_word]) {
-        // SAFETY: the executor's reference is one; this makes another.
-        let another = unsafe {
-            Arc::increment_strong_count(record);
-            Arc::from_raw(record)
-        };
-        has_waker(&another, *words);
+        // SAFETY: a record of the executor's.
+        has_waker(&unsafe { another(record) }, *words);
     }
     let around = POLLING.get();
     if !around.task.is_null() {
@@ -413,12 +452,8 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
 fn over(record: &Record, outcome: u32) {
     record.rest.lock().reported = true;
     if outcome == table::PANICKED {
-        // SAFETY: the executor's reference is one; this makes another.
-        let another = unsafe {
-            Arc::increment_strong_count(record);
-            Arc::from_raw(record)
-        };
-        ends::panicked(&another);
+        // SAFETY: a record of the executor's.
+        ends::panicked(&unsafe { another(record) });
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::again;
 use super::registry;
 use super::trail::{Common, Trail};
+use super::turn::Scheduler;
 use crate::hooks::table;
 use crate::report::wire::{self, Executor, TaskType, ThreadId};
 use crate::rt::lock::Spin;
@@ -104,6 +105,10 @@ pub struct Record {
     pub notes: Notes,
     /// What else changes.
     pub rest: Spin<Rest>,
+    /// What polls it.
+    pub scheduler: Scheduler,
+    /// The data pointer of its wakers, as far as it is known before it is polled.
+    pub placed: AtomicUsize,
     trail: Spin<Trail>,
 }
 
@@ -270,6 +275,8 @@ impl Record {
             born,
             notes: Notes::default(),
             rest: Spin::new(Rest::default()),
+            scheduler: Scheduler::default(),
+            placed: AtomicUsize::new(0),
             trail: Spin::new(Trail::default()),
         }
     }
@@ -309,7 +316,7 @@ impl Record {
         let mut rest = self.rest.lock();
         rest.gone = true;
         self.notes.gone.store(true, Ordering::Release);
-        rest.waker[self.data_word]
+        self.placed.load(Ordering::Relaxed)
     }
 
     /// How it was polled.

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dashmap::DashMap;
 
@@ -56,7 +57,14 @@ pub fn add(record: &Arc<Record>) {
 /// The task's wakers have this data pointer.
 pub fn bind(record: &Arc<Record>, data: usize) {
     own::task_at(data);
-    BY_DATA.get().insert(data, Arc::clone(record));
+    place(record, data);
+}
+
+/// The task's wakers will have this data pointer, or have it.
+pub fn place(record: &Arc<Record>, data: usize) {
+    if record.placed.swap(data, Ordering::Relaxed) != data {
+        BY_DATA.get().insert(data, Arc::clone(record));
+    }
 }
 
 /// Removes a task.
