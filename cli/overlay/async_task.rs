@@ -58,3 +58,10 @@ pub(crate) fn joins<H>(task: *const (), handle: *const H) {
         (hooks.task_joined)(task, handle as *const ());
     }
 }
+
+/// The handle of the task at this address is given what it has ended with.
+pub(crate) fn joined(task: *const ()) {
+    if let Some(hooks) = hooks() {
+        (hooks.task_heard)(task);
+    }
+}

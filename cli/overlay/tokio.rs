@@ -115,6 +115,13 @@ pub(crate) fn joins<J: Joined>(handle: &J) {
     }
 }
 
+/// A join handle is ready.
+pub(crate) fn joined<J: Joined>(handle: &J) {
+    if let (Some(hooks), Some(header)) = (hooks(), handle.header()) {
+        (hooks.task_heard)(header);
+    }
+}
+
 std::thread_local! {
     /// A wait for permits is polled or dropped that nobody has afterwards.
     static UNOWNED: Cell<bool> = const { Cell::new(false) };

@@ -175,6 +175,13 @@ const TOKIO: Overlay = Overlay {
             otherwise: Some("which task another waits for"),
         },
         Edit {
+            files: &["runtime/task/join.rs"],
+            anchors: &["if ret.is_ready() {"],
+            at: At::After,
+            text: "\n            super::leakcheck::joined(&self.raw);",
+            otherwise: Some("who is given the panic of a task"),
+        },
+        Edit {
             files: &["runtime/task/raw.rs"],
             anchors: &["pub(super) fn shutdown(self) {"],
             at: At::After,
@@ -300,6 +307,13 @@ const ASYNC_TASK: Overlay = Overlay {
             at: At::After,
             text: "\n        crate::leakcheck::joins(ptr, self);",
             otherwise: Some("which task another waits for"),
+        },
+        Edit {
+            files: &["task.rs"],
+            anchors: &["// Take the output from the task."],
+            at: At::Before,
+            text: "crate::leakcheck::joined(ptr);\n                        ",
+            otherwise: Some("who is given the panic of a task"),
         },
         Edit {
             files: &["raw.rs"],

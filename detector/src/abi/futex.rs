@@ -6,6 +6,7 @@
 use std::arch::naked_asm;
 
 use super::stuck;
+use super::task::{self, cycles};
 use crate::rt::hot::current;
 use crate::rt::sys;
 use crate::rt::thread::Thread;
@@ -94,6 +95,11 @@ unsafe extern "C" fn futex(
             } else {
                 bits
             };
+            if cycles::is_due() {
+                let here = task::here();
+                thread.load_calls(pc);
+                cycles::look(&here);
+            }
             let blocked = Blocked {
                 call: Call::Futex,
                 addr: word,

@@ -12,6 +12,7 @@ use super::idle;
 use super::io::io;
 use super::real;
 use super::stuck;
+use super::task::{self, cycles};
 use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
 
@@ -115,6 +116,11 @@ fn on_epoll(epoll: i32, timeout: i32, pc: u64, wait: impl Fn(i32) -> i32) -> i32
     let Some(thread) = tracked() else {
         return wait(timeout);
     };
+    if cycles::is_due() {
+        let here = task::here();
+        thread.load_calls(pc);
+        cycles::look(&here);
+    }
     let timed = timeout >= 0;
     let blocked = Blocked {
         call: Call::Events,

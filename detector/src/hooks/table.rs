@@ -89,6 +89,9 @@ pub struct Hooks {
     pub runtime_driven: extern "C" fn(handle: *const usize, words: usize),
     /// It is back from the last one that it has begun.
     pub runtime_left: extern "C" fn(),
+    /// Who polls a join handle is given what the task has ended with whose wakers
+    /// have `data`.
+    pub task_heard: extern "C" fn(data: *const ()),
 }
 
 /// UTF-8 of the program's.

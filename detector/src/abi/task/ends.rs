@@ -100,6 +100,7 @@ pub fn shut_begins(data: usize, state: u64) -> u64 {
     } else {
         match registry::by_data(data) {
             None => Some(TaskState::New),
+            Some(record) if record.notes.count() == 0 => Some(TaskState::New),
             Some(_) if is(table::IS_SCHEDULED) => Some(TaskState::Scheduled),
             Some(_) => Some(TaskState::Waiting),
         }
@@ -198,7 +199,7 @@ pub fn panicked(record: &Arc<Record>) {
     }
 }
 
-/// Somebody polls the handle of the task with this address.
+/// Somebody is given what the task with this address has ended with.
 pub fn joined(data: usize) {
     if PANICKED.load(Ordering::Relaxed) == 0 {
         return;

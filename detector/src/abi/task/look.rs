@@ -51,6 +51,13 @@ impl Seen {
             held_by_leak: false,
         })
     }
+
+    /// True if it has not gone on since.
+    fn is_still(&self) -> bool {
+        self.record
+            .look()
+            .is_some_and(|(facts, polls)| facts == self.facts && polls.count == self.polls.count)
+    }
 }
 
 /// Reports the tasks that can never run again, each once; at the end of the
@@ -58,20 +65,8 @@ impl Seen {
 ///
 /// Those that wait for each other are told as one deadlock, owner by owner.
 pub fn report(moment: Moment, here: &Here) {
-    let all = look(here);
-    for cycle in cycles(&all) {
-        let proof = |seen: &Seen| match verdict(seen.facts) {
-            Verdict::Stuck(proof) => Some(proof),
-            Verdict::Ending | Verdict::Alive(_) | Verdict::MayBeStuck => None,
-        };
-        for seen in &cycle {
-            seen.record.rest.lock().reported = true;
-        }
-        let legs = cycle
-            .iter()
-            .map(|seen| leg(seen, TaskState::Waiting, proof(seen), moment));
-        stuck::emit_cycle(legs.collect());
-    }
+    let all = look(here, TRIES).unwrap_or_else(see_all);
+    tell_cycles(&all, moment);
     for seen in all {
         let Some((state, proof, certainty)) = verdict(seen.facts).told() else {
             // What is cancelled or complete is only to be dropped.
@@ -91,6 +86,31 @@ pub fn report(moment: Moment, here: &Here) {
             emit(kind, &seen, state, proof, certainty, moment);
         }
     }
+}
+
+/// Reports the tasks that wait for each other and never run again, each once, in a
+/// program that goes on; false if none was found, or its threads do not sleep.
+pub fn report_cycles(here: &Here) -> bool {
+    look(here, 0).is_some_and(|all| tell_cycles(&all, Moment::Request))
+}
+
+/// True if there are any.
+fn tell_cycles(all: &[Seen], moment: Moment) -> bool {
+    let cycles = cycles(all);
+    for cycle in &cycles {
+        let proof = |seen: &Seen| match verdict(seen.facts) {
+            Verdict::Stuck(proof) => Some(proof),
+            Verdict::Ending | Verdict::Alive(_) | Verdict::MayBeStuck => None,
+        };
+        for seen in cycle {
+            seen.record.rest.lock().reported = true;
+        }
+        let legs = cycle
+            .iter()
+            .map(|seen| leg(seen, TaskState::Waiting, proof(seen), moment));
+        stuck::emit_cycle(legs.collect());
+    }
+    !cycles.is_empty()
 }
 
 /// Tasks that never run again and of which each waits for what the next one has, or
@@ -122,9 +142,9 @@ fn cycles(all: &[Seen]) -> Vec<Vec<&Seen>> {
         .collect()
 }
 
-/// All live tasks, once nothing moves any more or for long enough. Where some
-/// wait with wakers somewhere, the wakers are looked for.
-fn look(here: &Here) -> Vec<Seen> {
+/// All live tasks, once nothing moves any more; none if it still does after so many
+/// tries more. Where some wait with wakers somewhere, the wakers are looked for.
+fn look(here: &Here, tries: u32) -> Option<Vec<Seen>> {
     let mut attempt = 0;
     loop {
         let mut all = see_all();
@@ -143,7 +163,7 @@ fn look(here: &Here) -> Vec<Seen> {
         let on_its_way = |seen: &Seen| seen.facts.running || seen.facts.scheduled;
         let searched = all.iter().any(undecided);
         if !searched && !all.iter().any(on_its_way) {
-            return all;
+            return Some(all);
         }
         let tasks: Vec<Task> = all
             .iter()
@@ -155,7 +175,7 @@ fn look(here: &Here) -> Vec<Seen> {
             })
             .collect();
         match world::search(&tasks, here, searched) {
-            Search::Done(found) => {
+            Search::Done(found) if all.iter().all(Seen::is_still) => {
                 let ids: Vec<ThreadId> = all.iter().map(|seen| seen.record.origin.id).collect();
                 for (seen, reach) in all.iter_mut().zip(found) {
                     // Who has the handle never runs again either.
@@ -169,11 +189,11 @@ fn look(here: &Here) -> Vec<Seen> {
                     seen.held_by = holders.tasks.into_iter().map(|at| ids[at]).collect();
                     seen.held_by_leak = holders.leaked;
                 }
-                return all;
+                return Some(all);
             }
-            Search::Impossible => return all,
-            Search::Moving if attempt == TRIES => return all,
-            Search::Moving => {}
+            Search::Impossible => return Some(all),
+            Search::Done(_) | Search::Moving if attempt == tries => return None,
+            Search::Done(_) | Search::Moving => {}
         }
         stuck::nap(PAUSE_MS << attempt);
         attempt += 1;

@@ -8,12 +8,14 @@
 //!   `block_on` has completed; [`waits`]: who waits for whom, by name;
 //!   [`own`]: what memory is a thread's own; [`again`]: what a thread notes of
 //!   tasks all the time; [`trail`]: since when a task awaits what it awaits;
-//!   [`turn`]: which thread would poll a task that is ready.
+//!   [`turn`]: which thread would poll a task that is ready;
+//!   [`cycles`]: those that wait for each other while others go on.
 //!
 //! A task is known by the address of its record, of which the executor's copy
 //! is one counted reference.
 
 pub mod again;
+pub mod cycles;
 pub mod ends;
 pub mod look;
 pub mod maps;
@@ -78,6 +80,7 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     task_placed,
     runtime_driven,
     runtime_left,
+    task_heard,
 };
 
 /// What a thread is polling.
@@ -115,6 +118,7 @@ pub fn reset() {
     registry::reset();
     waits::reset();
     turn::reset();
+    cycles::reset();
     ends::reset();
 }
 
@@ -200,6 +204,7 @@ extern "C" fn permits_wanted(semaphore: *const ()) {
     thread.busy += 1;
     let on = Object::Permits(semaphore as usize);
     waits::polled(actor(thread), poll_number(), on);
+    cycles::waits_by_name();
     thread.busy -= 1;
 }
 
@@ -234,6 +239,13 @@ extern "C" fn task_joined(data: *const (), handle: *const ()) {
         handle: handle as usize,
     };
     waits::polled(actor(thread), poll_number(), on);
+    cycles::waits_by_name();
+    thread.busy -= 1;
+}
+
+extern "C" fn task_heard(data: *const ()) {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
     ends::joined(data as usize);
     thread.busy -= 1;
 }
@@ -440,7 +452,9 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
             schedule::acquires(thread, replay::Object::end_of(record.origin.id));
         }
     }
-    if outcome != table::PENDING {
+    if outcome == table::PENDING {
+        cycles::pending(record);
+    } else {
         over(record, outcome);
     }
     thread.busy -= 1;

@@ -144,6 +144,11 @@ pub fn live() -> Vec<Arc<Record>> {
     live
 }
 
+/// How often the live task was polled; none if it is no task.
+pub fn polls_of(id: ThreadId) -> Option<u64> {
+    Some(LIVE.get().get(&id)?.notes.count())
+}
+
 /// A live task and the tasks that it comes from, for the wire; nothing if
 /// the number is none of a live task.
 pub fn describe(id: ThreadId) -> Vec<wire::Thread> {

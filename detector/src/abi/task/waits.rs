@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
+use super::registry;
 use crate::report::wire::ThreadId;
 use crate::rt::replaceable::Replaceable;
 use crate::stack::StackId;
@@ -115,6 +116,15 @@ pub fn ended(who: ThreadId) {
 pub fn of(who: ThreadId, poll: u64) -> Option<Object> {
     let waits = *WAITS.get().get(&who)?;
     (waits.poll == poll).then_some(waits.on)
+}
+
+/// Who must act for what the task or thread waited for in its poll of this number,
+/// where that has a name: the first of them.
+pub fn owner(who: ThreadId, poll: u64) -> Option<ThreadId> {
+    match of(who, poll)? {
+        Object::Permits(semaphore) => Some(HOLDERS.get().get(&semaphore)?.first()?.who),
+        Object::Task { data, .. } => Some(registry::by_data(data)?.origin.id),
+    }
 }
 
 /// Who has permits of the semaphore.
