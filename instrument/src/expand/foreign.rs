@@ -47,7 +47,7 @@ impl Body<'_> {
     /// of a variant.
     pub fn runs(&self, place: &Expr, deed: &str, name: &str) -> Option<TokenStream> {
         match bare(place) {
-            // What `None` is, only what is beside it says.
+            // What `None` is, or a constant of a type, what is beside it says.
             Expr::Path(path) if is_variant(path) => return None,
             Expr::Path(_) => {}
             _ if chain::upper_root(place).is_some() => return None,
@@ -200,13 +200,22 @@ pub fn has_unsafe(body: &Expr) -> bool {
     found.0
 }
 
-/// `None`, `Poll::Pending`.
+/// `None`, `Poll::Pending`, `State::FREE`.
 fn is_variant(path: &syn::ExprPath) -> bool {
-    path.path.segments.last().is_some_and(|last| {
-        let name = last.ident.to_string();
+    let mut names = path
+        .path
+        .segments
+        .iter()
+        .rev()
+        .map(|part| part.ident.to_string());
+    let is_type = |name: &String| {
         name.starts_with(|c: char| c.is_ascii_uppercase())
             && name.contains(|c: char| c.is_ascii_lowercase())
-    })
+    };
+    names.next().is_some_and(|last| is_type(&last))
+        || names
+            .next()
+            .is_some_and(|owner| owner.starts_with(|c: char| c.is_ascii_uppercase()))
 }
 
 /// `x` of `&&x`: compared by what is behind.
