@@ -487,3 +487,25 @@ fn what_is_left_of_a_place_is_used() {
     assert_eq!((name.as_str(), before), ("moved", 2));
     assert_eq!(parts.count.into_inner().unwrap(), 2);
 }
+
+/// Another crate's `task::spawn` that hands back what it is given, by its type.
+mod mock {
+    pub mod task {
+        pub struct Spawned<F>(pub F);
+
+        pub const fn spawn<F>(future: F) -> Spawned<F> {
+            Spawned(future)
+        }
+    }
+}
+
+#[leakcheck::track]
+fn handed_back() -> u8 {
+    let ready: std::future::Ready<u8> = mock::task::spawn(std::future::ready(1)).0;
+    ready.into_inner()
+}
+
+#[test]
+fn what_is_handed_back_keeps_its_type() {
+    assert_eq!(handed_back(), 1);
+}

@@ -57,6 +57,22 @@ const NOT_A_CLOSURE: &str = "a function that is no closure is given a scope";
 /// An `async` closure.
 const ASYNC_CLOSURE: &str = "an async closure is called by who it is given to";
 
+/// Crates whose module `task` spawns what it is given. Another's may hand it
+/// back by its type, as tokio-test's does.
+const RUNTIMES: &[&str] = &["tokio", "async_std", "crate", "self", "super"];
+
+/// True for `task::spawn`, and for that of a runtime by its whole path.
+fn is_of_runtime(call: &Expr) -> bool {
+    let Expr::Call(call) = call else { return false };
+    let Expr::Path(function) = &*call.func else {
+        return false;
+    };
+    let mut before = function.path.segments.iter().rev().skip(2);
+    before
+        .next()
+        .is_none_or(|krate| RUNTIMES.iter().any(|runtime| krate.ident == runtime))
+}
+
 impl Body<'_> {
     /// A call of a function that spawns. False if it is none.
     ///
@@ -66,6 +82,7 @@ impl Body<'_> {
             .iter()
             .find(|(module, function, _)| module == owner && function == name);
         let how = match known {
+            Some(_) if owner == "task" && !is_of_runtime(expression) => return false,
             Some((.., how)) => *how,
             None if owner.is_empty() && name == "spawn" => How::Either,
             None => return false,
