@@ -509,3 +509,54 @@ fn handed_back() -> u8 {
 fn what_is_handed_back_keeps_its_type() {
     assert_eq!(handed_back(), 1);
 }
+
+struct Parts {
+    left: Vec<u32>,
+    right: std::sync::Mutex<u32>,
+}
+
+impl Parts {
+    const fn new() -> Self {
+        Self {
+            left: Vec::new(),
+            right: std::sync::Mutex::new(1),
+        }
+    }
+}
+
+/// A closure captures the parts that it names, and no more.
+#[leakcheck::track]
+fn captures_one_part() -> u32 {
+    let mut parts = Parts::new();
+    let left = &mut parts.left;
+    let read = || *parts.right.lock().unwrap();
+    left.push(read());
+    left[0]
+}
+
+#[leakcheck::track]
+fn captures_what_is_left() -> u32 {
+    let parts = Parts::new();
+    let mut left = parts.left;
+    let read = move || *parts.right.lock().unwrap();
+    left.push(read());
+    left[0]
+}
+
+#[leakcheck::track]
+fn captures_what_a_call_left() -> u32 {
+    let parts = Parts::new();
+    let read = || {
+        let is = *parts.right.lock().unwrap() == 1;
+        u32::from(is && !parts.right.lock().unwrap().eq(&2))
+    };
+    let none = u32::from(!parts.left.into_boxed_slice().is_empty());
+    none + read()
+}
+
+#[test]
+fn closures_capture_no_more_than_they_name() {
+    assert_eq!(captures_one_part(), 1);
+    assert_eq!(captures_what_is_left(), 1);
+    assert_eq!(captures_what_a_call_left(), 1);
+}

@@ -2,7 +2,7 @@
 //! may be named there than was.
 
 use proc_macro2::TokenStream;
-use quote::quote_spanned;
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 use syn::visit_mut::{self, VisitMut};
@@ -61,7 +61,8 @@ impl Body<'_> {
     ///
     /// In a closure that would capture what the step goes out from, all of `self`
     /// where a field of it is used. So it is asked of another value of that type,
-    /// which there is none of.
+    /// which there is none of. Of another variable with parts that may be in use
+    /// elsewhere nothing is asked: its steps may run anything.
     ///
     /// Input: `self.inner`, `is_plain`. Output, in a closure:
     ///
@@ -70,6 +71,10 @@ impl Body<'_> {
     /// ```
     pub fn step(&self, place: &Expr, ask: &str) -> TokenStream {
         let krate = &self.context.krate;
+        if self.in_closure && self.typed.is_parted(place) {
+            // What it captured besides could be borrowed, or gone.
+            return quote!(false);
+        }
         let receiver = match &self.receiver {
             Some(receiver) if self.in_closure && names_self(place) => receiver,
             _ => return chain::step(place, ask, krate),

@@ -26,6 +26,8 @@ pub struct Typed {
     boxes: BTreeSet<String>,
     /// Pointers to what later uses say.
     inferred: BTreeSet<String>,
+    /// Variables whose parts may be borrowed or moved by themselves.
+    parted: BTreeSet<String>,
 }
 
 /// How a name is bound.
@@ -101,6 +103,20 @@ impl Typed {
         }
     }
 
+    /// True if the place is in a variable whose other parts may be in use.
+    pub fn is_parted(&self, place: &Expr) -> bool {
+        root(place).is_some_and(|name| self.parted.contains(&name.to_string()))
+    }
+
+    /// What is taken here is a part of a variable, perhaps.
+    fn takes<'e>(&mut self, values: impl IntoIterator<Item = &'e Expr>) {
+        let parts = values.into_iter().filter_map(|value| match value {
+            Expr::Field(field) => root(&field.base),
+            _ => None,
+        });
+        self.parted.extend(parts.map(Ident::to_string));
+    }
+
     fn may_be_box(&mut self, name: &Ident, is_box: bool) {
         if is_box {
             self.boxes.insert(name.to_string());
@@ -120,7 +136,32 @@ impl<'ast> Visit<'ast> for Typed {
 
     fn visit_pat_ident(&mut self, name: &'ast PatIdent) {
         self.names.entry(name.ident.to_string()).or_default().times += 1;
+        if name.mutability.is_some() {
+            self.parted.insert(name.ident.to_string());
+        }
         visit::visit_pat_ident(self, name);
+    }
+
+    fn visit_expr(&mut self, expression: &'ast Expr) {
+        match expression {
+            Expr::Call(call) => self.takes(&call.args),
+            Expr::MethodCall(call) => {
+                self.takes(&call.args);
+                self.takes(consumes(call).then_some(&*call.receiver));
+            }
+            Expr::Struct(made) => self.takes(made.fields.iter().map(|field| &field.expr)),
+            Expr::Tuple(made) => self.takes(&made.elems),
+            Expr::Array(made) => self.takes(&made.elems),
+            Expr::Assign(assign) => self.takes([&*assign.right]),
+            Expr::Return(returned) => self.takes(returned.expr.as_deref()),
+            Expr::Break(left) => self.takes(left.expr.as_deref()),
+            Expr::Match(matched) => self.takes([&*matched.expr]),
+            Expr::Let(matched) => self.takes([&*matched.expr]),
+            Expr::ForLoop(turns) => self.takes([&*turns.expr]),
+            Expr::Await(awaited) => self.takes([&*awaited.base]),
+            _ => {}
+        }
+        visit::visit_expr(self, expression);
     }
 
     fn visit_local(&mut self, local: &'ast Local) {
@@ -131,6 +172,7 @@ impl<'ast> Visit<'ast> for Typed {
             self.may_be_box(&name.ident, is_box(&typed.ty));
         }
         let Some(init) = &local.init else { return };
+        self.takes([&*init.expr]);
         if let Pat::Ident(name) = &local.pat
             && name.by_ref.is_none()
         {
@@ -156,6 +198,26 @@ fn points_to_anything(of: &Type) -> bool {
 
 fn is_box(of: &Type) -> bool {
     matches!(of, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Box"))
+}
+
+/// True for methods that take `self` by value, by their names.
+fn consumes(call: &syn::ExprMethodCall) -> bool {
+    let name = call.method.to_string();
+    ["into_", "unwrap", "expect", "join"]
+        .iter()
+        .any(|begin| name.starts_with(begin))
+}
+
+/// The variable that a place begins with.
+fn root(place: &Expr) -> Option<&Ident> {
+    match place {
+        Expr::Path(path) => path.path.get_ident(),
+        Expr::Field(field) => root(&field.base),
+        Expr::Index(index) => root(&index.expr),
+        Expr::Unary(unary) => root(&unary.expr),
+        Expr::Paren(paren) => root(&paren.expr),
+        _ => None,
+    }
 }
 
 /// `Box::new(…)`
