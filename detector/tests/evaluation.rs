@@ -493,6 +493,12 @@ mod mock {
     pub mod task {
         pub struct Spawned<F>(pub F);
 
+        impl<F: Clone> Spawned<F> {
+            pub fn poll(&mut self) -> F {
+                self.0.clone()
+            }
+        }
+
         pub const fn spawn<F>(future: F) -> Spawned<F> {
             Spawned(future)
         }
@@ -505,9 +511,21 @@ fn handed_back() -> u8 {
     ready.into_inner()
 }
 
+mod by_import {
+    use super::mock::task;
+
+    #[leakcheck::track]
+    pub fn handed_back() -> u8 {
+        let mut ready = task::spawn(std::future::ready(1));
+        let inner: std::future::Ready<u8> = ready.poll();
+        inner.into_inner()
+    }
+}
+
 #[test]
 fn what_is_handed_back_keeps_its_type() {
     assert_eq!(handed_back(), 1);
+    assert_eq!(by_import::handed_back(), 1);
 }
 
 struct Parts {
@@ -559,4 +577,26 @@ fn closures_capture_no_more_than_they_name() {
     assert_eq!(captures_one_part(), 1);
     assert_eq!(captures_what_is_left(), 1);
     assert_eq!(captures_what_a_call_left(), 1);
+}
+
+const BYTES: &[u8] = b"12";
+
+const fn length<const N: usize>() -> usize {
+    N
+}
+
+/// What the compiler computes can call nothing that is not const.
+#[leakcheck::track]
+fn computed_by_the_compiler() -> usize {
+    let zeros = [0_u8; BYTES.len()];
+    let same: [u8; BYTES.len()] = zeros;
+    let cast = same.as_ptr() as *const [u8; BYTES.len()];
+    let all = length::<{ BYTES.len() }>() + Vec::<[u8; BYTES.len()]>::new().len();
+    assert!(!cast.is_null() && LIMITS[0] == 1);
+    const { BYTES.len() + length::<{ BYTES.len() }>() - 2 }.min(all)
+}
+
+#[test]
+fn what_the_compiler_computes_stays() {
+    assert_eq!(computed_by_the_compiler(), 2);
 }

@@ -14,6 +14,7 @@ use super::attributes;
 use super::bound::bound_by;
 use super::calls::{self, Calls};
 use super::guards::{self, Guarded};
+use super::handles::Handles;
 use super::operators::{is_assignment, is_comparison};
 use super::place::{hygienic, ident, library};
 use super::typed::Typed;
@@ -47,12 +48,17 @@ pub struct Body<'c> {
     pub receiver: Option<syn::Type>,
     /// Inside of a closure, which captures what is named in it.
     pub in_closure: bool,
+    /// In what a variable begins with that is no handle, see
+    /// [`super::handles`].
+    pub handed_back: bool,
     /// In what a variable begins with: a temporary may live as long as that.
     pub extends: bool,
     /// What is left alone: the place, and why.
     pub left: Vec<TokenStream>,
     /// Local variables whose type is known where they are used.
     pub typed: Typed,
+    /// Local variables that are no handles.
+    handles: Handles,
 }
 
 /// Variables that are declared before a statement.
@@ -88,9 +94,11 @@ impl<'c> Body<'c> {
             by_reference: is_reference(signature),
             receiver: signature.receiver().map(|receiver| (*receiver.ty).clone()),
             in_closure: false,
+            handed_back: false,
             extends: false,
             left: Vec::new(),
             typed: Typed::default(),
+            handles: Handles::default(),
         }
     }
 
@@ -111,6 +119,7 @@ impl<'c> Body<'c> {
             guards::check_at_the_end(block);
         }
         self.typed = Typed::of(signature, block);
+        self.handles = Handles::of(block);
         let arguments = self.sees_arguments(signature, block);
         self.visit_block_mut(block);
         block.stmts.splice(0..0, arguments);
@@ -374,6 +383,13 @@ fn is_reference(signature: &Signature) -> bool {
 impl VisitMut for Body<'_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 
+    // What is in a type, or in a pattern, is computed by the compiler.
+    fn visit_type_mut(&mut self, _: &mut syn::Type) {}
+
+    fn visit_generic_argument_mut(&mut self, _: &mut syn::GenericArgument) {}
+
+    fn visit_pat_mut(&mut self, _: &mut Pat) {}
+
     fn visit_block_mut(&mut self, block: &mut Block) {
         let statements = std::mem::take(&mut block.stmts);
         let count = statements.len();
@@ -432,12 +448,14 @@ impl VisitMut for Body<'_> {
             return;
         }
         let extends = std::mem::replace(&mut self.extends, true);
+        self.handed_back = name_of(&local.pat).is_some_and(|name| self.handles.denies(&name));
         if takes {
             self.visit_expr_mut(&mut init.expr);
         } else {
             self.taken_apart(&local.pat, init.diverge.is_some(), &mut init.expr);
         }
         self.extends = extends;
+        self.handed_back = false;
         if let Some((_, diverge)) = &mut init.diverge {
             self.visit_expr_mut(diverge);
         }
@@ -493,6 +511,8 @@ impl Body<'_> {
                 self.address(expression);
                 self.before(expression, told);
             }
+            // So is a length.
+            Expr::Repeat(repeated) => self.visit_expr_mut(&mut repeated.expr),
             Expr::Closure(closure) => self.closure(closure),
             Expr::Async(ExprAsync { block, .. }) => {
                 self.capturing(|body| body.visit_block_mut(block));

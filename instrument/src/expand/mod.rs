@@ -1,7 +1,7 @@
 //! The transformations. Each states what goes in and what comes out.
 //!
 //! - [`body`]: walks a body, statement by statement;
-//! - [`spawn`]: what is spawned; [`access`] and [`pointers`]: shared
+//! - [`spawn`]: what is spawned, by what [`handles`] say as well; [`access`] and [`pointers`]: shared
 //!   variables, whose places are chains ([`chain`]), and how they are told ([`way`]); [`sync`]: what orders;
 //!   [`channels`]: the ends of one; [`asserted`]: assertions; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
@@ -30,6 +30,7 @@ mod closures;
 mod ends;
 mod foreign;
 mod guards;
+mod handles;
 mod left;
 mod macros;
 mod names;

@@ -82,7 +82,9 @@ impl Body<'_> {
             .iter()
             .find(|(module, function, _)| module == owner && function == name);
         let how = match known {
-            Some(_) if owner == "task" && !is_of_runtime(expression) => return false,
+            Some(_) if owner == "task" && (self.handed_back || !is_of_runtime(expression)) => {
+                return false;
+            }
             Some((.., how)) => *how,
             None if owner.is_empty() && name == "spawn" => How::Either,
             None => return false,
