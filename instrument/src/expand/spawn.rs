@@ -78,13 +78,14 @@ impl Body<'_> {
     ///
     /// Input: `thread::scope(F)`. Output: `all_joined(thread::scope(F))`.
     pub fn spawn_call(&mut self, expression: &mut Expr, [owner, name]: &[String; 2]) -> bool {
+        if self.handed_back && (owner.is_empty() || owner == "task") {
+            return false;
+        }
         let known = FUNCTIONS
             .iter()
             .find(|(module, function, _)| module == owner && function == name);
         let how = match known {
-            Some(_) if owner == "task" && (self.handed_back || !is_of_runtime(expression)) => {
-                return false;
-            }
+            Some(_) if owner == "task" && !is_of_runtime(expression) => return false,
             Some((.., how)) => *how,
             None if owner.is_empty() && name == "spawn" => How::Either,
             None => return false,
