@@ -1,0 +1,116 @@
+//! What the attribute leaves as it is: types that are handed back, what closures
+//! capture, what the compiler computes.
+
+/// Another crate's `task::spawn` that hands back what it is given, by its type.
+mod mock {
+    pub mod task {
+        pub struct Spawned<F>(pub F);
+
+        impl<F: Clone> Spawned<F> {
+            pub fn poll(&mut self) -> F {
+                self.0.clone()
+            }
+        }
+
+        pub const fn spawn<F>(future: F) -> Spawned<F> {
+            Spawned(future)
+        }
+    }
+}
+
+#[leakcheck::track]
+fn handed_back() -> u8 {
+    let ready: std::future::Ready<u8> = mock::task::spawn(std::future::ready(1)).0;
+    ready.into_inner()
+}
+
+mod by_import {
+    use super::mock::task;
+
+    #[leakcheck::track]
+    pub fn handed_back() -> u8 {
+        let mut ready = task::spawn(std::future::ready(1));
+        let inner: std::future::Ready<u8> = ready.poll();
+        inner.into_inner()
+    }
+}
+
+#[test]
+fn what_is_handed_back_keeps_its_type() {
+    assert_eq!(handed_back(), 1);
+    assert_eq!(by_import::handed_back(), 1);
+}
+
+struct Parts {
+    left: Vec<u32>,
+    right: std::sync::Mutex<u32>,
+}
+
+impl Parts {
+    const fn new() -> Self {
+        Self {
+            left: Vec::new(),
+            right: std::sync::Mutex::new(1),
+        }
+    }
+}
+
+/// A closure captures the parts that it names, and no more.
+#[leakcheck::track]
+fn captures_one_part() -> u32 {
+    let mut parts = Parts::new();
+    let left = &mut parts.left;
+    let read = || *parts.right.lock().unwrap();
+    left.push(read());
+    left[0]
+}
+
+#[leakcheck::track]
+fn captures_what_is_left() -> u32 {
+    let parts = Parts::new();
+    let mut left = parts.left;
+    let read = move || *parts.right.lock().unwrap();
+    left.push(read());
+    left[0]
+}
+
+#[leakcheck::track]
+fn captures_what_a_call_left() -> u32 {
+    let parts = Parts::new();
+    let read = || {
+        let is = *parts.right.lock().unwrap() == 1;
+        u32::from(is && !parts.right.lock().unwrap().eq(&2))
+    };
+    let none = u32::from(!parts.left.into_boxed_slice().is_empty());
+    none + read()
+}
+
+#[test]
+fn closures_capture_no_more_than_they_name() {
+    assert_eq!(captures_one_part(), 1);
+    assert_eq!(captures_what_is_left(), 1);
+    assert_eq!(captures_what_a_call_left(), 1);
+}
+
+const BYTES: &[u8] = b"12";
+const LIMITS: [u32; 1] = [1];
+
+const fn length<const N: usize>() -> usize {
+    N
+}
+
+/// What the compiler computes can call nothing that is not const.
+#[leakcheck::track]
+fn computed_by_the_compiler() -> usize {
+    let zeros = [0_u8; BYTES.len()];
+    let same: [u8; BYTES.len()] = zeros;
+    let cast = same.as_ptr() as *const [u8; BYTES.len()];
+    let all = length::<{ BYTES.len() }>() + Vec::<[u8; BYTES.len()]>::new().len();
+    assert!(!cast.is_null() && LIMITS[0] == 1);
+    const { BYTES.len() + length::<{ BYTES.len() }>() - 2 }.min(all)
+}
+
+#[test]
+fn what_the_compiler_computes_stays() {
+    assert_eq!(computed_by_the_compiler(), 2);
+}
