@@ -35,6 +35,10 @@ const FINDINGS_STATUS: i32 = 66;
 /// The thread that began the process.
 const MAIN: ThreadId = ThreadId(0);
 
+/// How long a thread's search for a cycle is waited for. It takes a quarter of a
+/// second, and longer only where the machine is busy.
+const SEARCH_NS: u64 = 10_000_000_000;
+
 /// The end has begun: threads that end or block tell so.
 static ENDING: AtomicBool = AtomicBool::new(false);
 /// Counts these events; a futex.
@@ -132,7 +136,7 @@ fn last_records(status: i32, abrupt: bool) {
 pub fn terminated(own: ThreadId) {
     if !ENDING.swap(true, Ordering::SeqCst) {
         let snapshot = Snapshot::take(std::ptr::null(), true);
-        stuck::report_cycles(&snapshot, true, Some(own));
+        stuck::report_cycles(&snapshot, true, Some(own), &[]);
         idle::report_cycles_of_tasks(&snapshot);
         findings::write_gaps();
     }
@@ -173,6 +177,12 @@ fn report_leaks() {
         // What we make threads wait is not their time.
         let deadline = begin.saturating_add(pause::paused() - paused);
         let now = kernel::now();
+        let searching = stuck.is_none() && left.iter().any(|member| member.is_looking());
+        let deadline = if searching {
+            deadline + SEARCH_NS
+        } else {
+            deadline
+        };
         match leak::next(alive, now >= deadline) {
             Next::Clean => return,
             Next::Wait => {
@@ -180,12 +190,14 @@ fn report_leaks() {
                 wait_for_event(events, pause.min(deadline - now));
             }
             Next::Report => {
-                stuck::report_cycles(&snapshot, others_run(&snapshot), None);
-                for member in left
-                    .into_iter()
-                    .filter(|member| !stuck::reported(member.id))
-                {
-                    report(&snapshot, member, is_stuck(&member));
+                let confirmed = stuck.as_deref().unwrap_or_default();
+                stuck::report_cycles(&snapshot, others_run(&snapshot), None, confirmed);
+                for member in left.iter().filter(|member| !stuck::reported(member.id)) {
+                    report(&snapshot, member, is_stuck(member));
+                }
+                let until = kernel::now() + SEARCH_NS;
+                while left.iter().any(|member| member.is_looking()) && kernel::now() < until {
+                    wait_for_event(EVENTS.load(Ordering::SeqCst), SOON);
                 }
                 return;
             }

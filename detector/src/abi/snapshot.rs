@@ -74,11 +74,19 @@ impl Member {
             .filter(|seen| seen.blocked.call.is_wait() && !seen.blocked.timed)
     }
 
-    /// True if it has not gone on since.
+    /// True if it looks whether the wait that it noted can end: it may be about
+    /// to tell so.
+    pub fn is_looking(&self) -> bool {
+        // SAFETY: records stay mapped for good; an atomic.
+        unsafe { &(*self.record).waiting }.is_looking()
+    }
+
+    /// True if it is in the wait that it noted, and has not gone on since.
     pub fn is_still(&self) -> bool {
         // SAFETY: records stay mapped for good; an atomic.
         let waiting = unsafe { &(*self.record).waiting };
         waiting.kernel_id() == self.kernel_id
+            && !waiting.is_looking()
             && self.seen.is_some_and(|seen| waiting.is_still(seen.turn))
     }
 

@@ -228,11 +228,13 @@ pub fn sliced<R>(
 /// it if all are stuck and it still `blocks`. True if another look may tell more.
 fn look_from(thread: &mut Thread, blocks: &dyn Fn(&Snapshot) -> bool) -> bool {
     thread.busy += 1;
+    thread.waiting.set_looking(true);
     let again = match look(thread.waiting.kernel_id(), blocks) {
         Look::Stuck(snapshot) => report_stuck(&snapshot),
         Look::Moving => false,
         Look::Unsure => true,
     };
+    thread.waiting.set_looking(false);
     thread.busy -= 1;
     again
 }
@@ -373,8 +375,15 @@ pub fn is_test() -> bool {
 /// Reports the cycles of threads that were found asleep, as far as they have
 /// not been reported: with owners that are certain while others run, and with
 /// those that are only likely then. `own` is the calling thread, if its wait
-/// was interrupted.
-pub fn report_cycles(snapshot: &Snapshot, others_run: bool, own: Option<ThreadId>) {
+/// was interrupted. Those `confirmed` have been asleep at one moment since the
+/// snapshot was taken, and are not asked again: one of them may have begun a
+/// search of its own meanwhile.
+pub fn report_cycles(
+    snapshot: &Snapshot,
+    others_run: bool,
+    own: Option<ThreadId>,
+    confirmed: &[ThreadId],
+) {
     for (others_run, certainty) in [
         (others_run, Certainty::Proved),
         (false, Certainty::Observed),
@@ -385,7 +394,8 @@ pub fn report_cycles(snapshot: &Snapshot, others_run: bool, own: Option<ThreadId
                 .copied()
                 .filter(|id| Some(*id) != own)
                 .collect();
-            if snapshot.confirm(&others) {
+            let known = others.iter().all(|id| confirmed.contains(id));
+            if known || snapshot.confirm(&others) {
                 report_cycle(snapshot, &cycle, certainty);
             }
         }
@@ -445,7 +455,9 @@ fn look_for_cycle(thread: &mut Thread) {
         return;
     }
     thread.busy += 1;
+    thread.waiting.set_looking(true);
     confirm_cycle(thread);
+    thread.waiting.set_looking(false);
     thread.busy -= 1;
 }
 

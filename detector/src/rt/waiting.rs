@@ -96,6 +96,8 @@ pub struct Waiting {
     kernel_id: AtomicI32,
     /// Another thread waits for this one to end, or did.
     joined: AtomicBool,
+    /// It is still looking whether its wait can end, and is not in it yet.
+    looking: AtomicBool,
     /// Changes with every note made and taken back; odd while there is one.
     turn: AtomicU32,
     call: AtomicU8,
@@ -136,6 +138,7 @@ impl Waiting {
         Self {
             kernel_id: AtomicI32::new(0),
             joined: AtomicBool::new(false),
+            looking: AtomicBool::new(false),
             turn: AtomicU32::new(0),
             call: AtomicU8::new(0),
             timed: AtomicBool::new(false),
@@ -164,6 +167,7 @@ impl Waiting {
     pub fn reset(&self) {
         self.kernel_id.store(0, Ordering::Relaxed);
         self.joined.store(false, Ordering::Relaxed);
+        self.looking.store(false, Ordering::Relaxed);
         let turn = self.turn.load(Ordering::Relaxed);
         self.turn
             .store((turn | 1).wrapping_add(1), Ordering::Release);
@@ -187,6 +191,17 @@ impl Waiting {
     /// True if another thread may be waiting for this one to end.
     pub fn may_be_joined(&self) -> bool {
         self.joined.load(Ordering::SeqCst)
+    }
+
+    /// The thread looks whether the wait that it has noted can end, or has
+    /// looked. Meanwhile it may sleep for reasons of ours.
+    pub fn set_looking(&self, looking: bool) {
+        self.looking.store(looking, Ordering::SeqCst);
+    }
+
+    /// True if the thread looks whether its wait can end.
+    pub fn is_looking(&self) -> bool {
+        self.looking.load(Ordering::SeqCst)
     }
 
     /// The thread is about to block. Called by the thread itself.
