@@ -81,25 +81,24 @@ unsafe extern "C" fn any<const SIZE: usize, const ACCESS: u64>(addr: usize, pc: 
         return;
     };
     let mut at = addr & !(GRANULE - 1);
-    let mut all = true;
     while at < addr + SIZE {
         let first = addr.max(at) - at;
         let end = (addr + SIZE).min(at + GRANULE) - at;
         let mask = ((0xffu32 >> (GRANULE - (end - first))) << first) as u8;
         let new = Cell::from_bits(thread.stamp() | ACCESS | u64::from(mask));
         // SAFETY: the program accesses the address next.
-        all &= unsafe { recorded(at, new) };
+        if !unsafe { recorded(at, new) } {
+            record_any::<SIZE, ACCESS>(thread, addr, pc);
+            return;
+        }
         at += GRANULE;
-    }
-    if !all {
-        record_any::<SIZE, ACCESS>(thread, addr, pc);
     }
 }
 
 #[inline(never)]
 fn record_any<const SIZE: usize, const ACCESS: u64>(thread: &mut Thread, addr: usize, pc: u64) {
     let access = const { access_of::<ACCESS>() };
-    check::access(
+    check::short(
         thread,
         Seen {
             addr,

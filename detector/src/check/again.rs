@@ -71,14 +71,15 @@ pub fn look_again(thread: &mut Thread) {
         // SAFETY: what was recorded there is covered.
         let places = unsafe { super::words(at) };
         let (words, more) = super::load(places);
-        if more == 0 && !words[2].is_empty() && !words[1].is_empty() {
+        let unseen = !(words[2].is_empty() && words[super::LAST].is_empty());
+        if more == 0 && unseen {
             places[1].fetch_or(MORE, Ordering::Relaxed);
         }
         let said = |there: &Cell| there.same_slot(cell) && there.says(cell);
         let here = words.iter().any(said)
             || words[super::LAST]
                 .as_overflow()
-                .is_some_and(|list| overflow::cells(list).iter().any(said));
+                .is_some_and(|list| overflow::find(list, |there| said(&there)).is_some());
         if here {
             continue;
         }

@@ -3,14 +3,44 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{LAST, Seen, load, swap, words};
+use super::{LAST, Seen, list_at, load, swap, words};
 use crate::findings;
 use crate::race::{self, Update};
 use crate::rt::thread::Thread;
 use crate::session;
 use crate::shadow::map;
-use crate::shadow::overflow;
+use crate::shadow::overflow::{self, Quick};
 use crate::shadow::word::{Cell, MORE, WORDS};
+
+/// As [`listed`], at once where that is easy.
+#[inline(always)]
+pub fn listed_quickly(
+    thread: &mut Thread,
+    at: usize,
+    list: u32,
+    new: Cell,
+    seen: Seen,
+    logged: bool,
+) -> bool {
+    match joins_list(thread, at, list, new) {
+        Quick::Recorded => logged,
+        Quick::Added => {
+            if !logged {
+                thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+            }
+            true
+        }
+        Quick::No => listed(thread, at, list, new, seen, logged),
+    }
+}
+
+#[inline(never)]
+fn joins_list(thread: &Thread, at: usize, list: u32, new: Cell) -> Quick {
+    // SAFETY: the callers have checked that the access is covered.
+    let words = unsafe { words(at) };
+    let met = |cell| came(thread, at, &[cell], new);
+    overflow::quickly(list, words, new, &thread.clocks, met)
+}
 
 /// Checks and records an access in the list of its granule. True if the access
 /// is in the history.
@@ -24,17 +54,13 @@ pub fn listed(
     logged: bool,
 ) -> bool {
     // SAFETY: the callers have checked that the access is covered.
-    let last = &unsafe { map::back(at) }[LAST - map::HALF];
-    let Some(outcome) = overflow::access(list, last, new, &thread.clocks) else {
+    let words = unsafe { words(at) };
+    let met = |cell| came(thread, at, &[cell], new);
+    let Some(outcome) = overflow::access(list, words, new, &thread.clocks, met) else {
         return contended(thread, at, new, seen, logged);
     };
     if outcome.changed && !logged {
         thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
-    }
-    if outcome.first {
-        // SAFETY: as above.
-        came(thread, at, &load(unsafe { words(at) }).0, new);
-        came(thread, at, &overflow::cells(list), new);
     }
     if let Some(earlier) = outcome.race {
         findings::race(thread, &seen, at, earlier);
@@ -70,6 +96,12 @@ pub fn claim(
     }
     if !swap(words[index % WORDS], 0, new.bits()) {
         return contended(thread, at, new, seen, true);
+    }
+    // SAFETY: as above.
+    if let Some(list) = unsafe { list_at(at) } {
+        // It has become a list meanwhile: there the access is checked anew.
+        swap(words[index % WORDS], new.bits(), 0);
+        return listed(thread, at, list, new, seen, true);
     }
     if index > 1 {
         more(thread, at, new, seen.pc);
@@ -173,33 +205,21 @@ pub fn contended(thread: &mut Thread, at: usize, new: Cell, seen: Seen, logged: 
     let mut logged = logged;
     loop {
         let (cells, flag) = load(words);
-        let list = cells[LAST].as_overflow();
+        if let Some(list) = cells[LAST].as_overflow() {
+            return listed(thread, at, list, new, seen, logged);
+        }
         let ordered = |cell| thread.clocks.ordered(cell);
         let step = race::step(&cells, new, ordered, session::dead);
-        let (index, old, cell) = match (step.update, list) {
-            (Update::Nothing, _) => return logged,
-            (Update::Store { index, old, cell }, _) => (index, old, cell),
-            (Update::Overflow, Some(list)) => {
-                let known = listed(thread, at, list, new, seen, logged);
-                if let Some(earlier) = step.race {
-                    findings::race(thread, &seen, at, earlier);
-                }
-                return known;
-            }
-            (Update::Overflow, None) => {
+        let (index, old, cell) = match step.update {
+            Update::Nothing => return logged,
+            Update::Store { index, old, cell } => (index, old, cell),
+            Update::Overflow => {
                 if !thread.tried_floor() {
                     overflow::begin(words[LAST], cells[LAST]);
                 }
                 continue;
             }
         };
-        let in_list = match list {
-            Some(list) => overflow::look(list, new, &thread.clocks),
-            None => overflow::Found::Nothing,
-        };
-        if matches!(in_list, overflow::Found::Recorded) {
-            return logged;
-        }
         if !logged {
             thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
             logged = true;
@@ -219,11 +239,7 @@ pub fn contended(thread: &mut Thread, at: usize, new: Cell, seen: Seen, logged: 
             }
             came(thread, at, &cells, new);
         }
-        let race = step.race.or(match in_list {
-            overflow::Found::Race(earlier) => Some(earlier),
-            overflow::Found::Nothing | overflow::Found::Recorded => None,
-        });
-        match race {
+        match step.race {
             Some(earlier) => findings::race(thread, &seen, at, earlier),
             None if !own => missed(thread, at, &load(words).0, &cells, new, seen),
             None => {}

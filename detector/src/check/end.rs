@@ -66,7 +66,8 @@ fn end_of_part(
         // SAFETY: covered, as the caller checked.
         let front = unsafe { map::front(at) };
         let first = Cell::from_bits(front[0].load(Ordering::Relaxed));
-        let untouched = first.is_empty() && (sparse || !keep);
+        let untouched =
+            (sparse || !keep) && first.is_empty() && front[1].load(Ordering::Relaxed) == 0;
         let private = first.is_empty() || first.same_slot(new);
         if untouched {
         } else if private && front[1].load(Ordering::Relaxed) == 0
@@ -162,7 +163,7 @@ fn end_of_shared(
         |cell: &Cell| !cell.same_slot(new) && cell.conflicts(new) && !thread.clocks.ordered(*cell);
     let listed = || {
         let list = cells[LAST].as_overflow()?;
-        overflow::cells(list).into_iter().find(racy)
+        overflow::find(list, |cell| racy(&cell))
     };
     let race = cells.iter().copied().find(racy).or_else(listed);
     let log = !logged && (keep || race.is_some());
@@ -196,12 +197,11 @@ fn clear_shared(at: usize) {
     // SAFETY: covered, as the callers checked.
     let words = unsafe { words(at) };
     for word in words {
-        let cell = Cell::from_bits(word.load(Ordering::Relaxed) & !MORE);
-        if cell.is_empty() {
-            break;
+        // What is empty may have no memory yet.
+        if word.load(Ordering::Relaxed) == 0 {
+            continue;
         }
-        word.store(0, Ordering::Relaxed);
-        if let Some(list) = cell.as_overflow() {
+        if let Some(list) = Cell::from_bits(word.swap(0, Ordering::Relaxed) & !MORE).as_overflow() {
             overflow::free(list);
         }
     }

@@ -32,7 +32,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use again::{Again, look_again};
-use contended::{claim, contended, listed, take_over};
+use contended::{claim, contended, listed, listed_quickly, take_over};
 pub use end::{end_of_life, frame_ends, fresh};
 pub use lines::is_long;
 pub use own::{accessed_since, own_conflicts};
@@ -46,7 +46,6 @@ use crate::rt::thread::Thread;
 use crate::schedule;
 use crate::session;
 use crate::shadow::map;
-use crate::shadow::overflow::{self, Found};
 use crate::shadow::word::{Access, Cell, Class, GRANULE, MORE, Mask, WORDS};
 
 /// An access that a hook reports.
@@ -149,6 +148,32 @@ fn take_quickly<const LONG: bool>(
     at
 }
 
+/// Checks and records an access to two or three granules, which are told apart
+/// one by one.
+#[inline(always)]
+pub fn short(thread: &mut Thread, seen: Seen) {
+    if !map::covers(seen.addr, seen.size) {
+        findings::unshadowed();
+        return;
+    }
+    let range = seen.addr..seen.addr + seen.size;
+    let mut at = seen.addr & !(GRANULE - 1);
+    let mut logged = false;
+    while at < range.end {
+        let mask = mask_of(at, &range);
+        let new = Cell::from_bits(thread.stamp() | seen.access.bits() | u64::from(mask));
+        // SAFETY: covered, as just checked.
+        if !unsafe { recorded(at, new) } {
+            if schedule::looks() {
+                schedule::look(thread, &seen, at, new);
+            }
+            // SAFETY: as above.
+            logged = unsafe { one(thread, at, new, seen, logged) };
+        }
+        at += GRANULE;
+    }
+}
+
 /// Checks and records an access of any size and alignment.
 #[inline(always)]
 pub fn access(thread: &mut Thread, seen: Seen) {
@@ -185,34 +210,55 @@ pub fn access_range<const LONG: bool>(thread: &mut Thread, seen: Seen) {
             schedule::look(thread, &seen, at, new);
         }
         // SAFETY: as above.
-        if let Some((word, cell)) = unsafe { quick(thread, at, new) } {
+        logged = unsafe { one(thread, at, new, seen, logged) };
+        at += GRANULE;
+    }
+}
+
+/// Checks and records what an access does to one granule, which does not say it
+/// yet. True if the access is in the history.
+///
+/// # Safety
+/// `at` is covered.
+#[inline(always)]
+unsafe fn one(thread: &mut Thread, at: usize, new: Cell, seen: Seen, logged: bool) -> bool {
+    // SAFETY: as the caller says.
+    let more = unsafe { map::front(at) }[1].load(Ordering::Relaxed) & MORE;
+    if more != 0
+        // SAFETY: as the caller says.
+        && let Some(list) = unsafe { list_at(at) }
+    {
+        return listed_quickly(thread, at, list, new, seen, logged);
+    }
+    // SAFETY: as the caller says.
+    let Some((word, cell)) = (unsafe { quick(thread, at, new) }) else {
+        return rest_of_one(thread, at, new, seen, logged);
+    };
+    if !logged {
+        thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
+    }
+    word.store(cell.bits(), Ordering::Relaxed);
+    true
+}
+
+/// As [`one`], where that is not quick.
+#[inline(never)]
+fn rest_of_one(thread: &mut Thread, at: usize, new: Cell, seen: Seen, logged: bool) -> bool {
+    // SAFETY: covered, as the callers have checked.
+    match unsafe { look(thread, at, new) } {
+        Look::Recorded => logged,
+        Look::Own(word, cell) => {
             if !logged {
                 thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
-                logged = true;
             }
-            word.store(cell.bits(), Ordering::Relaxed);
-            at += GRANULE;
-            continue;
+            word.store(cell, Ordering::Relaxed);
+            true
         }
-        // SAFETY: as above.
-        match unsafe { look(thread, at, new) } {
-            Look::Recorded => {}
-            Look::Own(word, cell) => {
-                if !logged {
-                    thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
-                    logged = true;
-                }
-                word.store(cell, Ordering::Relaxed);
-            }
-            Look::Empty(index) => logged |= claim(thread, at, index, new, seen, logged),
-            Look::List(list) => logged |= listed(thread, at, list, new, seen, logged),
-            Look::Last(old, cell) => logged = store_last(thread, at, old, cell, seen, logged),
-            Look::Known(word, old, cell) => {
-                logged |= take_over(thread, at, [old, cell], word, new, seen, logged);
-            }
-            Look::Other => logged |= contended(thread, at, new, seen, logged),
-        }
-        at += GRANULE;
+        Look::Empty(index) => claim(thread, at, index, new, seen, logged),
+        Look::List(list) => listed(thread, at, list, new, seen, logged),
+        Look::Last(old, cell) => store_last(thread, at, old, cell, seen, logged),
+        Look::Known(word, old, cell) => take_over(thread, at, [old, cell], word, new, seen, logged),
+        Look::Other => contended(thread, at, new, seen, logged),
     }
 }
 
@@ -245,8 +291,7 @@ enum Look {
     /// It races with nothing, its thread has no word for it, and this one is
     /// empty.
     Empty(usize),
-    /// It races with nothing in the words, where its thread has none for it;
-    /// the rest is in this list.
+    /// The granule has this list.
     List(u32),
     /// It races with nothing, and takes the last word, its own thread's.
     Last(Cell, Cell),
@@ -275,6 +320,12 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
     let first = Cell::from_bits(front[0].load(Ordering::Relaxed));
     let raw = front[1].load(Ordering::Relaxed);
     let (second, more) = (Cell::from_bits(raw & !MORE), raw & MORE);
+    if more != 0
+        // SAFETY: as the caller says.
+        && let Some(list) = unsafe { list_at(at) }
+    {
+        return Look::List(list);
+    }
     if second.is_empty() {
         if first.same_but_epoch(new) || first.bits() == thread.reserved() {
             return Look::Own(&front[0], new.bits());
@@ -363,22 +414,28 @@ unsafe fn look(thread: &Thread, at: usize, new: Cell) -> Look {
     if last.is_empty() {
         return place(own, known).unwrap_or(Look::Empty(3));
     }
-    let list = last.as_overflow();
     let Some(place) = place(own, known) else {
-        return match list {
-            Some(list) => Look::List(list),
-            None => look_at_last(last, new),
-        };
+        return look_at_last(last, new);
     };
-    let found = match list {
-        Some(list) => overflow::look(list, new, &thread.clocks),
-        None => overflow::look_at(last, new, &thread.clocks),
-    };
-    match found {
-        Found::Nothing => place,
-        Found::Recorded => Look::Recorded,
-        Found::Race(_) => Look::Other,
+    if last.same_slot(new) {
+        if last.says(new) {
+            return Look::Recorded;
+        }
+    } else if last.conflicts(new) && !thread.clocks.ordered(last) {
+        return Look::Other;
     }
+    place
+}
+
+/// The list that the last word of a granule refers to.
+///
+/// # Safety
+/// `at` is covered.
+#[inline(always)]
+unsafe fn list_at(at: usize) -> Option<u32> {
+    // SAFETY: as the caller says.
+    let last = &unsafe { map::back(at) }[LAST - map::HALF];
+    Cell::from_bits(last.load(Ordering::Relaxed)).as_overflow()
 }
 
 /// What becomes of the last word, if the others race with nothing and have no

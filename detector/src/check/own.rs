@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 
 use crate::ids::Epoch;
 use crate::shadow::map;
+use crate::shadow::overflow;
 use crate::shadow::word::{Cell, GRANULE, MORE, Stamp, WORDS};
 
 /// The cells of `new`'s own slot from before `since` that conflict with it.
-/// What overflowed is left out.
+/// Of a list, no more than the words would hold.
 pub fn own_conflicts(at: usize, new: Cell, since: Epoch) -> [Option<Cell>; WORDS] {
     let mut found = [None; WORDS];
     // SAFETY: the callers have checked that the access is covered.
@@ -22,6 +23,14 @@ pub fn own_conflicts(at: usize, new: Cell, since: Epoch) -> [Option<Cell>; WORDS
         let back = unsafe { map::back(at) };
         for (word, found) in back.iter().zip(&mut found[2..]) {
             *found = conflict(Cell::from_bits(word.load(Ordering::Relaxed)), new, since);
+        }
+        let last = Cell::from_bits(back[1].load(Ordering::Relaxed));
+        if let Some(list) = last.as_overflow() {
+            let mut free = found.iter_mut().filter(|found| found.is_none());
+            overflow::find(list, |cell| {
+                let listed = conflict(cell, new, since);
+                listed.is_some() && free.next().map(|found| *found = listed).is_none()
+            });
         }
     }
     found

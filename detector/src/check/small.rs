@@ -7,9 +7,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::alone::{Alone, alone};
-use super::contended::{claim, claim_second, contended, listed, take_over};
+use super::contended::{claim, claim_second, contended, listed, listed_quickly, take_over};
 use super::same::same;
-use super::{LAST, Look, Seen, look, store_last, swap, words};
+use super::{LAST, Look, Seen, list_at, look, store_last, swap, words};
 use crate::findings;
 use crate::race;
 use crate::rt::thread::Thread;
@@ -55,10 +55,24 @@ fn covered(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
     // SAFETY: covered, as just checked.
     let crowded = unsafe { map::front(addr) }[1].load(Ordering::Relaxed) & MORE != 0;
     match (crowded, thread.is_calm()) {
-        (true, true) => crowd(thread, seen, mask),
-        (true, false) => settle_crowded(thread, seen, mask),
+        (true, _) => crowded_or_listed(thread, seen, mask),
         (false, true) => few(thread, seen, mask),
         (false, false) => settle_few(thread, seen, mask),
+    }
+}
+
+/// As [`small`], where there are more than two cells.
+#[inline(never)]
+fn crowded_or_listed(thread: &mut Thread, seen: impl Fn() -> Seen + Copy, mask: Mask) {
+    let at = seen().addr & !(GRANULE - 1);
+    // SAFETY: covered, as the caller has checked.
+    if let Some(list) = unsafe { list_at(at) } {
+        let new = cell(thread, seen, mask);
+        listed_quickly(thread, at, list, new, seen(), false);
+    } else if thread.is_calm() {
+        crowd(thread, seen, mask);
+    } else {
+        settle_crowded(thread, seen, mask);
     }
 }
 
