@@ -4,6 +4,7 @@
 #![expect(
     clippy::undocumented_unsafe_blocks,
     static_mut_refs,
+    unused_unsafe,
     reason = "what is unsafe here races on purpose"
 )]
 
@@ -140,6 +141,8 @@ macro_rules! side_by_side {
 
 side_by_side! {
     visits: visit, visit_by_pointer;
+    places: replace, read_place;
+    blocks: replace, read_of_block;
     plains: plain, plain;
     estimates: estimate, estimate;
     skips: skipped, skipped;
@@ -157,6 +160,41 @@ fn visit() {
 #[track]
 fn visit_by_pointer() {
     unsafe { *(&raw mut VISITS) = 1 }
+}
+
+struct Place {
+    row: u32,
+    column: u32,
+}
+
+static mut PLACE: Place = Place { row: 0, column: 0 };
+
+#[track]
+fn replace() {
+    unsafe {
+        PLACE.row = 1;
+        ptr::addr_of_mut!(PLACE.column).write(2);
+    }
+}
+
+#[track]
+fn read_place() {
+    std::hint::black_box(unsafe { ptr::addr_of!(PLACE.row).read() });
+}
+
+#[track]
+fn read_of_block() {
+    std::hint::black_box(unsafe { unsafe { &raw const PLACE.column }.read() });
+}
+
+#[test]
+fn a_pointer_that_is_made_where_it_is_used_is_seen() {
+    for race in [places, blocks] {
+        let found = leakcheck_scope(race);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let mut texts = found[0].legs.iter().map(|leg| &leg.place.text);
+        assert!(texts.any(|text| text.ends_with(".read()")), "{found:?}");
+    }
 }
 
 #[track]

@@ -414,9 +414,10 @@ pub fn access(strand: &Arc<Strand>, access: &Access) -> Option<u64> {
             } = earlier;
             earlier.strand.may_have_published(sequence, epoch)
         };
-        let ordered_unseen = opaque > earlier.sequence || acquired && published();
-        // If it has ended, most likely somebody waited for its end.
-        if !(ordered_unseen && earlier.strand.has_ended()) {
+        let ran_unseen = opaque > earlier.sequence;
+        let ordered_unseen = ran_unseen || acquired && published();
+        // If it has ended, most likely what ran waited for its end.
+        if !(ran_unseen && earlier.strand.has_ended()) {
             let stays = stays || variable::at(access.addr).is_some();
             found::tell_race(&earlier, &record, access.addr, stays && !ordered_unseen);
         }

@@ -68,9 +68,11 @@ pub fn written(block: &Block, names: &mut BTreeSet<String>) {
 
 /// The argument of `addr_of!` and `addr_of_mut!`.
 fn address_of(called: &syn::Macro) -> Option<Expr> {
-    let last = called.path.segments.last()?;
-    if last.ident != "addr_of" && last.ident != "addr_of_mut" {
-        return None;
-    }
-    called.parse_body().ok()
+    takes_address(called).then(|| called.parse_body().ok())?
+}
+
+/// True for `addr_of!` and `addr_of_mut!`.
+pub fn takes_address(called: &syn::Macro) -> bool {
+    let last = called.path.segments.last();
+    last.is_some_and(|last| last.ident == "addr_of" || last.ident == "addr_of_mut")
 }

@@ -9,8 +9,9 @@
 //! Blocks inside of a statement are looked at when they are walked.
 
 use syn::visit::{self, Visit};
-use syn::{Block, Expr, ExprCall, ExprMethodCall, Macro, Pat, Stmt};
+use syn::{Block, Expr, ExprBlock, ExprCall, ExprMethodCall, ExprUnsafe, Macro, Pat, Stmt};
 
+use super::address::takes_address;
 use super::names::{
     INERT_FUNCTIONS, INERT_MACROS, INERT_METHODS, INERT_TYPES, LOCKS, MACROS, POINTER_STEPS,
     SHARES, SPAWNS, TRIES,
@@ -188,6 +189,13 @@ fn is_pointer(expression: &Expr) -> bool {
     match expression {
         Expr::Paren(inner) => is_pointer(&inner.expr),
         Expr::Cast(_) | Expr::RawAddr(_) => true,
+        Expr::Macro(called) => takes_address(&called.mac),
+        Expr::Block(ExprBlock { block, .. }) | Expr::Unsafe(ExprUnsafe { block, .. }) => {
+            let Some(Stmt::Expr(last, None)) = block.stmts.last() else {
+                return false;
+            };
+            is_pointer(last)
+        }
         Expr::MethodCall(call) => POINTER_STEPS.iter().any(|step| call.method == step),
         _ => false,
     }

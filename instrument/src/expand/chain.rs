@@ -11,6 +11,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, ExprPath, ExprUnary, parse_quote_spanned};
 
 use super::Context;
+use super::address::takes_address;
 use super::place::{bare, hygienic, ident};
 use super::sync::simple;
 
@@ -323,12 +324,7 @@ fn is_computed(expression: &Expr) -> bool {
     match expression {
         Expr::Paren(paren) => is_computed(&paren.expr),
         Expr::Call(_) | Expr::MethodCall(_) | Expr::Cast(_) | Expr::RawAddr(_) => true,
-        Expr::Macro(called) => called
-            .mac
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "addr_of" || last.ident == "addr_of_mut"),
+        Expr::Macro(called) => takes_address(&called.mac),
         _ => false,
     }
 }

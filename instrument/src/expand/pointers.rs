@@ -4,10 +4,23 @@
 use quote::{quote, quote_spanned};
 use syn::{Expr, ExprMethodCall, parse_quote_spanned};
 
+use super::address::takes_address;
 use super::body::Body;
 use super::names::{COUNTED_FUNCTIONS, COUNTED_METHODS, POINTER_FUNCTIONS, POINTER_METHODS};
 use super::place::{bare, hygienic, ident, library};
 use super::sync::simple;
+
+/// True for what computes a pointer, and is no place that it would be moved out
+/// of.
+fn is_value(expression: &Expr) -> bool {
+    match expression {
+        Expr::MethodCall(_) | Expr::Call(_) | Expr::Paren(_) | Expr::Block(_) | Expr::Unsafe(_) => {
+            true
+        }
+        Expr::Macro(called) => takes_address(&called.mac),
+        _ => false,
+    }
+}
 
 impl Body<'_> {
     /// Input: `POINTER.read()`, `POINTER.write(VALUE)`, of a pointer that may
@@ -57,11 +70,10 @@ impl Body<'_> {
         let Expr::MethodCall(call) = expression else {
             return;
         };
-        let computed = matches!(
-            *original.receiver,
-            Expr::MethodCall(_) | Expr::Call(_) | Expr::Paren(_)
-        );
-        let Some(writes) = self.pointer_writes(original).filter(|_| computed) else {
+        let writes = self
+            .pointer_writes(original)
+            .filter(|_| is_value(&original.receiver));
+        let Some(writes) = writes else {
             return;
         };
         let krate = &self.context.krate;
