@@ -280,28 +280,19 @@ unsafe fn modify<T: Atomic>(
     let Some(thread) = follow(at) else {
         return op();
     };
-    // What the operation releases must cover its own access. Only a
-    // compare-and-exchange may not write, and counts as what it turned out to
-    // be.
-    let conditional = orders[1] != NEVER_FAILS;
     let order = order_of(orders[0]);
     // Reference counts are arithmetic, and no place to pause.
     let pauses = pause::on() && !matches!(new, New::Computed);
     if pauses && order.acquire {
         pause::before_taking(thread, pc);
     }
-    if !conditional {
-        touch::<T, true>(thread, at, pc);
-    }
-    let touch_if_conditional = |thread: &mut Thread, wrote: bool| match (conditional, wrote) {
-        (false, _) => {}
-        (true, false) => touch::<T, false>(thread, at, pc),
-        (true, true) => touch::<T, true>(thread, at, pc),
+    // The access comes after what it acquires. A compare-and-exchange counts as
+    // what it turned out to be.
+    let touch_as = |thread: &mut Thread, wrote: bool| match wrote {
+        false => touch::<T, false>(thread, at, pc),
+        true => touch::<T, true>(thread, at, pc),
     };
     let addr = at as usize;
-    if order.release {
-        thread.before_release();
-    }
     // SAFETY: `follow` checked that the address is covered.
     let object = unsafe { objects::find(addr) };
     let silent = !order.release && !thread.clocks.has_released();
@@ -314,7 +305,6 @@ unsafe fn modify<T: Atomic>(
     let mut taught = false;
     let result = if silent && version != Some(None) {
         let result = op();
-        touch_if_conditional(thread, result.is_ok());
         // SAFETY: as above.
         let object = object.or_else(|| unsafe { objects::find(addr) });
         let unchanged = |object: &SyncObject| {
@@ -335,6 +325,7 @@ unsafe fn modify<T: Atomic>(
             drop(guard);
             thread.busy -= 1;
         }
+        touch_as(thread, result.is_ok());
         // What is nothing new to the thread may be to its task.
         if schedule::is_on() {
             loads(thread, addr);
@@ -345,7 +336,6 @@ unsafe fn modify<T: Atomic>(
         // SAFETY: as above.
         let mut guard = unsafe { objects::found_or_made(thread, object, addr) }.lock();
         let result = op();
-        touch_if_conditional(thread, result.is_ok());
         let released = match result {
             Ok(_) => {
                 taught = like_a_lock && thread.learns(guard.clock());
@@ -358,6 +348,12 @@ unsafe fn modify<T: Atomic>(
                 false
             }
         };
+        // What the operation releases must cover its own access: nobody acquires
+        // it before the guard is gone.
+        touch_as(thread, result.is_ok());
+        if order.release {
+            thread.before_release();
+        }
         let releases = released || result.is_ok() && thread.clocks.has_released();
         schedule::exchanges(thread, Object::address(addr), releases);
         drop(guard);

@@ -24,7 +24,7 @@ pub fn listed_quickly(
 ) -> bool {
     match joins_list(thread, at, list, new) {
         Quick::Recorded => logged,
-        Quick::Added => {
+        Quick::Added(_) => {
             if !logged {
                 thread.log(seen.pc, seen.access, seen.op, seen.addr, seen.size);
             }
@@ -34,12 +34,16 @@ pub fn listed_quickly(
     }
 }
 
+/// As [`overflow::quickly`], for a covered granule.
 #[inline(never)]
 fn joins_list(thread: &Thread, at: usize, list: u32, new: Cell) -> Quick {
     // SAFETY: the callers have checked that the access is covered.
     let words = unsafe { words(at) };
-    let met = |cell| came(thread, at, &[cell], new);
-    overflow::quickly(list, words, new, &thread.clocks, met)
+    let done = overflow::quickly(list, words, new, &thread.clocks);
+    if let Quick::Added(after) = done {
+        came(thread, at, &[after], new);
+    }
+    done
 }
 
 /// Checks and records an access in the list of its granule. True if the access

@@ -170,6 +170,26 @@ pub fn add(entries: &mut [Entry], len: usize, new: Cell, ordered: impl Fn(Cell) 
     Added { len, race, own }
 }
 
+/// As [`add`], of an access that knows all entries and comes after them: what
+/// is left of them, in the same order. How many are left.
+#[inline(always)]
+pub fn condense(entries: &mut [Entry], new: Cell) -> usize {
+    let mut later = Covered::default();
+    later.add(new, true);
+    let len = entries.len();
+    let mut kept = len;
+    for at in (0..len).rev() {
+        let entry = entries[at];
+        let cell = entry.cell();
+        let rest = later.rest(cell);
+        later.add(cell, entry.is_after_all());
+        entries[kept - 1] = Entry::new(cell.without(!rest), entry.is_after_all());
+        kept -= usize::from(rest != 0);
+    }
+    entries.copy_within(kept..len, 0);
+    len - kept
+}
+
 /// Drops the entries of which `gone` holds. How many are left.
 pub fn drop_gone(entries: &mut [Entry], gone: impl Fn(Cell) -> bool) -> usize {
     let mut kept = 0;

@@ -25,6 +25,8 @@ struct Node {
     len: AtomicU32,
     /// The next node, or 0.
     more: AtomicU32,
+    /// The latest entry, then the others from the oldest on: most often no more
+    /// than the latest is looked at, and that is in the same cache line as `len`.
     cells: [AtomicU64; CELLS],
 }
 
@@ -102,8 +104,8 @@ fn reference(number: u32) -> u64 {
     Cell::overflow(number).bits()
 }
 
-/// Calls `f` with each entry of a list, the lock held, until it returns
-/// something.
+/// Calls `f` with each entry of a list, the latest first and then from the
+/// oldest on, until it returns something. The lock is held.
 fn each<R>(head: &Node, mut f: impl FnMut(Entry) -> Option<R>) -> Option<R> {
     let (mut node, mut left) = (head, head.len());
     loop {
@@ -120,6 +122,19 @@ fn each<R>(head: &Node, mut f: impl FnMut(Entry) -> Option<R>) -> Option<R> {
     }
 }
 
+/// The entries of a list, from the oldest on, with room for one more.
+fn all(head: &Node) -> Vec<Entry> {
+    let mut entries = Vec::with_capacity(head.len() + 1);
+    each(head, |entry| {
+        entries.push(entry);
+        None::<()>
+    });
+    if !entries.is_empty() {
+        entries.rotate_left(1);
+    }
+    entries
+}
+
 /// The first cell of a list that `f` holds of.
 pub fn find(number: u32, mut f: impl FnMut(Cell) -> bool) -> Option<Cell> {
     let head = NODES.get(number);
@@ -134,89 +149,104 @@ pub fn find(number: u32, mut f: impl FnMut(Cell) -> bool) -> Option<Cell> {
 pub enum Quick {
     /// Nothing: it is recorded already.
     Recorded,
-    /// It recorded the access, which races with nothing.
-    Added,
+    /// It recorded the access, which races with nothing, after this one.
+    Added(Cell),
     /// Nothing: that is [`access`]'s to do.
     No,
 }
 
 /// Records an access to the granule with these words, of which the last refers
-/// to the list, where the last entry tells all: it came after all others, and
-/// the thread knows it. `met` is told of it, if it is another thread's.
+/// to the list, where the latest entry tells all: it came after all others, and
+/// the thread knows it.
 #[inline(always)]
-pub fn quickly(
-    number: u32,
-    words: [&AtomicU64; WORDS],
-    new: Cell,
-    clocks: &Clocks,
-    met: impl Fn(Cell),
-) -> Quick {
+pub fn quickly(number: u32, words: [&AtomicU64; WORDS], new: Cell, clocks: &Clocks) -> Quick {
     let head = NODES.get(number);
-    let len = head.len().wrapping_sub(1);
-    let Some(latest) = head.cells.get(len) else {
-        return Quick::No;
-    };
-    let entry = Entry::from_bits(latest.load(Ordering::Relaxed));
-    let last = entry.cell();
+    let len = head.len();
+    let latest = head.entry(0);
+    let last = latest.cell();
     if last.says(new) && words[WORDS - 1].load(Ordering::Relaxed) == reference(number) {
         return Quick::Recorded;
     }
-    if !entry.is_after_all() || !clocks.ordered(last) {
+    if !latest.is_after_all() || !clocks.ordered(last) {
         return Quick::No;
     }
     head.lock.lock();
     let [a, b, c, d] = words.map(|word| word.load(Ordering::Relaxed));
-    let here = a | (b ^ MORE) | c | (d ^ reference(number)) == 0;
-    let done = if here && head.len() == len + 1 && head.entry(len) == entry {
-        add_last(head, len, new)
-    } else {
+    let changed = a | (b ^ MORE) | c | (d ^ reference(number));
+    let changed = changed | head.entry(0).bits() ^ latest.bits() | (head.len() ^ len) as u64;
+    let done = if changed != 0 {
         Quick::No
+    } else if last.same_stamp(new) {
+        add_again(head, len, new)
+    } else {
+        add_after(head, len, last, new)
     };
     head.lock.unlock();
-    if done == Quick::Added && !last.same_slot(new) {
-        met(last);
-    }
     done
 }
 
-/// As [`quickly`], the entry at `last` being the last one, and the lock held.
+/// As [`quickly`], the lock held, of another thread's or an earlier epoch's
+/// latest entry.
 #[inline(always)]
-fn add_last(head: &Node, last: usize, new: Cell) -> Quick {
-    let cell = head.entry(last).cell();
-    if cell.same_stamp(new) {
-        // The thread's own of this epoch are the last ones.
-        let mut at = last;
-        loop {
-            let entry = head.entry(at);
-            let cell = entry.cell();
-            if !cell.same_stamp(new) {
-                break;
-            }
-            if cell.says(new) {
-                return Quick::Recorded;
-            }
-            if cell.same_access(new) {
-                head.put(
-                    at,
-                    Entry::new(cell.with_mask(new.mask()), entry.is_after_all()),
-                );
-                return Quick::Added;
-            }
-            if at == 0 {
-                break;
-            }
-            at -= 1;
+fn add_after(head: &Node, len: usize, last: Cell, new: Cell) -> Quick {
+    if !last.superseded_by(new) {
+        if len >= CELLS {
+            return make_room(head, last, new);
         }
+        head.put(len, head.entry(0));
+        head.set_len(len + 1);
     }
-    if cell.superseded_by(new) {
-        head.put(last, Entry::new(new, true));
-    } else if last + 1 < CELLS {
-        head.put(last + 1, Entry::new(new, true));
-        head.set_len(last + 2);
-    } else {
+    head.put(0, Entry::new(new, true));
+    Quick::Added(last)
+}
+
+/// As [`quickly`], the lock held, of an entry of the thread's own epoch: the
+/// latest entries are its own.
+#[inline(never)]
+fn add_again(head: &Node, len: usize, new: Cell) -> Quick {
+    if len > CELLS {
         return Quick::No;
     }
-    Quick::Added
+    let own = std::iter::once(0).chain((1..len).rev());
+    for at in own {
+        let entry = head.entry(at);
+        let cell = entry.cell();
+        if !cell.same_stamp(new) {
+            break;
+        }
+        if cell.says(new) {
+            return Quick::Recorded;
+        }
+        if cell.same_access(new) {
+            let cell = cell.with_mask(new.mask());
+            head.put(at, Entry::new(cell, entry.is_after_all()));
+            return Quick::Added(cell);
+        }
+    }
+    add_after(head, len, head.entry(0).cell(), new)
+}
+
+/// As [`add_after`], in a list with as many entries as a node holds.
+#[inline(never)]
+fn make_room(head: &Node, last: Cell, new: Cell) -> Quick {
+    if head.len() > CELLS {
+        return Quick::No;
+    }
+    let mut entries = [Entry::NONE; CELLS];
+    for at in 1..CELLS {
+        entries[at - 1] = head.entry(at);
+    }
+    entries[CELLS - 1] = head.entry(0);
+    let len = crowd::condense(&mut entries, new);
+    if len == CELLS {
+        return Quick::No;
+    }
+    for (at, &entry) in entries[..len].iter().enumerate() {
+        head.put(at + 1, entry);
+    }
+    head.put(0, Entry::new(new, true));
+    head.set_len(len + 1);
+    Quick::Added(last)
 }
 
 /// Checks and records an access to the granule with these words, of which the
@@ -249,23 +279,16 @@ fn slowly(head: &Node, new: Cell, clocks: &Clocks, met: impl Fn(Cell)) -> Outcom
     let mut few = [Entry::NONE; CELLS + 1];
     let mut many;
     let entries = if len <= CELLS {
+        for at in 1..len {
+            few[at - 1] = head.entry(at);
+        }
+        few[len.saturating_sub(1)] = head.entry(0);
         &mut few[..]
     } else {
-        many = vec![Entry::NONE; len + 1];
+        many = all(head);
+        many.push(Entry::NONE);
         &mut many[..]
     };
-    if len <= CELLS {
-        for (entry, cell) in entries.iter_mut().zip(&head.cells[..len]) {
-            *entry = Entry::from_bits(cell.load(Ordering::Relaxed));
-        }
-    } else {
-        let mut at = 0;
-        each(head, |entry| {
-            entries[at] = entry;
-            at += 1;
-            None::<()>
-        });
-    }
     let added = crowd::add(entries, len, new, |cell| clocks.ordered(cell));
     if added.len == 0 {
         return RECORDED;
@@ -291,12 +314,14 @@ fn slowly(head: &Node, new: Cell, clocks: &Clocks, met: impl Fn(Cell)) -> Outcom
 /// Replaces the entries of a list.
 fn store(head: &Node, entries: &[Entry]) {
     let mut node = head;
-    let mut chunks = entries.chunks(CELLS).peekable();
-    while let Some(chunk) = chunks.next() {
-        for (at, &entry) in chunk.iter().enumerate() {
-            node.put(at, entry);
-        }
-        if chunks.peek().is_some() {
+    let mut place = 0;
+    let (last, others) = match entries.split_last() {
+        Some((last, others)) => (Some(last), others),
+        None => (None, entries),
+    };
+    for &entry in last.into_iter().chain(others) {
+        if place == CELLS {
+            place = 0;
             let mut more = node.more.load(Ordering::Relaxed);
             if more == 0 {
                 more = NODES.take();
@@ -305,6 +330,8 @@ fn store(head: &Node, entries: &[Entry]) {
             }
             node = NODES.get(more);
         }
+        node.put(place, entry);
+        place += 1;
     }
     head.set_len(entries.len());
 }
@@ -312,11 +339,7 @@ fn store(head: &Node, entries: &[Entry]) {
 /// Moves the cells of the words into the list.
 #[inline(never)]
 fn take_along(head: &Node, words: [&AtomicU64; WORDS]) {
-    let mut entries = Vec::new();
-    each(head, |entry| {
-        entries.push(entry);
-        None::<()>
-    });
+    let mut entries = all(head);
     for (at, word) in words.into_iter().enumerate().take(WORDS - 1) {
         let bits = word.load(Ordering::Relaxed);
         let rest = if at == 1 { MORE } else { 0 };
