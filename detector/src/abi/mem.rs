@@ -3,13 +3,15 @@
 
 use std::arch::naked_asm;
 use std::ffi::c_void;
+use std::sync::atomic::Ordering;
 
 use super::real;
-use crate::check::{self, Seen};
+use crate::check::{self, Seen, recorded};
 use crate::report::wire::AccessOp;
 use crate::rt::hot::current;
 use crate::rt::mode;
-use crate::shadow::word::{Access, Class};
+use crate::shadow::map;
+use crate::shadow::word::{Access, Cell, Class, GRANULE, Mask};
 
 /// Checks an access of the calling thread to a range.
 #[inline]
@@ -25,6 +27,9 @@ pub fn touch(addr: usize, size: usize, op: AccessOp, pc: u64) {
     }
 }
 
+/// Bytes up to which the granules of an access are looked at one by one.
+const SHORT: usize = 2 * GRANULE;
+
 const READ: bool = false;
 const WRITE: bool = true;
 
@@ -33,9 +38,66 @@ const WRITE: bool = true;
 fn range<const KIND: bool>(addr: usize, size: usize, op: AccessOp, pc: u64) {
     if check::is_long(size) {
         check_range::<KIND, true>(addr, size, op, pc);
-    } else {
-        check_range::<KIND, false>(addr, size, op, pc);
+    } else if !is_recorded::<KIND>(addr, size) {
+        if size <= SHORT {
+            check_short::<KIND>(addr, size, op, pc);
+        } else {
+            check_range::<KIND, false>(addr, size, op, pc);
+        }
     }
+}
+
+/// True if the access is recorded already, as far as a look at one granule, or
+/// at the first words of whole ones, tells.
+#[inline(always)]
+fn is_recorded<const KIND: bool>(addr: usize, size: usize) -> bool {
+    // SAFETY: the record belongs to this thread.
+    let Some(thread) = (unsafe { current().as_ref() }) else {
+        return true;
+    };
+    if !map::covers(addr, size) {
+        return false;
+    }
+    let access = const { access_of::<KIND>() };
+    let cell = thread.stamp() | access.bits();
+    if addr % GRANULE + size <= GRANULE {
+        let mask = (((1u16 << size) - 1) << (addr % GRANULE)) as Mask;
+        // SAFETY: covered, as just checked.
+        return unsafe { recorded(addr, Cell::from_bits(cell | u64::from(mask))) };
+    }
+    let whole = cell | u64::from(Mask::MAX);
+    let read = access.bits() & Access::read(Class::Plain).bits();
+    // SAFETY: covered, as just checked.
+    let first = |at| unsafe { map::front(at) }[0].load(Ordering::Relaxed);
+    (addr | size).is_multiple_of(GRANULE)
+        && (addr..addr + size)
+            .step_by(GRANULE)
+            .all(|at| first(at) | read == whole)
+}
+
+/// The access of a kind.
+const fn access_of<const KIND: bool>() -> Access {
+    match KIND {
+        READ => Access::read(Class::Plain),
+        WRITE => Access::write(Class::Plain),
+    }
+}
+
+/// An access to few granules.
+#[inline(never)]
+fn check_short<const KIND: bool>(addr: usize, size: usize, op: AccessOp, pc: u64) {
+    // SAFETY: the record belongs to this thread.
+    let Some(thread) = (unsafe { current().as_mut() }) else {
+        return;
+    };
+    let seen = Seen {
+        addr,
+        size,
+        access: const { access_of::<KIND>() },
+        op,
+        pc,
+    };
+    check::short(thread, seen);
 }
 
 #[inline(never)]
@@ -49,14 +111,10 @@ fn check_range<const KIND: bool, const LONG: bool>(
     let Some(thread) = (unsafe { current().as_mut() }) else {
         return;
     };
-    let access = match KIND {
-        READ => Access::read(Class::Plain),
-        WRITE => Access::write(Class::Plain),
-    };
     let seen = Seen {
         addr,
         size,
-        access,
+        access: const { access_of::<KIND>() },
         op,
         pc,
     };
