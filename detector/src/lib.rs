@@ -92,10 +92,11 @@ pub mod __private {
 
     pub use crate::track::argument::Argument;
     pub use crate::track::coverage::Left;
-    pub use crate::track::foreign::{Deed, Runs, asked, dropping};
+    pub use crate::track::foreign::{Deed, Runs, asked, dropping, looked};
     pub use crate::track::harness::MaybeTest;
     pub use crate::track::hooks::access::*;
     pub use crate::track::hooks::order::*;
+    pub use crate::track::hooks::own::*;
     pub use crate::track::hooks::reached::*;
     pub use crate::track::hooks::spawn::*;
     pub use crate::track::hooks::tag::Tag;

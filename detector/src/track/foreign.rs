@@ -17,8 +17,11 @@ pub enum Deed {
     /// A method of this name, which the types that are known have, too, and
     /// which waits for nobody there.
     Method,
-    /// A method that does the same with what is in it: a clone, a comparison.
+    /// A method that does the same with what is in it: a clone.
     Each,
+    /// An operator or a format: what is in it may have one, too, behind pointers
+    /// as well.
+    Operator,
     /// A dereference.
     Deref,
     /// The end of its life.
@@ -33,6 +36,7 @@ pub const DROPS: u64 = hash("drop");
 pub struct Foreign {
     method: bool,
     each: bool,
+    operator: bool,
     deref: bool,
     drop: bool,
 }
@@ -42,6 +46,7 @@ impl Foreign {
     pub const ANYTHING: Self = Self {
         method: true,
         each: true,
+        operator: true,
         deref: true,
         drop: true,
     };
@@ -62,21 +67,20 @@ impl Foreign {
         Self {
             method: !is_known(behind(type_name)),
             each: parts && !is_counted && !of.starts_with('*'),
+            operator: parts && !of.starts_with('*'),
             deref: is_lazy || !is_pointer && !is_known(type_name),
             drop: parts && !is_pointer && !is_guard(type_name),
         }
     }
 
-    /// Tells that it does it now, as a call of this name.
-    pub fn runs(self, deed: Deed, name: u64) {
-        let does = match deed {
+    /// True if code of its own does that.
+    pub const fn does(self, deed: Deed) -> bool {
+        match deed {
             Deed::Method => self.method,
             Deed::Each => self.each,
+            Deed::Operator => self.operator,
             Deed::Deref => self.deref,
             Deed::Drop => self.drop,
-        };
-        if does {
-            calls(name);
         }
     }
 }
@@ -145,21 +149,47 @@ fn is_foreign(type_name: &str) -> bool {
     })
 }
 
+/// True for the name of a number and the like: a path has a colon.
+const fn is_number(type_name: &str) -> bool {
+    match type_name.as_bytes() {
+        [_, second, third, ..] => type_name.len() <= 5 && *second != b':' && *third != b':',
+        _ => true,
+    }
+}
+
+/// True if code of `T`'s own does that, as far as is known.
+#[inline]
+pub fn does<T: ?Sized>(deed: Deed) -> bool {
+    let name = std::any::type_name::<T>();
+    if deed == Deed::Drop && !std::mem::needs_drop::<T>()
+        || is_number(name)
+        || deed == Deed::Deref && name.starts_with('&')
+        || elsewhere()
+    {
+        return false;
+    }
+    object::known(name).foreign.does(deed)
+}
+
 /// Tells that code of `T`'s own is about to run, if it has any that is not
 /// known: as a call of this name.
 #[inline]
 pub fn runs<T: ?Sized>(deed: Deed, name: u64) {
-    if deed == Deed::Drop && !std::mem::needs_drop::<T>() || elsewhere() {
-        return;
+    if does::<T>(deed) {
+        calls(name);
     }
-    object::known(std::any::type_name::<T>())
-        .foreign
-        .runs(deed, name);
 }
 
 /// As [`runs`], asked of a value on its way to a method.
 #[inline]
 pub fn asked<T>(value: T, deed: Deed, name: u64) -> T {
+    runs::<T>(deed, name);
+    value
+}
+
+/// As [`asked`], of what is looked at.
+#[inline]
+pub fn looked<T: ?Sized>(value: &T, deed: Deed, name: u64) -> &T {
     runs::<T>(deed, name);
     value
 }
@@ -192,10 +222,25 @@ impl<T: ?Sized> Runs<T> {
         Self::unasked()
     }
 
+    /// As that, of a value that would be taken.
+    pub fn value(_value: T) -> Self
+    where
+        T: Sized,
+    {
+        Self::unasked()
+    }
+
     /// Its own code is about to run.
     #[inline]
     pub fn runs(self, deed: Deed, name: u64) {
         runs::<T>(deed, name);
+    }
+
+    /// True if its own code does that.
+    #[inline]
+    #[must_use]
+    pub fn does(self, deed: Deed) -> bool {
+        does::<T>(deed)
     }
 }
 
@@ -214,6 +259,7 @@ mod tests {
         let Foreign {
             method,
             each,
+            operator: _,
             deref,
             drop,
         } = Foreign::of(type_name::<T>());

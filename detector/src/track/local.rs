@@ -40,6 +40,8 @@ pub struct Local {
     pub task: RefCell<Option<Arc<Task>>>,
     /// The spawn that this thread runs.
     pub unit: Cell<Option<u64>>,
+    /// Statements in which code of a type's own may run, as deep as they nest.
+    pub own: Cell<usize>,
     /// The library's own code runs, see [`inside`].
     is_inside: Cell<bool>,
 }
@@ -53,6 +55,7 @@ thread_local! {
             context: Cell::new(ContextId::ROOT),
             task: RefCell::new(None),
             unit: Cell::new(None),
+            own: Cell::new(0),
             is_inside: Cell::new(false),
         }
     };

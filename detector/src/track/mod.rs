@@ -8,7 +8,7 @@
 //!   [`task`]: futures that are spawned; [`units`]: both, as long as they are
 //!   there; [`context`]: the tests and scopes that they belong to.
 //! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
-//!   synchronises, by its type; [`foreign`]: what its own code may do;
+//!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do;
 //!   [`channel`]: which channel an end belongs to; [`identity`]: by its words;
 //!   [`sharded`]: the tables of all these; [`found`]: findings in words.
 //! - [`scope`]: what a program calls itself; [`harness`]: whether a function
@@ -20,6 +20,7 @@ pub mod argument;
 pub mod channel;
 pub mod context;
 pub mod coverage;
+pub mod derefs;
 pub mod engine;
 pub mod foreign;
 pub mod found;

@@ -79,6 +79,14 @@ impl<T: ?Sized> Step<T> {
         Self::unasked()
     }
 
+    /// Asks about the type of a value that would be taken.
+    pub fn value(_value: T) -> Self
+    where
+        T: Sized,
+    {
+        Self::unasked()
+    }
+
     /// Asks about the place whose address `_place` would take, of a value that
     /// there need not be.
     pub fn of<A>(_place: impl FnOnce(A) -> *const T) -> Self {

@@ -68,7 +68,74 @@ pub struct Any;
 impl Any { pub fn spawn<F: Future<Output = u32> + Send>(&self, f: F) -> u32 { drive(f) } }
 pub fn pair(n: u32) -> (u32, u32) { (n, n) }
 pub fn work(n: u32) -> impl FnOnce() -> u32 { move || n }
+#[derive(Debug, PartialEq, PartialOrd)]
+pub struct Num(u32);
+impl Num { pub const ONE: Self = Self(1); }
+impl std::ops::Add for Num { type Output = Self; fn add(self, other: Self) -> Self { Self(self.0 ^ other.0) } }
+impl std::ops::Add<u32> for &Num { type Output = Num; fn add(self, other: u32) -> Num { Num(self.0 ^ other) } }
+impl std::ops::AddAssign<u32> for Num { fn add_assign(&mut self, other: u32) { self.0 ^= other } }
+impl std::ops::Neg for Num { type Output = Self; fn neg(self) -> Self { self } }
+impl std::ops::Index<u32> for Num { type Output = u32; fn index(&self, _: u32) -> &u32 { &self.0 } }
+impl std::fmt::Display for Num { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { write!(f, "{}", self.0) } }
+#[repr(packed)]
+pub struct Packed { one: u8, two: u32 }
+pub const PACKED: Packed = Packed { one: 1, two: 2 };
+pub static TEXTS: [&str; 2] = ["a", "b"];
+pub fn never() -> ! { panic!("never") }
 "#;
+
+/// Operators, indices, formats, conversions and coercions.
+const OPERATED: &[&str] = &[
+    "(Num(x) + Num(1)).0",
+    "(&Num(x) + 2).0",
+    "(-Num(x)).0",
+    "(Num::ONE + Num::ONE).0",
+    "(u32::MAX - x)",
+    "(!x % 7 << 1)",
+    "u32::from(Num(x) < Num(2))",
+    "u32::from(!(Num(1) == Num(x)))",
+    "u32::from((x, Num(x)) == (1, Num(2)))",
+    "{ let n = Num(x); (&n + 1).0 ^ n[1] }",
+    "{ let mut n = Num(x); n += 2; n.0 }",
+    "{ let all = vec![Num(x), Num(1)]; let at = 1; (&all[all.len() - at] + 1).0 }",
+    "{ let one: &'static u32 = &(1 + 2); *one }",
+    "{ let one: &'static u32 = &(LIMIT * 2); *one }",
+    "{ let one: &'static [u32] = &[LIMIT, 1 + 2]; one[0] }",
+    "{ let one: &'static u8 = &PACKED.one; u32::from(*one) }",
+    "(TEXTS[at(x) % 2].len() as u32 + TEXTS[1..].len() as u32)",
+    "{ let one = Packed { one: 1, two: x }; (one.two + 1) ^ u32::from(one.one == 1) }",
+    "{ let n = \"1\".parse().unwrap(); both(n, x) }",
+    "{ let n = \"1\".parse().unwrap(); behind(&n, &mut vec![1]) }",
+    "{ let n = Default::default(); both(x, n) }",
+    "behind(&\"1\".parse().unwrap(), &mut vec![1])",
+    "(0..3).map(|n| n * 2 + x).sum::<u32>()",
+    "{ let all: Vec<u32> = (0..3).map(|n| n * 2 + x).collect(); all[all.len() - 1] }",
+    "{ let mut all = vec![1, x]; let at = all.len() - 1; all[at] += all[0]; all[at] }",
+    "{ let mut all = vec![1u32]; all.push(all[0] + 1); all[all.len() - 1] }",
+    "{ let mut all = [Num(1), Num(x)]; let n = all[0].0; all[1] += n; all[1].0 += all[0].0; all[1].0 }",
+    "{ let parts = (String::new(), x); let text = parts.0; text.len() as u32 + parts.1 }",
+    "{ let n = Num(x); let f = move || n.0 + 1; f() }",
+    "{ let n = (Num(x), 2); let f = || n.1 + 1; let m = n.0; f() ^ m.0 }",
+    "{ let n = (Num(x), 2); let f = move || n.1 + 1; f() ^ n.0.0 }",
+    "(if x > 1 && let Some(n) = Some(Num(x)) && n.0 > 2 { n.0 + 1 } else { 1 })",
+    "(match Some(Num(x)) { Some(n) if n.0 + 1 > 2 => n.0 * 2, Some(Num(n)) => -(n as i32) as u32, None => never() })",
+    "(match x { 0 => panic!(\"{x}\"), n if n > 9 => never(), n => n + 1 })",
+    "{ let other: &Pair = &HANDLE; other.a + HANDLE.b.len() as u32 }",
+    "{ let f = |text: &str| -> Result<u32, String> { Ok(text.parse::<u32>().map_err(|e| e.to_string())? + 1) }; f(\"1\").unwrap_or(x) }",
+    "{ let f = || Some(Some(x)? + 1); f().unwrap_or(1) }",
+    "{ let f: Box<dyn Fn(u32) -> u32> = Box::new(move |n| n + x); f(1) }",
+    "(format!(\"{} {x}\", Num(x)).len() as u32)",
+    "{ let n = Num(x); format!(\"{n} {0} {m:>w$}\", n.0 + 1, m = 1, w = 3).len() as u32 }",
+    "{ use std::fmt::Write as _; let mut text = String::new(); let _ = write!(text, \"{}{x}\", Num(x)); text.len() as u32 }",
+    "{ assert!(x < 1 || Num(x) == Num(1), \"{x} {}\", Num(x)); x }",
+    "{ assert!(Num(x) != Num(3) && !Vec::<u32>::new().is_empty()); x }",
+    "{ assert_eq!(Num(x), Num(1), \"{}\", x + 1); x }",
+    "{ debug_assert!(!(x == 1)); dbg!(Num(x)).0 }",
+    "{ let text = &format_args!(\"{}\", x + 1).to_string(); text.len() as u32 }",
+    "{ let zeros: [u32; 3] = [0; 1 + 2]; zeros[at(x) % 3] + zeros[0] }",
+    "{ let one = &Some(Num(x)).unwrap().0; *one + 1 }",
+    "{ let one = &vec![x; 2][1]; *one * 2 }",
+];
 
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -149,12 +216,20 @@ fn expression() -> impl Strategy<Value = String> {
         Just("both(x, #[cfg(any())] missing.load(Ordering::Relaxed), #[cfg(all())] ATOMIC.load(Ordering::Relaxed))".to_owned()),
         Just("{ #[cfg(all())] let guard = LOCK.lock().unwrap(); #[cfg(any())] let other = missing.lock().unwrap(); #[cfg(any())] drop(other); *guard }".to_owned()),
     ];
+    let operated = proptest::sample::select(OPERATED).prop_map(str::to_owned);
+    let leaf = prop_oneof![1 => operated, 1 => leaf];
     leaf.prop_recursive(4, 24, 3, |inner| {
         let two = (inner.clone(), inner.clone());
         let three = (inner.clone(), inner.clone(), inner.clone());
         prop_oneof![
             two.clone().prop_map(|(a, b)| format!("({a} ^ {b})")),
             two.clone().prop_map(|(a, b)| format!("both({a}, {b})")),
+            two.clone()
+                .prop_map(|(a, b)| format!("(Num({a}) + Num({b})).0")),
+            two.clone()
+                .prop_map(|(a, b)| format!("(format!(\"{{}} {{}}\", {a}, Num({b})).len() as u32)")),
+            two.clone()
+                .prop_map(|(a, b)| format!("(({a}) % 7 * (({b}) % 5))")),
             two.clone()
                 .prop_map(|(a, b)| format!("u32::from({a} == {b})")),
             two.clone()

@@ -17,18 +17,17 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, ExprBinary, ExprReference, parse_quote_spanned};
+use syn::{Expr, ExprReference, parse_quote_spanned};
 
 use super::body::Body;
 use super::chain::{
     Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, unevaluated,
     upper_root,
 };
-use super::foreign::is_returned;
 use super::guards::lock_of;
 use super::left::TAKEN_APART;
-use super::operators::{is_assignment, is_equality};
 use super::place::{bare, first_span, hygienic, ident, library};
+use super::steps::askable;
 use super::sync::simple;
 use super::way::{
     LIVES_ON, NO_STATEMENT, NOT_KNOWN, POINTER_COMPUTED, POINTS_TO_ANYTHING, RUNS_CODE, Use, Way,
@@ -85,10 +84,8 @@ impl Body<'_> {
             }
             Root::Pointer(pointer) if chain.is_bare() && !used.is_in_place() => {
                 let tell = self.tell(&site, place, used, false);
-                let runs = self.dereferenced(place).filter(|_| used == Use::Read);
-                let other = runs.map(|runs| quote_spanned!(span=> else { #runs; }));
                 Way::Before(quote_spanned! {span=>
-                    if #krate::__private::Raw::new(&#pointer).is() { #tell; } #other
+                    if #krate::__private::Raw::new(&#pointer).is() { #tell; }
                 })
             }
             Root::Computed if !chain.is_indexed => Way::Computed,
@@ -291,7 +288,7 @@ impl Body<'_> {
     /// ```text
     /// (*pass(CALL, |p| root.is_raw(Raw::new(p).is())))[I]
     /// ```
-    fn looked_at(&mut self, place: &mut Expr, root: &syn::Ident) {
+    fn passed_by(&mut self, place: &mut Expr, root: &syn::Ident) {
         self.inside_place(place);
         let span = hygienic(place.span());
         let krate = self.context.krate.clone();
@@ -365,6 +362,7 @@ impl Body<'_> {
         let whole = expression.clone();
         let way = self.way(expression, Use::Read, &whole);
         self.operand(expression, Use::Read, way, &whole);
+        self.stepped(expression, &whole);
     }
 
     /// A place that is used where it stands, not borrowed by name.
@@ -380,7 +378,7 @@ impl Body<'_> {
                 self.once(place, used, &site, &reach);
             }
             Way::OnceOf { site, root } => {
-                self.looked_at(place, &root);
+                self.passed_by(place, &root);
                 self.once(place, used, &site, &quote!(&#root));
             }
             Way::Computed => self.computed(place, used),
@@ -402,18 +400,26 @@ impl Body<'_> {
     pub fn inside_place(&mut self, place: &mut Expr) {
         match place {
             Expr::Paren(paren) => self.inside_place(&mut paren.expr),
-            Expr::Field(field) => self.behind_guard(&mut field.base),
+            Expr::Field(field) => self.stepped_from(&mut field.base, false),
             Expr::Index(index) => {
-                self.behind_guard(&mut index.expr);
+                self.stepped_from(&mut index.expr, true);
                 if !simple(&index.index) {
-                    self.visit_expr_mut(&mut index.index);
+                    self.indexed(&mut index.index);
                 }
             }
             Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Deref(_)) => {
-                self.behind_guard(&mut unary.expr);
+                self.stepped_from(&mut unary.expr, false);
             }
             Expr::Path(_) => {}
             other => self.visit_expr_mut(other),
+        }
+    }
+
+    fn stepped_from(&mut self, base: &mut Expr, is_indexed: bool) {
+        let whole = base.clone();
+        self.behind_guard(base);
+        if !is_place(&whole) {
+            self.computed_base(base, &whole, is_indexed);
         }
     }
 
@@ -426,81 +432,6 @@ impl Body<'_> {
             self.release = None;
         } else {
             self.inside_place(used);
-        }
-    }
-
-    /// Input: `PLACE = VALUE`, `PLACE += VALUE`. Output: told once the value
-    /// is there.
-    ///
-    /// ```text
-    /// PLACE = ::leakcheck::__private::first(VALUE, HOOK)
-    /// ```
-    pub fn assign(&mut self, expression: &mut Expr) {
-        let whole = expression.clone();
-        let (left, right) = match expression {
-            Expr::Assign(assign) => (&mut assign.left, &mut assign.right),
-            Expr::Binary(ExprBinary {
-                left, op, right, ..
-            }) if is_assignment(op) => (left, right),
-            _ => return,
-        };
-        if matches!(
-            **left,
-            Expr::Tuple(_) | Expr::Array(_) | Expr::Struct(_) | Expr::Infer(_)
-        ) {
-            self.visit_expr_mut(right);
-            return;
-        }
-        let overwritten = match &whole {
-            Expr::Assign(assign) => self.overwritten(&assign.left, &assign.right),
-            _ => None,
-        };
-        self.visit_expr_mut(right);
-        match self.way(left, Use::Write, &whole) {
-            Way::Before(hook) => {
-                self.inside_place(left);
-                let span = hygienic(right.span());
-                let told = quote_spanned!(span=> #right, { #hook; });
-                **right = library(&self.context.krate, "first", told, right);
-            }
-            way => self.operand(left, Use::Write, way, &whole),
-        }
-        self.before(expression, overwritten);
-    }
-
-    /// Input: `PLACE == OTHER`, which borrows both. Output:
-    ///
-    /// ```text
-    /// ::leakcheck::__private::second(HOOK, PLACE == OTHER)
-    /// ```
-    pub fn compare(&mut self, expression: &mut Expr) {
-        let Expr::Binary(binary) = expression else {
-            return;
-        };
-        let mut hooks = Vec::new();
-        let equality = is_equality(binary);
-        let runs = self.compared(binary);
-        for operand in [&mut binary.left, &mut binary.right] {
-            let whole = (**operand).clone();
-            if !is_place(&whole) {
-                self.place(operand);
-                if equality && is_returned(&whole) {
-                    self.asks_returned(operand, "Each", "eq");
-                }
-                continue;
-            }
-            match self.way(operand, Use::Compare, &whole) {
-                Way::Before(hook) => {
-                    hooks.push(hook);
-                    self.inside_place(operand);
-                }
-                way => self.operand(operand, Use::Compare, way, &whole),
-            }
-        }
-        hooks.extend(runs);
-        if !hooks.is_empty() {
-            let hooks = hooks.iter().map(|hook| quote!({ #hook; }));
-            self.before(expression, Some(quote!(#(#hooks)*)));
         }
     }
 
@@ -545,6 +476,12 @@ impl Body<'_> {
         } else {
             Use::Borrow
         };
+        if !is_place(expr) && self.is_promoted(expr) {
+            // What the compiler computes stays where it is.
+            let operators = (**expr).clone();
+            self.operated_constants(expression, &operators);
+            return;
+        }
         if !is_place(expr) {
             let is_matched = matches!(bare(expr), Expr::Match(_));
             self.visit_expr_mut(expr);
@@ -564,13 +501,20 @@ impl Body<'_> {
                 self.borrowed(expression, used, &site, &reach);
             }
             Way::BorrowedOf { site, root } => {
-                self.looked_at(expr, &root);
+                self.passed_by(expr, &root);
                 self.borrowed(expression, used, &site, &quote!(&#root));
             }
             Way::Computed => self.computed(expr, used),
             Way::Alone(why) => {
                 self.alone(&whole, why);
                 self.inside_place(expr);
+            }
+        }
+        if let Expr::Reference(reference) = &whole {
+            if askable(&reference.expr) {
+                self.stepped(expression, &reference.expr);
+            } else {
+                self.stepped_before(&reference.expr);
             }
         }
     }

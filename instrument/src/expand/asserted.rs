@@ -13,24 +13,15 @@ use syn::{BinOp, Expr, Macro, Stmt, UnOp};
 use super::body::Body;
 use super::calls::is_inert;
 use super::chain::is_place;
-use super::foreign::{deed, referenced};
+use super::foreign::deed;
 use super::left::ITS_OWN_MESSAGE;
 use super::macros::{arguments, head};
-use super::names::INERT_METHODS;
-use super::operators::is_equality;
-use super::place::hygienic;
+use super::operated::{Tree, is_told};
+use super::operators::is_comparison;
+use super::place::{hygienic, ident};
+use super::steps::askable;
 use super::sync::simple;
 use super::way::{Use, Way};
-
-/// Macros of std that compare.
-const ASSERTIONS: &[&str] = &[
-    "assert",
-    "assert_eq",
-    "assert_ne",
-    "debug_assert",
-    "debug_assert_eq",
-    "debug_assert_ne",
-];
 
 /// The condition of an assertion without a message of its own: the message is
 /// the condition's text.
@@ -55,12 +46,12 @@ impl Body<'_> {
     /// ```
     pub fn asserts(&mut self, called: &Macro) -> Option<TokenStream> {
         let mut told = Vec::new();
-        if let Some(condition) = bare_condition(called)
-            && !self.reads(&condition, &mut told)
-        {
-            self.alone_as(called, ITS_OWN_MESSAGE, Some(&head(called)));
+        if let Some(condition) = bare_condition(called) {
+            if !self.reads(&condition, &mut told) {
+                self.alone_as(called, ITS_OWN_MESSAGE, Some(&head(called)));
+            }
+            self.runs_in(&condition, &mut told);
         }
-        told.extend(self.compares(called));
         (!told.is_empty()).then(|| quote!(#({ #told; })*))
     }
 
@@ -118,37 +109,41 @@ impl Body<'_> {
         changed.to_token_stream().to_string() == expression.to_token_stream().to_string()
     }
 
-    /// The code of types' own that an assertion may run.
-    fn compares(&self, called: &Macro) -> Vec<TokenStream> {
-        let last = called.path.segments.last();
-        let is_assertion =
-            last.is_some_and(|last| ASSERTIONS.iter().any(|name| last.ident == name));
-        let Some(arguments) = arguments(called).filter(|_| is_assertion) else {
-            return Vec::new();
+    /// The code of types' own that a condition may run.
+    fn runs_in(&mut self, condition: &Expr, told: &mut Vec<TokenStream>) {
+        let mut operands = Operands {
+            body: self,
+            asks: Vec::new(),
+            methods: Vec::new(),
         };
-        let is_condition = last.is_some_and(|last| last.ident.to_string().ends_with("assert"));
-        let mut operands = Operands::default();
-        for (at, argument) in arguments.iter().enumerate() {
-            let compared = !is_condition && at < 2 && simple(argument);
-            operands.0.extend(compared.then_some(("eq", argument)));
-            operands.visit_expr(argument);
+        operands.visit_expr(condition);
+        let Operands { asks, methods, .. } = operands;
+        told.extend(methods);
+        if !asks.is_empty() {
+            told.push(self.operates_if(&asks, "partial_cmp", None));
         }
-        let operands = operands.0.into_iter();
-        operands
-            .filter_map(|(name, place)| {
-                let deed = if name == "eq" { "Each" } else { deed(name) };
-                self.runs(place, deed, name)
-            })
-            .collect()
     }
 }
 
-/// Places in an expression whose types' own code it may run, and the name of
-/// that.
-#[derive(Default)]
-struct Operands<'e>(Vec<(&'e str, &'e Expr)>);
+/// Asks about places in a condition whose types' own code it may run.
+struct Operands<'b, 'c> {
+    body: &'b mut Body<'c>,
+    asks: Vec<TokenStream>,
+    methods: Vec<TokenStream>,
+}
 
-impl<'e> Visit<'e> for Operands<'e> {
+impl Operands<'_, '_> {
+    fn operates(&mut self, operators: &Expr, borrowed: bool) {
+        let mut tree = Tree::default();
+        tree.looks(self.body, &mut operators.clone(), borrowed);
+        self.asks.extend(self.body.places_of(&tree));
+        for value in tree.made() {
+            self.asks.extend(self.body.makes_own(value));
+        }
+    }
+}
+
+impl<'e> Visit<'e> for Operands<'_, '_> {
     fn visit_expr(&mut self, expression: &'e Expr) {
         match expression {
             // What is bound inside is not known outside.
@@ -163,17 +158,71 @@ impl<'e> Visit<'e> for Operands<'e> {
             | Expr::Loop(_)
             | Expr::While(_)
             | Expr::ForLoop(_) => return,
-            Expr::Binary(binary) if is_equality(binary) => {
-                let operands = [&*binary.left, &*binary.right].map(referenced);
-                let places = operands.into_iter().filter(|place| simple(place));
-                self.0.extend(places.map(|place| ("eq", place)));
+            Expr::Binary(binary) if is_comparison(&binary.op) => {
+                self.operates(&binary.left, true);
+                self.operates(&binary.right, true);
             }
-            Expr::MethodCall(call) if is_inert(call) && simple(&call.receiver) => {
-                let name = INERT_METHODS.iter().find(|name| call.method == **name);
-                self.0.extend(name.map(|name| (*name, &*call.receiver)));
+            Expr::Binary(binary) if is_told(&binary.op) => self.operates(expression, false),
+            Expr::Unary(unary) if !matches!(unary.op, UnOp::Deref(_)) => {
+                self.operates(expression, false);
             }
+            Expr::MethodCall(call) if is_place(&call.receiver) => {
+                self.asks.extend(self.body.steps_of(&call.receiver));
+                self.asks.extend(self.body.derefs(&call.receiver));
+                if is_inert(call) && simple(&call.receiver) {
+                    let name = call.method.to_string();
+                    let runs = self.body.runs(&call.receiver, deed(&name), &name);
+                    self.methods.extend(runs);
+                }
+            }
+            place if is_place(place) => self.asks.extend(self.body.steps_of(place)),
             _ => {}
         }
         visit::visit_expr(self, expression);
+    }
+}
+
+impl Body<'_> {
+    /// Asks whether a value may have code of its own, where nothing can be put.
+    fn makes_own(&self, value: &Expr) -> Option<TokenStream> {
+        const SIMPLE: &[&str] = &[
+            "len",
+            "count",
+            "capacity",
+            "load",
+            "strong_count",
+            "any",
+            "all",
+            "contains",
+            "contains_key",
+            "starts_with",
+            "ends_with",
+            "as_bytes",
+            "as_str",
+            "is_some_and",
+        ];
+        match value {
+            Expr::Paren(inner) => self.makes_own(&inner.expr),
+            Expr::MethodCall(call) => {
+                let name = call.method.to_string();
+                let simple = SIMPLE.contains(&name.as_str()) || name.starts_with("is_");
+                (!simple).then(|| quote!(true))
+            }
+            Expr::Unsafe(inside) => match inside.block.stmts.as_slice() {
+                [Stmt::Expr(place, None)] if is_place(place) && askable(place) => {
+                    let asks = self.does(place, "Operator")?;
+                    let span = hygienic(value.span());
+                    let quiet = quote_spanned!(span=> allow(unused_unsafe));
+                    let answer = ident("answer");
+                    Some(quote_spanned! {span=> {
+                        #[#quiet]
+                        let #answer = unsafe { #asks };
+                        #answer
+                    }})
+                }
+                _ => Some(quote!(true)),
+            },
+            _ => Some(quote!(true)),
+        }
     }
 }

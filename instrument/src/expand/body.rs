@@ -1,20 +1,27 @@
 //! Walks the body of a function and rewrites it.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Block, Expr, ExprAsync, ExprAwait, ExprForLoop, ExprMacro, Item, Local, Pat, Signature, Stmt,
+    Block, Expr, ExprAsync, ExprForLoop, ExprMacro, Item, Local, Pat, Signature, Stmt,
     parse_quote_spanned,
 };
 
 use super::Context;
+use super::asked::Asked;
 use super::attributes;
 use super::bound::bound_by;
 use super::calls::{self, Calls};
+use super::declared::Declared;
+use super::foreign::drops_a_value;
 use super::guards::{self, Guarded};
 use super::handles::Handles;
+use super::macros::FORMATS;
+use super::operated::is_told;
 use super::operators::{is_assignment, is_comparison};
 use super::place::{hygienic, ident, library};
 use super::typed::Typed;
@@ -59,17 +66,12 @@ pub struct Body<'c> {
     pub typed: Typed,
     /// Local variables that are no handles.
     handles: Handles,
-}
-
-/// Variables that are declared before a statement.
-#[derive(Default)]
-pub struct Declared {
-    /// They see the releases of locks.
-    releases: Vec<syn::Ident>,
-    /// They know whether a pointer is one.
-    roots: Vec<syn::Ident>,
-    /// They tell of what the statement reads.
-    hooks: Vec<Stmt>,
+    /// Variables that the closure around binds, and nothing else does.
+    pub inside: BTreeSet<String>,
+    /// That closure captures by value.
+    pub moves: bool,
+    /// In what may not be there: nothing is asked of it before the statement.
+    pub conditional: bool,
 }
 
 impl<'c> Body<'c> {
@@ -99,6 +101,9 @@ impl<'c> Body<'c> {
             left: Vec::new(),
             typed: Typed::default(),
             handles: Handles::default(),
+            inside: BTreeSet::new(),
+            moves: false,
+            conditional: false,
         }
     }
 
@@ -185,31 +190,6 @@ impl<'c> Body<'c> {
         ident(&format!("{name}_{}", self.count))
     }
 
-    /// A variable that sees the release of a lock in this statement; none
-    /// where there is no statement around.
-    pub fn new_release(&mut self) -> Option<syn::Ident> {
-        self.declared.as_ref()?;
-        let release = self.numbered("__leakcheck_release");
-        self.declared.as_mut()?.releases.push(release.clone());
-        Some(release)
-    }
-
-    /// A variable that knows whether a pointer in this statement is one; none
-    /// where there is no statement around.
-    pub fn new_root(&mut self) -> Option<syn::Ident> {
-        self.declared.as_ref()?;
-        let root = self.numbered("__leakcheck_root");
-        self.declared.as_mut()?.roots.push(root.clone());
-        Some(root)
-    }
-
-    /// Statements that go before this one.
-    pub fn declare_hooks(&mut self, hooks: Vec<Stmt>) {
-        if let Some(declared) = &mut self.declared {
-            declared.hooks.extend(hooks);
-        }
-    }
-
     /// Rewrites one statement; what comes before and after it goes to `out`.
     ///
     /// Input: `S`. Output, where `S` calls what is not known:
@@ -242,8 +222,12 @@ impl<'c> Body<'c> {
         if let Calls::Each(name) = &calls {
             self.each = Some(name.clone());
         }
-        let declared = self.declared.replace(Declared::default());
+        let declared = self.declared.replace(Declared {
+            asked: Asked::of(&statement),
+            ..Declared::default()
+        });
         let extends = std::mem::replace(&mut self.extends, false);
+        let conditional = std::mem::replace(&mut self.conditional, false);
         let guarded = guards::of(&statement, rest);
         let held = match &guarded {
             Guarded::Named(_) => {
@@ -257,16 +241,20 @@ impl<'c> Body<'c> {
             Guarded::Named(_) => Vec::new(),
             Guarded::No => self.sees_the_end(&statement, rest),
         };
-        let dereferenced = self.initialised(&statement);
-        self.declare_hooks(Vec::from_iter(dereferenced));
+        let drops = drops_a_value(&statement);
         self.visit_stmt_mut(&mut statement);
-        self.drops_at_once(&mut statement);
+        if drops {
+            self.drops_at_once(&mut statement);
+        }
         self.release = None;
         self.extends = extends;
+        self.conditional = conditional;
         let Declared {
             mut releases,
             roots,
             hooks,
+            asked,
+            only_asks: _,
         } = std::mem::replace(&mut self.declared, declared).unwrap_or_default();
         self.opaque = opaque;
         self.each = each;
@@ -292,6 +280,8 @@ impl<'c> Body<'c> {
             });
         }
         out.extend(hooks);
+        let (asks, over) = self.asks(asked, statement.span());
+        out.extend(asks);
         attributes::under(&conditions, &mut out[begun..]);
         out.push(statement);
         let begun = out.len();
@@ -305,6 +295,7 @@ impl<'c> Body<'c> {
         for release in &releases {
             out.push(parse_quote_spanned!(span=> #release.now();));
         }
+        out.extend(over);
         if calls == Calls::Anything {
             let mark = parse_quote_spanned!(span=> #krate::__private::opaque(););
             out.push(mark);
@@ -324,52 +315,6 @@ impl<'c> Body<'c> {
             }
             other => self.visit_expr_mut(other),
         }
-    }
-
-    /// Input: `FUTURE.await`. Output: the task is known to wait there.
-    ///
-    /// ```text
-    /// ::leakcheck::__private::awaited(::leakcheck::__private::awaits(SITE), FUTURE.await)
-    /// ```
-    ///
-    /// A variable may be what synchronises itself, an end of a channel or a
-    /// handle: `met(meets(SITE, Probe(&F).object()), F.await)`. And a call may
-    /// return the future of one, or be given it: `again([OBJECT], C.recv().await)`.
-    fn await_(&mut self, expression: &mut Expr) {
-        let site = self.site(expression);
-        let Expr::Await(ExprAwait { base, .. }) = expression else {
-            return;
-        };
-        let locked = self.awaits_lock(base);
-        let end = self.awaited_end(base);
-        let objects = self.awaited_objects(base);
-        if locked.is_none() {
-            self.visit_expr_mut(base);
-            parenthesize(base);
-        }
-        let krate = &self.context.krate;
-        let span = hygienic(expression.span());
-        let value = match (locked, end) {
-            (Some(wrap), _) => wrap(expression.to_token_stream()),
-            (None, Some(object)) => quote_spanned! {span=>
-                #krate::__private::met(#krate::__private::meets(#site, #object), #expression)
-            },
-            (None, None) if objects.is_empty() => expression.to_token_stream(),
-            (None, None) => quote_spanned! {span=>
-                #krate::__private::again([#(#objects),*], #expression)
-            },
-        };
-        let told = quote_spanned!(span=> #krate::__private::awaits(#site), #value);
-        *expression = library(krate, "awaited", told, expression);
-    }
-}
-
-/// What an expansion begins with a `*` goes into parentheses where something
-/// binds closer.
-fn parenthesize(expression: &mut Expr) {
-    if matches!(expression, Expr::Unary(_)) {
-        let span = expression.span();
-        *expression = parse_quote_spanned!(span=> (#expression));
     }
 }
 
@@ -440,12 +385,18 @@ impl VisitMut for Body<'_> {
             && closure.asyncness.is_none()
             && !matches!(closure.output, syn::ReturnType::Type(..))
         {
+            let around = self.binds_in(closure);
             let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(quote!()));
             let span = body.span();
             let mut block = self.as_block(body);
+            self.leaves_closure(around);
             block.stmts.insert(0, self.entered(&name, &block));
             *closure.body = parse_quote_spanned!(span=> #block);
             return;
+        }
+        if matches!(local.pat, Pat::Type(_)) {
+            let asks = self.coerced([&*init.expr]);
+            self.asks_at_least(asks, "deref");
         }
         let extends = std::mem::replace(&mut self.extends, true);
         self.handed_back = name_of(&local.pat).is_some_and(|name| self.handles.denies(&name));
@@ -463,15 +414,26 @@ impl VisitMut for Body<'_> {
 
     fn visit_expr_mut(&mut self, expression: &mut Expr) {
         let attributes = attributes::take(expression);
+        let around = self.conditional;
+        self.conditional |= attributes.iter().any(attributes::is_condition);
         self.expression(expression);
+        self.conditional = around;
         attributes::put(attributes, expression);
+    }
+
+    fn visit_field_value_mut(&mut self, field: &mut syn::FieldValue) {
+        let around = self.conditional;
+        self.conditional |= !field.attrs.is_empty();
+        self.visit_expr_mut(&mut field.expr);
+        self.conditional = around;
     }
 
     fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
         match statement {
             Stmt::Macro(called) => {
                 let told = self.asserts(&called.mac);
-                self.macro_(&mut called.mac);
+                // Nothing is bound before it.
+                let _: Vec<TokenStream> = self.macro_(&mut called.mac);
                 let told = told.map(|told| Stmt::Expr(Expr::Verbatim(told), None));
                 self.declare_hooks(Vec::from_iter(told));
             }
@@ -500,6 +462,10 @@ impl Body<'_> {
                 self.place(&mut raw.expr);
                 self.address(expression);
             }
+            Expr::Binary(binary) if is_told(&binary.op) => self.operated(expression),
+            Expr::Unary(unary) if !matches!(unary.op, syn::UnOp::Deref(_)) => {
+                self.operated(expression);
+            }
             Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => self.value(expression),
             Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Deref(_)) => self.value(expression),
             Expr::Call(_) => self.call(expression),
@@ -507,15 +473,16 @@ impl Body<'_> {
             Expr::Await(_) => self.await_(expression),
             Expr::Macro(ExprMacro { mac, .. }) => {
                 let told = self.asserts(mac);
-                self.macro_(mac);
+                let asks = self.macro_(mac);
                 self.address(expression);
                 self.before(expression, told);
+                self.ask(expression, asks, FORMATS);
             }
             // So is a length.
             Expr::Repeat(repeated) => self.visit_expr_mut(&mut repeated.expr),
             Expr::Closure(closure) => self.closure(closure),
-            Expr::Async(ExprAsync { block, .. }) => {
-                self.capturing(|body| body.visit_block_mut(block));
+            Expr::Async(ExprAsync { block, capture, .. }) => {
+                self.capturing_block(block, capture.is_some());
             }
             Expr::Unsafe(unsafe_) => {
                 let around = std::mem::replace(&mut self.unsafety, true);
@@ -526,6 +493,8 @@ impl Body<'_> {
                 let patterns = matching.arms.iter().map(|arm| &arm.pat);
                 self.matched(&mut matching.expr, patterns);
                 for arm in &mut matching.arms {
+                    let conditional = self.conditional;
+                    self.conditional |= !arm.attrs.is_empty();
                     if let Some((_, guard)) = &mut arm.guard {
                         self.visit_expr_mut(guard);
                     }
@@ -533,8 +502,9 @@ impl Body<'_> {
                         Expr::Block(body) if body.label.is_none() => {
                             self.bound_block(std::slice::from_ref(&arm.pat), &mut body.block);
                         }
-                        body => self.visit_expr_mut(body),
+                        body => self.arm(body),
                     }
+                    self.conditional = conditional;
                 }
             }
             Expr::If(branches) => {
@@ -548,7 +518,7 @@ impl Body<'_> {
             Expr::Let(let_) => self.matched(&mut let_.expr, std::iter::once(&*let_.pat)),
             Expr::Try(syn::ExprTry { expr, .. }) => {
                 self.visit_expr_mut(expr);
-                parenthesize(expr);
+                self.questioned(expr);
             }
             Expr::ForLoop(ExprForLoop {
                 expr, body, pat, ..

@@ -1,12 +1,15 @@
 //! Blocks with variables that a pattern binds: arms, branches, turns of loops.
 
+use syn::spanned::Spanned as _;
 use syn::visit::Visit as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Block, Expr, Pat, Stmt};
+use syn::{Block, Expr, Pat, Stmt, parse_quote_spanned};
 
+use super::asked::Asked;
 use super::body::Body;
 use super::ends::Names;
 use super::guards::is_moved;
+use super::place::hygienic;
 
 impl Body<'_> {
     /// A block with variables that these patterns bind.
@@ -14,6 +17,29 @@ impl Body<'_> {
         let original = block.clone();
         self.visit_block_mut(block);
         self.ends_behind(bound, &original, block);
+    }
+
+    /// The body of an arm that is no block: as one, if something goes before it.
+    ///
+    /// Input: `Some(x) => x + 1`. Output: `Some(x) => { HOOKS x + 1 }`.
+    pub fn arm(&mut self, body: &mut Expr) {
+        let Some(declared) = &mut self.declared else {
+            self.visit_expr_mut(body);
+            return;
+        };
+        let around = std::mem::replace(&mut declared.asked, Asked::of_expression(body));
+        let conditional = std::mem::replace(&mut self.conditional, false);
+        self.visit_expr_mut(body);
+        self.conditional = conditional;
+        let Some(declared) = &mut self.declared else {
+            return;
+        };
+        let asked = std::mem::replace(&mut declared.asked, around);
+        let (asks, _) = self.asks(asked, body.span());
+        if !asks.is_empty() {
+            let span = hygienic(body.span());
+            *body = parse_quote_spanned!(span=> { #(#asks)* #body });
+        }
     }
 
     /// The body of a loop; unless its head is `known`, each turn begins with

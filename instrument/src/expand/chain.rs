@@ -230,7 +230,7 @@ pub fn unevaluated(place: &Expr, krate: &TokenStream) -> Expr {
                 let krate = self.0;
                 let span = hygienic(index.index.span());
                 let looked = &index.index;
-                let any = quote_spanned!(span=> #krate::__private::any(&#looked));
+                let any = quote_spanned!(span=> #krate::__private::any(&(#looked)));
                 *index.index = parse_quote_spanned!(span=> #any);
             }
         }
@@ -268,15 +268,30 @@ pub fn step(place: &Expr, ask: &str, krate: &TokenStream) -> TokenStream {
 /// may be of a packed struct, which has no reference.
 pub fn typed(place: &Expr, answers: &str, asks: &TokenStream, krate: &TokenStream) -> TokenStream {
     let span = hygienic(place.span());
-    let answers = ident(answers);
-    let place = unevaluated(place, krate);
-    let at = match bare(&place) {
+    let constant = upper_root(place).is_some();
+    let place = unevaluated(bare(place), krate);
+    let at = match &place {
         Expr::Path(_) => quote_spanned!(span=> like(&#place)),
+        // Of a constant there is no address, and of a packed one no reference.
+        Expr::Field(_) if constant => quote_spanned!(span=> value(#place)),
+        Expr::Index(_) if constant => quote_spanned!(span=> like(&#place)),
         place => quote_spanned!(span=> at(&raw const #place)),
     };
+    asked(&at, answers, asks, krate, span)
+}
+
+/// As [`typed`], by how it is asked.
+pub fn asked(
+    at: &TokenStream,
+    answers: &str,
+    asks: &TokenStream,
+    krate: &TokenStream,
+    span: proc_macro2::Span,
+) -> TokenStream {
+    let answers = ident(answers);
     let step = ident("step");
     // Of the expansion's own code, in a user's crate.
-    let quiet = quote_spanned!(span=> allow(unreachable_code, static_mut_refs));
+    let quiet = quote_spanned!(span=> allow(unreachable_code, static_mut_refs, unused_parens));
     let label = syn::Lifetime::new("'asks", span);
     quote_spanned! {span=> {
         #[#quiet]

@@ -1,15 +1,18 @@
 //! Closures and async blocks: what is named in one is captured, and no more
 //! may be named there than was.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::visit::Visit;
+use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Block, Expr, ExprBlock, ExprClosure, Ident, Stmt};
 
 use super::body::Body;
 use super::chain;
+use super::declared::Declared;
 use super::foreign::has_unsafe;
 use super::place::{hygienic, ident};
 
@@ -18,11 +21,60 @@ impl Body<'_> {
     pub fn closure(&mut self, closure: &mut ExprClosure) {
         if closure.asyncness.is_none() {
             let accesses = self.unsafety || has_unsafe(&closure.body);
-            self.capturing(|body| body.visit_expr_mut(&mut closure.body));
+            let around = self.binds_in(closure);
+            self.capturing(|body| body.in_its_own(&mut closure.body));
+            self.leaves_closure(around);
             if accesses {
                 self.called_back(&mut closure.body);
             }
         }
+    }
+
+    /// The variables that a closure binds, and nothing else does, from now on;
+    /// what they were.
+    pub fn binds_in(&mut self, closure: &ExprClosure) -> Around {
+        let mut bound = Bound::default();
+        bound.visit_expr_closure(closure);
+        self.binds(bound, closure.capture.is_some())
+    }
+
+    fn binds(&mut self, bound: Bound, moves: bool) -> Around {
+        let all = bound.0.into_iter();
+        let only = all.filter(|(name, times)| self.typed.times(name) == *times);
+        let only = only.map(|(name, _)| name).collect();
+        Around {
+            inside: std::mem::replace(&mut self.inside, only),
+            moves: std::mem::replace(&mut self.moves, moves),
+        }
+    }
+
+    /// As it was around the closure.
+    pub fn leaves_closure(&mut self, around: Around) {
+        self.inside = around.inside;
+        self.moves = around.moves;
+    }
+
+    /// As [`Body::capturing`], of an async block.
+    pub fn capturing_block(&mut self, block: &mut Block, moves: bool) {
+        let mut bound = Bound::default();
+        bound.visit_block(block);
+        let around = self.binds(bound, moves);
+        self.capturing(|body| body.visit_block_mut(block));
+        self.leaves_closure(around);
+    }
+
+    /// The body of a closure: what is asked goes before it.
+    fn in_its_own(&mut self, body: &mut Expr) {
+        if matches!(body, Expr::Block(_) | Expr::Unsafe(_)) {
+            self.visit_expr_mut(body);
+            return;
+        }
+        self.declared = Some(Declared {
+            only_asks: true,
+            ..Declared::default()
+        });
+        self.arm(body);
+        self.declared = None;
     }
 
     /// Walks what has no part in the statement around it, and captures.
@@ -71,7 +123,7 @@ impl Body<'_> {
     /// ```
     pub fn step(&self, place: &Expr, ask: &str) -> TokenStream {
         let krate = &self.context.krate;
-        if self.in_closure && self.typed.is_parted(place) {
+        if self.is_captured(place) && self.typed.is_parted(place) {
             // What it captured besides could be borrowed, or gone.
             return quote!(false);
         }
@@ -87,6 +139,31 @@ impl Body<'_> {
         quote_spanned! {span=>
             #krate::__private::Step::of(|#this: #receiver| &raw const #place).#ask()
         }
+    }
+}
+
+/// What is known outside of a closure.
+pub struct Around {
+    inside: BTreeSet<String>,
+    moves: bool,
+}
+
+/// How often names are bound.
+#[derive(Default)]
+struct Bound(BTreeMap<String, usize>);
+
+impl<'ast> Visit<'ast> for Bound {
+    fn visit_item(&mut self, _: &'ast syn::Item) {}
+
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        for argument in super::macros::arguments(called).into_iter().flatten() {
+            Visit::visit_expr(self, &argument);
+        }
+    }
+
+    fn visit_pat_ident(&mut self, name: &'ast syn::PatIdent) {
+        *self.0.entry(name.ident.to_string()).or_default() += 1;
+        visit::visit_pat_ident(self, name);
     }
 }
 

@@ -5,24 +5,22 @@
 //! The library asks the type. Code of a type's own is announced by its name, as
 //! calls are, and answers to it if it is tracked.
 //!
-//! What it misses: other operators, indices, formats, conversions of `?`,
-//! dereferences that are not written, and drops of temporaries within an
-//! expression.
+//! Operators are in [`super::operated`], dereferences and indices in
+//! [`super::steps`].
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{
-    Expr, ExprBinary, ExprCall, ExprMethodCall, Local, Pat, Stmt, parse_quote, parse_quote_spanned,
-};
+use syn::{Expr, ExprCall, ExprMethodCall, Local, Pat, Stmt, parse_quote, parse_quote_spanned};
 
+use super::attributes;
 use super::body::Body;
 use super::calls::is_inert;
 use super::chain;
 use super::ends::may_matter;
+use super::guards::drops;
 use super::names::{INERT_TYPES, KEEPS_GUARD};
-use super::operators::is_equality;
 use super::place::{bare, hygienic, ident, library};
 use super::sync::simple;
 
@@ -43,15 +41,13 @@ impl Body<'_> {
     /// { let step = 'asks: { …; Runs::at(&raw const PLACE) }; step.runs(Deed::Each, hash("eq")) }
     /// ```
     ///
-    /// None where it cannot be asked: of a part of what may be a constant, and
-    /// of a variant.
+    /// None where it cannot be asked: of a variant.
     pub fn runs(&self, place: &Expr, deed: &str, name: &str) -> Option<TokenStream> {
-        match bare(place) {
-            // What `None` is, or a constant of a type, what is beside it says.
-            Expr::Path(path) if is_variant(path) => return None,
-            Expr::Path(_) => {}
-            _ if chain::upper_root(place).is_some() => return None,
-            _ => {}
+        // What `None` is, or a constant of a type, what is beside it says.
+        if let Expr::Path(path) = bare(place)
+            && is_variant(path)
+        {
+            return None;
         }
         let krate = &self.context.krate;
         let told = self.deed(place, deed, name);
@@ -100,46 +96,6 @@ impl Body<'_> {
         );
     }
 
-    /// What goes before `A == B`.
-    pub fn compared(&self, binary: &ExprBinary) -> Vec<TokenStream> {
-        let mut hooks = Vec::new();
-        if is_equality(binary) {
-            for operand in [&binary.left, &binary.right] {
-                let operand = referenced(operand);
-                if simple(operand) {
-                    hooks.extend(self.dereferenced(operand));
-                    hooks.extend(self.runs(operand, "Each", "eq"));
-                }
-            }
-        }
-        hooks
-    }
-
-    /// What goes before `*PLACE`.
-    pub fn dereferenced(&self, place: &Expr) -> Option<TokenStream> {
-        match place {
-            Expr::Unary(unary)
-                if matches!(unary.op, syn::UnOp::Deref(_)) && simple(&unary.expr) =>
-            {
-                self.runs(&unary.expr, "Deref", "deref")
-            }
-            _ => None,
-        }
-    }
-
-    /// What goes before `let x = *PLACE;`.
-    pub fn initialised(&self, statement: &Stmt) -> Option<Stmt> {
-        let Stmt::Local(Local {
-            init: Some(init), ..
-        }) = statement
-        else {
-            return None;
-        };
-        let runs = self.dereferenced(&init.expr)?;
-        let span = hygienic(init.expr.span());
-        Some(parse_quote_spanned!(span=> #runs;))
-    }
-
     /// A closure that accesses what is shared: who calls it may publish that,
     /// once it is left.
     ///
@@ -166,20 +122,43 @@ impl Body<'_> {
     /// Input: `VALUE;`, `let _ = VALUE;`, where it is dropped. Output:
     /// `dropping(VALUE);`.
     pub fn drops_at_once(&self, statement: &mut Stmt) {
-        let value = match statement {
-            Stmt::Expr(value, Some(_)) => value,
-            Stmt::Local(Local {
-                pat: Pat::Wild(_),
-                init: Some(init),
-                ..
-            }) if init.diverge.is_none() => &mut *init.expr,
-            _ => return,
+        let is_bound = matches!(statement, Stmt::Local(_));
+        let Some(value) = dropped_value(statement) else {
+            return;
         };
-        if makes(value) {
-            let told = quote!(#value);
-            *value = library(&self.context.krate, "dropping", told, &value.clone());
+        let attributes = attributes::take(value);
+        let told = quote!(#value);
+        *value = library(&self.context.krate, "dropping", told, &value.clone());
+        if !is_bound {
+            // What a call does not return from, this is not called after.
+            let span = hygienic(value.span());
+            let quiet = quote_spanned!(span=> allow(unreachable_code));
+            attributes::put(vec![parse_quote!(#[#quiet])], value);
         }
+        attributes::put(attributes, value);
     }
+}
+
+/// The value that a statement drops.
+fn dropped_value(statement: &mut Stmt) -> Option<&mut Expr> {
+    match statement {
+        Stmt::Expr(value, Some(_)) => Some(value),
+        Stmt::Local(Local {
+            pat: Pat::Wild(_),
+            init: Some(init),
+            ..
+        }) if init.diverge.is_none() => Some(&mut *init.expr),
+        _ => None,
+    }
+}
+
+/// True if a statement drops a value that is made there, or that a call returns.
+pub fn drops_a_value(statement: &Stmt) -> bool {
+    if drops(statement).is_some() {
+        return false;
+    }
+    let mut copy = statement.clone();
+    dropped_value(&mut copy).is_some_and(|value| makes(value) || is_returned(bare(value)))
 }
 
 /// True if there is an `unsafe` block in a closure's body, not in another's.
@@ -201,7 +180,7 @@ pub fn has_unsafe(body: &Expr) -> bool {
 }
 
 /// `None`, `Poll::Pending`, `State::FREE`.
-fn is_variant(path: &syn::ExprPath) -> bool {
+pub fn is_variant(path: &syn::ExprPath) -> bool {
     let mut names = path
         .path
         .segments
@@ -216,15 +195,6 @@ fn is_variant(path: &syn::ExprPath) -> bool {
         || names
             .next()
             .is_some_and(|owner| owner.starts_with(|c: char| c.is_ascii_uppercase()))
-}
-
-/// `x` of `&&x`: compared by what is behind.
-pub fn referenced(operand: &Expr) -> &Expr {
-    match operand {
-        Expr::Reference(reference) => referenced(&reference.expr),
-        Expr::Paren(paren) => referenced(&paren.expr),
-        other => other,
-    }
 }
 
 /// True for what a call returns.

@@ -1,15 +1,24 @@
 //! Macros of std, and their arguments.
 
-use quote::ToTokens as _;
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, quote};
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, Macro, Token};
+use syn::{Expr, Macro, Token, parse_quote, parse_quote_spanned};
 
 use super::asserted::bare_condition;
 use super::body::Body;
-use super::chain::{Chain, Root};
+use super::chain::{Chain, Root, is_place};
+use super::foreign::is_returned;
 use super::left::{CAPTURED, UNSEEN_MACRO};
 use super::names::{INERT_MACROS, MACROS};
+use super::operated::Tree;
+use super::place::{bare, hygienic};
+use super::steps::askable;
+
+/// What a format calls, as far as its name says.
+pub const FORMATS: &str = "fmt";
 
 /// The arguments of a macro that takes expressions between commas.
 pub fn arguments(called: &Macro) -> Option<Punctuated<Expr, Token![,]>> {
@@ -59,38 +68,179 @@ pub fn head(called: &Macro) -> String {
 }
 
 impl Body<'_> {
-    /// A call of a macro.
-    pub fn macro_(&mut self, called: &mut Macro) {
+    /// A call of a macro; what is to be asked before it.
+    pub fn macro_(&mut self, called: &mut Macro) -> Vec<TokenStream> {
         if bare_condition(called).is_some() {
             // See [`Body::asserts`].
-            return;
+            return Vec::new();
         }
-        let arguments = arguments(called).filter(|_| rewritten(called));
-        let Some(mut arguments) = arguments else {
+        let rewritten = rewritten(called);
+        let Some(mut arguments) = arguments(called).filter(|_| rewritten) else {
             if !is_inert(called) {
                 self.alone_as(&*called, UNSEEN_MACRO, Some(&head(called)));
             }
-            return;
+            return self.formats_unseen(called);
         };
-        let takes = takes_values(called);
-        for argument in &mut arguments {
-            match argument {
-                // `name = value` of a format.
-                Expr::Assign(named) => self.looked_at_by_macro(&mut named.right),
-                Expr::Lit(literal) => self.captured(literal),
-                value if takes => self.visit_expr_mut(value),
-                other => self.looked_at_by_macro(other),
+        if takes_values(called) {
+            for value in &mut arguments {
+                self.visit_expr_mut(value);
+            }
+            called.tokens = arguments.into_token_stream();
+            return Vec::new();
+        }
+        let parts = Parts::of(called);
+        let named: Vec<String> = arguments.iter().filter_map(name_of).collect();
+        let mut tree = Tree::of(FORMATS);
+        let mut compared = Tree::of("eq");
+        for (at, argument) in arguments.iter().enumerate() {
+            let mut value = value_of(argument).clone();
+            match parts.at(at) {
+                Part::Format => self.captures(argument, &parts, &named, &mut tree),
+                Part::Shown if parts.fails == Fails::Perhaps => {}
+                Part::Shown => tree.looks(self, &mut value, true),
+                Part::Compared => compared.looks(self, &mut value, true),
+                Part::Condition | Part::Written => {}
             }
         }
+        let whole: Expr = parse_quote!(#called);
+        let opaque = self.lasting(&mut tree, &whole);
+        self.lasting(&mut compared, &whole);
+        let mut asks = Vec::new();
+        for (at, argument) in arguments.iter_mut().enumerate() {
+            let part = parts.at(at);
+            let argument = match argument {
+                // `name = value` of a format.
+                Expr::Assign(named) => &mut named.right,
+                other => other,
+            };
+            let whole = argument.clone();
+            if let Expr::Lit(literal) = argument {
+                self.captured(literal);
+                continue;
+            }
+            match part {
+                Part::Condition | Part::Format => self.looked_at_by_macro(argument),
+                Part::Written => {
+                    self.looked_at_by_macro(argument);
+                    asks.extend(self.written(argument, &whole));
+                }
+                Part::Shown if parts.fails == Fails::Perhaps => {
+                    self.looked_at_by_macro(argument);
+                    self.shown(argument);
+                }
+                Part::Compared | Part::Shown => {
+                    let tree = if part == Part::Shown {
+                        &tree
+                    } else {
+                        &compared
+                    };
+                    if is_place(&whole) {
+                        self.looked_at_by_macro(argument);
+                        self.looked_at(argument, &whole, tree);
+                        self.stepped_before(&whole);
+                    } else {
+                        self.operands(argument, true, tree);
+                    }
+                }
+            }
+        }
+        self.opaque = opaque;
         called.tokens = arguments.into_token_stream();
+        asks.extend(self.places_of(&tree));
+        let name = if parts.first == Part::Compared {
+            "eq"
+        } else {
+            FORMATS
+        };
+        asks.extend(self.places_of(&compared));
+        self.asks_before(asks, name).unwrap_or_default()
+    }
+
+    /// What a message shows, if there is one: `*looked(&VALUE)`.
+    fn shown(&self, value: &mut Expr) {
+        if matches!(value, Expr::Lit(_)) {
+            return;
+        }
+        let krate = &self.context.krate;
+        let span = hygienic(value.span());
+        *value = parse_quote_spanned! {span=>
+            *#krate::__private::looked(
+                &(#value),
+                #krate::__private::Deed::Operator,
+                const { #krate::__private::hash(#FORMATS) },
+            )
+        };
+    }
+
+    /// What a format is written into.
+    fn written(&mut self, into: &mut Expr, whole: &Expr) -> Option<TokenStream> {
+        let place = match bare(whole) {
+            Expr::Reference(reference) => bare(&reference.expr),
+            place => place,
+        };
+        if is_place(place) && askable(place) {
+            return self.does(place, "Method");
+        }
+        if is_returned(whole) {
+            self.asks_returned(into, "Method", "write_fmt");
+        }
+        None
+    }
+
+    /// What is known of a macro that is left as it is: its arguments may be
+    /// formatted.
+    fn formats_unseen(&self, called: &Macro) -> Vec<TokenStream> {
+        let last = called.path.segments.last();
+        let formats = last.is_some_and(|last| {
+            ["dbg", "todo", "unimplemented"]
+                .iter()
+                .any(|name| last.ident == name)
+        });
+        let mut tree = Tree::of(FORMATS);
+        let mut asks = Vec::new();
+        for argument in arguments(called).filter(|_| formats).into_iter().flatten() {
+            tree.looks(self, &mut value_of(&argument).clone(), true);
+            if !captured_by(&argument).is_empty() {
+                asks.push(quote!(true));
+            }
+        }
+        if !tree.made().is_empty() {
+            asks.push(quote!(true));
+        }
+        asks.extend(self.places_of(&tree));
+        asks
+    }
+
+    /// The variables that a format names.
+    fn captures(&self, format: &Expr, parts: &Parts, named: &[String], tree: &mut Tree) {
+        for name in captured_by(format) {
+            if named.contains(&name) {
+                continue;
+            }
+            let Ok(name) = syn::parse_str::<syn::Ident>(&name) else {
+                continue;
+            };
+            match parts.fails {
+                // Whether it is a variable depends on the edition.
+                Fails::Surely => tree.fails(),
+                // It is shown only if it fails, and then it panics.
+                Fails::Perhaps => {}
+                Fails::No => {
+                    let span = format.span();
+                    let name = syn::Ident::new(&name.to_string(), span);
+                    let place: Expr = parse_quote!(#name);
+                    if !self.typed.is_plain(&place) {
+                        tree.holds(&place);
+                    }
+                }
+            }
+        }
     }
 
     /// A format that names static variables: `"{COUNTER}"`.
     fn captured(&mut self, literal: &syn::ExprLit) {
-        let syn::Lit::Str(format) = &literal.lit else {
-            return;
-        };
-        for name in captured(&format.value()) {
+        let format = Expr::Lit(literal.clone());
+        for name in captured_by(&format) {
             let Ok(place) = syn::parse_str::<Expr>(&name) else {
                 continue;
             };
@@ -99,6 +249,93 @@ impl Body<'_> {
                 self.alone_as(literal, CAPTURED, Some(&name));
             }
         }
+    }
+}
+
+/// The part that an argument of a macro plays.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Condition,
+    Compared,
+    /// What is written into.
+    Written,
+    Format,
+    /// What a format shows.
+    Shown,
+}
+
+/// Whether a macro panics.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fails {
+    No,
+    Perhaps,
+    Surely,
+}
+
+/// The parts of the arguments of a macro.
+struct Parts {
+    /// Those before the format.
+    first: Part,
+    /// How many they are.
+    count: usize,
+    fails: Fails,
+}
+
+impl Parts {
+    fn of(called: &Macro) -> Self {
+        let last = called.path.segments.last();
+        let name = last.map(|last| last.ident.to_string()).unwrap_or_default();
+        let (first, count, fails) = match name.as_str() {
+            "assert" | "debug_assert" => (Part::Condition, 1, Fails::Perhaps),
+            "assert_eq" | "assert_ne" | "debug_assert_eq" | "debug_assert_ne" => {
+                (Part::Compared, 2, Fails::Perhaps)
+            }
+            "write" | "writeln" => (Part::Written, 1, Fails::No),
+            "panic" | "unreachable" => (Part::Format, 0, Fails::Surely),
+            _ => (Part::Format, 0, Fails::No),
+        };
+        Self {
+            first,
+            count,
+            fails,
+        }
+    }
+
+    fn at(&self, at: usize) -> Part {
+        match at.checked_sub(self.count) {
+            None => self.first,
+            Some(0) => Part::Format,
+            Some(_) => Part::Shown,
+        }
+    }
+}
+
+/// What `name = value` shows.
+fn value_of(argument: &Expr) -> &Expr {
+    match argument {
+        Expr::Assign(named) => &named.right,
+        other => other,
+    }
+}
+
+/// The name of `name = value`.
+fn name_of(argument: &Expr) -> Option<String> {
+    match argument {
+        Expr::Assign(named) => match &*named.left {
+            Expr::Path(name) => name.path.get_ident().map(ToString::to_string),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn captured_by(format: &Expr) -> Vec<String> {
+    match format {
+        Expr::Lit(syn::ExprLit {
+            lit: syn::Lit::Str(format),
+            ..
+        }) => captured(&format.value()),
+        _ => Vec::new(),
     }
 }
 

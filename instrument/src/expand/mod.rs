@@ -1,8 +1,8 @@
 //! The transformations. Each states what goes in and what comes out.
 //!
-//! - [`body`]: walks a body, statement by statement;
+//! - [`body`]: walks a body, statement by statement, and [`declared`] goes before one;
 //! - [`spawn`]: what is spawned, by what [`handles`] say as well; [`access`] and [`pointers`]: shared
-//!   variables, whose places are chains ([`chain`]), and how they are told ([`way`]); [`sync`]: what orders;
+//!   variables, also [`assigned`] ones, whose places are chains ([`chain`]), and how they are told ([`way`]); [`sync`]: what orders;
 //!   [`channels`]: the ends of one; [`asserted`]: assertions; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
@@ -10,7 +10,9 @@
 //! - [`left`]: what is left alone;
 //! - [`attributes`]: conditions on statements; [`closures`]: what they capture;
 //! - [`calls`]: which calls may run code that is not tracked; [`foreign`]: what
-//!   may where no call is written; [`operators`]: what these do;
+//!   may where no call is written: by operators ([`operated`]), steps of places
+//!   ([`steps`]), formats ([`macros`]), and what [`left_off`] says; [`asked`]:
+//!   how it is asked; [`operators`]: what these do;
 //! - [`place`]: places of the source, and paths into the library.
 //!
 //! All names that an expansion brings are hygienic, all paths absolute. Values
@@ -19,7 +21,9 @@
 
 mod access;
 mod address;
+mod asked;
 mod asserted;
+mod assigned;
 mod attributes;
 mod body;
 mod bound;
@@ -27,18 +31,22 @@ mod calls;
 mod chain;
 mod channels;
 mod closures;
+mod declared;
 mod ends;
 mod foreign;
 mod guards;
 mod handles;
 mod left;
+mod left_off;
 mod macros;
 mod names;
+mod operated;
 mod operators;
 mod pattern;
 mod place;
 mod pointers;
 mod spawn;
+mod steps;
 mod sync;
 mod test;
 mod typed;

@@ -1,6 +1,6 @@
 //! What operators do with their operands.
 
-use syn::{BinOp, ExprBinary};
+use syn::BinOp;
 
 /// `+=` and the like.
 pub const fn is_assignment(operator: &BinOp) -> bool {
@@ -25,9 +25,4 @@ pub const fn is_comparison(operator: &BinOp) -> bool {
         operator,
         BinOp::Eq(_) | BinOp::Ne(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_)
     )
-}
-
-/// `==`, `!=`
-pub const fn is_equality(binary: &ExprBinary) -> bool {
-    matches!(binary.op, BinOp::Eq(_) | BinOp::Ne(_))
 }

@@ -14,11 +14,14 @@
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
+use syn::visit_mut::VisitMut as _;
 use syn::{Expr, Lit, Member, Pat, Path, Stmt, Token, parse_quote_spanned};
 
 use super::Context;
 use super::body::Body;
 use super::chain;
+use super::foreign::is_returned;
+use super::guards::lock_of;
 use super::left::TAKEN_APART;
 use super::place::hygienic;
 use super::way::{Use, Way};
@@ -30,6 +33,13 @@ impl Body<'_> {
     /// Output: its address is taken once.
     pub fn matched<'p>(&mut self, place: &mut Expr, patterns: impl Iterator<Item = &'p Pat>) {
         let whole = place.clone();
+        if chain::is_place(place) {
+            self.stepped_before(&whole);
+        } else if is_returned(place) && lock_of(place).is_none() {
+            self.visit_expr_mut(place);
+            self.temporary(place);
+            return;
+        }
         let used = used_by(patterns).filter(|_| self.unsafety && chain::is_place(place));
         let Some(used) = used else {
             self.looked_into(place);
@@ -51,6 +61,9 @@ impl Body<'_> {
     /// let (a, Self { b, .. }) = PLACE;
     /// ```
     pub fn taken_apart(&mut self, pattern: &Pat, may_fail: bool, place: &mut Expr) {
+        if chain::is_place(place) {
+            self.stepped_before(&place.clone());
+        }
         match self.parts_read(pattern, may_fail, place) {
             Some(hooks) => {
                 self.declare_hooks(hooks);

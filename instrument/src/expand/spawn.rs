@@ -231,9 +231,11 @@ impl Body<'_> {
     /// ```
     fn spawned_closure(&mut self, closure: &mut ExprClosure, spawn: &Ident) {
         let span = hygienic(closure.span());
+        let around = self.binds_in(closure);
         let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(TokenStream::new()));
         let body_span = body.span();
         let mut block = self.as_block(body);
+        self.leaves_closure(around);
         let running = ident("__leakcheck_running");
         block.stmts.insert(
             0,
@@ -286,9 +288,6 @@ impl Body<'_> {
 
 /// A call whose type does not depend on what it is given to.
 pub fn returns_what_it_says(argument: &Expr) -> bool {
-    const BY_WHAT_IS_WANTED: &[&str] = &[
-        "into", "try_into", "from", "collect", "parse", "default", "sum", "product", "new",
-    ];
     let name = match argument {
         Expr::Paren(paren) => return returns_what_it_says(&paren.expr),
         Expr::MethodCall(call) if call.turbofish.is_none() => call.method.to_string(),
@@ -301,7 +300,15 @@ pub fn returns_what_it_says(argument: &Expr) -> bool {
         },
         _ => return false,
     };
-    !BY_WHAT_IS_WANTED.contains(&name.as_str())
+    !is_wanted(&name)
+}
+
+/// True for functions of this name that return what is wanted of them.
+pub fn is_wanted(name: &str) -> bool {
+    const BY_WHAT_IS_WANTED: &[&str] = &[
+        "into", "try_into", "from", "collect", "parse", "default", "sum", "product", "new",
+    ];
+    BY_WHAT_IS_WANTED.contains(&name)
 }
 
 fn is_pin(call: &ExprCall) -> bool {

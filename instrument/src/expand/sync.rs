@@ -8,7 +8,7 @@ use syn::visit_mut::VisitMut as _;
 use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
 
 use super::body::Body;
-use super::chain::{self, Chain, Root};
+use super::chain::{self, Chain, Root, is_place};
 use super::foreign::is_returned;
 use super::guards::lock_of;
 use super::names::{ATOMICS, COLLECTS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
@@ -174,6 +174,10 @@ impl Body<'_> {
         }
         let original = call.clone();
         self.borrows_shared(&original);
+        let mut asks = self.coerced(&original.args);
+        if is_place(&original.receiver) {
+            asks.extend(self.received(&original.receiver));
+        }
         self.receiver(call);
         for argument in &mut call.args {
             self.visit_expr_mut(argument);
@@ -187,6 +191,7 @@ impl Body<'_> {
         }
         self.inert_method(expression, &original);
         self.announce(expression, &original.method.to_string());
+        self.ask(expression, asks, "deref");
     }
 
     /// What a method does with a shared variable, only its type says: left
@@ -426,6 +431,7 @@ impl Body<'_> {
             return;
         }
         let Expr::Call(call) = expression else { return };
+        let asks = self.coerced(&call.args);
         for argument in &mut call.args {
             self.visit_expr_mut(argument);
         }
@@ -448,6 +454,7 @@ impl Body<'_> {
         } else {
             self.announce(expression, name);
         }
+        self.ask(expression, asks, "deref");
     }
 }
 

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, FnArg, Ident, Local, Pat, PatIdent, Signature, Type};
 
+use super::macros::arguments;
 use super::names::POINTER_STEPS;
 use super::spawn::returns_what_it_says;
 
@@ -28,6 +29,14 @@ pub struct Typed {
     inferred: BTreeSet<String>,
     /// Variables whose parts may be borrowed or moved by themselves.
     parted: BTreeSet<String>,
+    /// Numbers and the like, if nothing else has their name.
+    numbers: BTreeSet<String>,
+    /// References, in the same way.
+    references: BTreeSet<String>,
+    /// Variables that say their type, or that a function of a type makes.
+    sure: BTreeSet<String>,
+    /// Pointers that are shared, most likely.
+    shared: BTreeSet<String>,
 }
 
 /// How a name is bound.
@@ -48,11 +57,14 @@ impl Typed {
                     if let Pat::Ident(name) = &*argument.pat {
                         typed.knows(name);
                         typed.may_be_box(&name.ident, is_box(&argument.ty));
+                        typed.says(&name.ident, &argument.ty);
                     }
                 }
                 FnArg::Receiver(receiver) => {
                     let name = Ident::new("self", receiver.self_token.span);
                     typed.may_be_box(&name, is_box(&receiver.ty));
+                    typed.says(&name, &receiver.ty);
+                    typed.names.entry(name.to_string()).or_default().times += 1;
                 }
             }
         }
@@ -77,6 +89,64 @@ impl Typed {
         };
         let name = path.path.get_ident();
         name.is_some_and(|name| self.boxes.contains(&name.to_string()))
+    }
+
+    fn is_one_of(&self, names: &BTreeSet<String>, place: &Expr) -> bool {
+        let Expr::Path(path) = place else {
+            return false;
+        };
+        path.path.get_ident().is_some_and(|name| {
+            let name = name.to_string();
+            let binding = self.names.get(&name);
+            names.contains(&name) && binding.is_some_and(|binding| binding.times == 1)
+        })
+    }
+
+    /// True if the place surely is a number or the like.
+    pub fn is_plain(&self, place: &Expr) -> bool {
+        self.is_one_of(&self.numbers, place)
+    }
+
+    /// True if the place surely is a reference.
+    pub fn is_reference(&self, place: &Expr) -> bool {
+        self.is_one_of(&self.references, place)
+    }
+
+    /// True if the place begins with a pointer that others share, by how it is
+    /// made: a closure captures all of it.
+    pub fn is_shared(&self, place: &Expr) -> bool {
+        root(place).is_some_and(|name| self.shared.contains(&name.to_string()))
+    }
+
+    /// True if the type of a variable is known wherever it is used, whatever it
+    /// is given to.
+    pub fn surely_knows(&self, place: &Expr) -> bool {
+        self.is_one_of(&self.sure, place)
+    }
+
+    /// How often the name is bound.
+    pub fn times(&self, name: &str) -> usize {
+        self.names.get(name).map_or(0, |binding| binding.times)
+    }
+
+    fn says(&mut self, name: &Ident, of: &Type) {
+        if !quote::ToTokens::to_token_stream(of)
+            .to_string()
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .any(|word| word == "_")
+        {
+            self.sure.insert(name.to_string());
+        }
+        match of {
+            Type::Reference(_) => _ = self.references.insert(name.to_string()),
+            Type::Path(path) if path.path.segments.last().is_some_and(is_counted) => {
+                self.shared.insert(name.to_string());
+            }
+            Type::Path(path) if path.path.get_ident().is_some_and(is_number_name) => {
+                self.numbers.insert(name.to_string());
+            }
+            _ => {}
+        }
     }
 
     /// True if what the expression points to is decided by who uses it.
@@ -134,6 +204,12 @@ impl Typed {
 impl<'ast> Visit<'ast> for Typed {
     fn visit_item(&mut self, _: &'ast syn::Item) {}
 
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        for argument in arguments(called).into_iter().flatten() {
+            Visit::visit_expr(self, &argument);
+        }
+    }
+
     fn visit_pat_ident(&mut self, name: &'ast PatIdent) {
         self.names.entry(name.ident.to_string()).or_default().times += 1;
         if name.mutability.is_some() {
@@ -170,6 +246,7 @@ impl<'ast> Visit<'ast> for Typed {
             && let Pat::Ident(name) = &*typed.pat
         {
             self.may_be_box(&name.ident, is_box(&typed.ty));
+            self.says(&name.ident, &typed.ty);
         }
         let Some(init) = &local.init else { return };
         self.takes([&*init.expr]);
@@ -177,14 +254,73 @@ impl<'ast> Visit<'ast> for Typed {
             && name.by_ref.is_none()
         {
             self.may_be_box(&name.ident, makes_box(&init.expr));
+            match &*init.expr {
+                Expr::Lit(_) => _ = self.numbers.insert(name.ident.to_string()),
+                Expr::Reference(_) => _ = self.references.insert(name.ident.to_string()),
+                init if makes_shared(init) => _ = self.shared.insert(name.ident.to_string()),
+                _ => {}
+            }
             if self.is_inferred(&init.expr) {
                 self.inferred.insert(name.ident.to_string());
             }
             if says_its_type(&init.expr) {
                 self.knows(name);
             }
+            if is_made_by_a_type(&init.expr) {
+                self.sure.insert(name.ident.to_string());
+            }
         }
     }
+}
+
+/// Types of numbers, and those that are as simple.
+pub fn is_number(name: &str) -> bool {
+    const NUMBERS: &[&str] = &[
+        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+        "f32", "f64", "bool", "char",
+    ];
+    NUMBERS.contains(&name)
+}
+
+fn is_counted(part: &syn::PathSegment) -> bool {
+    part.ident == "Arc" || part.ident == "Rc"
+}
+
+/// `Arc::new(…)`, `Arc::clone(…)`, `x.clone()`
+fn makes_shared(expression: &Expr) -> bool {
+    match expression {
+        Expr::MethodCall(call) => call.method == "clone",
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(path) => path
+                .path
+                .segments
+                .iter()
+                .rev()
+                .nth(1)
+                .is_some_and(is_counted),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// `Type { … }`, `Type::new(…)`
+fn is_made_by_a_type(expression: &Expr) -> bool {
+    match expression {
+        Expr::Struct(_) => true,
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(path) => path.path.segments.iter().rev().nth(1).is_some_and(|owner| {
+                let owner = owner.ident.to_string();
+                owner.starts_with(|c: char| c.is_ascii_uppercase()) && owner != "Default"
+            }),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn is_number_name(name: &Ident) -> bool {
+    is_number(&name.to_string())
 }
 
 /// `*mut _`

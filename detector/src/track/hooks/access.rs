@@ -32,7 +32,7 @@ fn access_many<T>(
     }
     let what = size << 1 | usize::from(writes);
     here(|local| {
-        if !told.site.opaque && local.recorded(at.addr(), what) {
+        if !told.site.opaque && local.own.get() == 0 && local.recorded(at.addr(), what) {
             return;
         }
         let stamp = record::<T>(
@@ -79,7 +79,12 @@ fn record<T>(
         owner,
         context: local.context.get(),
     };
-    engine::access(strand, &access)
+    let stamp = engine::access(strand, &access);
+    if site.opaque || local.own.get() != 0 {
+        // What comes after it in the statement may publish it.
+        local.opaque();
+    }
+    stamp
 }
 
 /// What `at` points to is read.

@@ -6,10 +6,11 @@
 //! and a defect is told once.
 //!
 //! - [`access`], [`reached`] and [`tag`]: shared variables; [`order`]: what synchronises; [`spawn`]:
-//!   what is spawned, and where tasks wait.
+//!   what is spawned, and where tasks wait; [`own`]: what runs where no call is written.
 
 pub mod access;
 pub mod order;
+pub mod own;
 pub mod reached;
 pub mod spawn;
 pub mod tag;
@@ -72,7 +73,13 @@ fn here<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
     if elsewhere() {
         return None;
     }
-    local::inside(f)
+    local::inside(|local| {
+        if local.own.get() != 0 {
+            // Code of a type's own may have run meanwhile.
+            local.opaque();
+        }
+        f(local)
+    })
 }
 
 /// The first of two values, after the second.

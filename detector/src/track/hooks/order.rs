@@ -114,7 +114,7 @@ impl Drop for Dropped {
             if !known.ends.is_empty() {
                 ends(&known.ends);
             }
-            known.foreign.runs(Deed::Drop, DROPS);
+            super::own::operates(known.foreign.does(Deed::Drop), DROPS, None);
         }
     }
 }

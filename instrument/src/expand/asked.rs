@@ -1,0 +1,259 @@
+//! Questions about what a statement may run where no call is written: they go
+//! before it, and nothing is put into it.
+//!
+//! An operator runs once its operands are there, which may access something
+//! first. So where the statement does more than that, it has a variable: if the
+//! answer is that code of a type's own runs, that code may run anywhere in it.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+use syn::visit::{self, Visit};
+use syn::{Expr, Pat, PatIdent, Stmt, parse_quote_spanned};
+
+use super::body::Body;
+use super::place::{hygienic, ident};
+
+/// What is asked before a statement.
+#[derive(Default)]
+pub struct Asked {
+    /// What sees from when on code of a type's own may run, if that was needed.
+    own: Option<syn::Ident>,
+    /// It cannot be there: the statement may go on in another thread.
+    awaits: bool,
+    /// The statement does more than operate.
+    is_busy: bool,
+    /// What is asked.
+    asks: Vec<TokenStream>,
+    texts: BTreeSet<String>,
+    names: BTreeSet<String>,
+    /// Variables that patterns of the statement bind: nothing can be asked of
+    /// them before.
+    bound: BTreeSet<String>,
+}
+
+impl Asked {
+    /// Before this statement.
+    pub fn of(statement: &Stmt) -> Self {
+        let mut looks = Looks::default();
+        match statement {
+            Stmt::Local(local) => {
+                if let Some(init) = &local.init {
+                    looks.visit_expr(&init.expr);
+                }
+            }
+            other => looks.visit_stmt(other),
+        }
+        looks.into()
+    }
+
+    /// Before this expression, where it stands as a statement.
+    pub fn of_expression(expression: &Expr) -> Self {
+        let mut looks = Looks::default();
+        looks.visit_expr(expression);
+        looks.into()
+    }
+
+    fn may_ask(&self, asks: &[TokenStream]) -> bool {
+        !asks.iter().any(|ask| names_any(ask, &self.bound))
+    }
+
+    fn push(&mut self, asks: Vec<TokenStream>, name: &str) {
+        self.names.insert(name.to_owned());
+        for ask in asks {
+            if self.texts.insert(ask.to_string()) {
+                self.asks.push(ask);
+            }
+        }
+    }
+}
+
+impl From<Looks> for Asked {
+    fn from(looks: Looks) -> Self {
+        Self {
+            awaits: looks.awaits,
+            is_busy: looks.is_busy,
+            bound: looks.bound,
+            ..Self::default()
+        }
+    }
+}
+
+fn names_any(tokens: &TokenStream, names: &BTreeSet<String>) -> bool {
+    !names.is_empty()
+        && tokens.clone().into_iter().any(|token| match token {
+            TokenTree::Ident(name) => names.contains(&name.to_string()),
+            TokenTree::Group(group) => names_any(&group.stream(), names),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        })
+}
+
+/// What there is in a statement, blocks and closures left out.
+#[derive(Default)]
+struct Looks {
+    awaits: bool,
+    is_busy: bool,
+    bound: BTreeSet<String>,
+}
+
+impl<'ast> Visit<'ast> for Looks {
+    fn visit_block(&mut self, _: &'ast syn::Block) {
+        self.is_busy = true;
+    }
+
+    fn visit_item(&mut self, _: &'ast syn::Item) {}
+    fn visit_type(&mut self, _: &'ast syn::Type) {}
+
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        self.is_busy = true;
+        for argument in super::macros::arguments(called).into_iter().flatten() {
+            let mut inside = Looks::default();
+            inside.visit_expr(&argument);
+            self.awaits |= inside.awaits;
+            self.bound.extend(inside.bound);
+        }
+    }
+
+    fn visit_pat_ident(&mut self, name: &'ast PatIdent) {
+        self.bound.insert(name.ident.to_string());
+        visit::visit_pat_ident(self, name);
+    }
+
+    fn visit_pat(&mut self, pattern: &'ast Pat) {
+        visit::visit_pat(self, pattern);
+    }
+
+    fn visit_expr(&mut self, expression: &'ast Expr) {
+        match expression {
+            Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => return,
+            Expr::Await(_) | Expr::Yield(_) => self.awaits = true,
+            Expr::Call(_)
+            | Expr::MethodCall(_)
+            | Expr::Try(_)
+            | Expr::Match(_)
+            | Expr::If(_)
+            | Expr::Struct(_)
+            | Expr::Verbatim(_) => self.is_busy = true,
+            _ => {}
+        }
+        visit::visit_expr(self, expression);
+    }
+}
+
+impl Body<'_> {
+    /// The variable that sees from when on code of a type's own may run in this
+    /// statement; none where there can be none.
+    pub fn new_own(&mut self) -> Option<syn::Ident> {
+        let asked = &self.declared.as_ref()?.asked;
+        if asked.awaits {
+            return None;
+        }
+        if let Some(own) = &asked.own {
+            return Some(own.clone());
+        }
+        let own = self.numbered("__leakcheck_own");
+        self.declared.as_mut()?.asked.own = Some(own.clone());
+        Some(own)
+    }
+
+    /// Asks this before the statement, or else before the expression.
+    pub fn ask(&mut self, expression: &mut Expr, asks: Vec<TokenStream>, name: &str) {
+        if let Some(asks) = self.asks_before(asks, name) {
+            let own = self.new_own();
+            let operates = self.operates_if(&asks, name, own.as_ref());
+            self.before(expression, Some(operates));
+        }
+    }
+
+    /// Asks this before the statement; what cannot be asked there.
+    pub fn asks_before(&mut self, asks: Vec<TokenStream>, name: &str) -> Option<Vec<TokenStream>> {
+        if asks.is_empty() {
+            return None;
+        }
+        match &mut self.declared {
+            Some(declared) if !self.conditional && declared.asked.may_ask(&asks) => {
+                declared.asked.push(asks, name);
+                None
+            }
+            _ => Some(asks),
+        }
+    }
+
+    /// As [`Body::asks_before`]: what cannot be asked may be anything.
+    pub fn asks_at_least(&mut self, asks: Vec<TokenStream>, name: &str) {
+        if self.asks_before(asks, name).is_some()
+            && let Some(declared) = &mut self.declared
+        {
+            declared.asked.push(vec![quote!(true)], "…");
+        }
+    }
+
+    /// What goes before a statement, and after it.
+    ///
+    /// Input: `S`. Output:
+    ///
+    /// ```text
+    /// let own = Own::new(); operates(ASKS, hash(NAME), Some(&own)); S own.now();
+    /// ```
+    pub fn asks(&mut self, mut asked: Asked, at: Span) -> (Vec<Stmt>, Option<Stmt>) {
+        if asked.own.is_none() && !asked.asks.is_empty() && !asked.awaits {
+            let many = asked.is_busy || asked.names.len() > 1;
+            asked.own = many.then(|| self.numbered("__leakcheck_own"));
+        }
+        let span = hygienic(at);
+        let krate = &self.context.krate;
+        let mut before = Vec::new();
+        if let Some(own) = &asked.own {
+            before.push(parse_quote_spanned!(span=> let #own = #krate::__private::Own::new();));
+        }
+        if !asked.asks.is_empty() {
+            // No function has the name that stands for several.
+            let name = match asked.names.first() {
+                Some(name) if asked.names.len() == 1 => name,
+                _ => "…",
+            };
+            let operates = self.operates_if(&asked.asks, name, asked.own.as_ref());
+            before.push(parse_quote_spanned!(span=> #operates;));
+        }
+        let after = asked.own.as_ref();
+        let after = after.map(|own| parse_quote_spanned!(span=> #own.now();));
+        (before, after)
+    }
+
+    /// Tells of a call of this name if one of these is so.
+    pub fn operates_if(
+        &self,
+        asks: &[TokenStream],
+        name: &str,
+        own: Option<&syn::Ident>,
+    ) -> TokenStream {
+        let krate = &self.context.krate;
+        let span = hygienic(Span::call_site());
+        let option = quote_spanned!(span=> #krate::__private::core::option::Option);
+        let until = match own {
+            Some(own) => quote_spanned!(span=> #option::Some(&#own)),
+            None => quote_spanned!(span=> #option::None),
+        };
+        quote_spanned! {span=>
+            #krate::__private::operates(
+                false #(|| #asks)*,
+                const { #krate::__private::hash(#name) },
+                #until,
+            )
+        }
+    }
+
+    /// Asks whether code of this place's type does this.
+    pub fn does(&self, place: &Expr, deed: &str) -> Option<TokenStream> {
+        if let Expr::Path(path) = super::place::bare(place)
+            && super::foreign::is_variant(path)
+        {
+            return None;
+        }
+        let krate = &self.context.krate;
+        let deed = ident(deed);
+        let asks = quote!(does(#krate::__private::Deed::#deed));
+        Some(super::chain::typed(place, "Runs", &asks, krate))
+    }
+}

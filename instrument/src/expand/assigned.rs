@@ -1,0 +1,115 @@
+//! Assignments and comparisons: places and operators at once.
+
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::visit_mut::VisitMut as _;
+use syn::{Expr, ExprBinary};
+
+use super::body::Body;
+use super::chain::is_place;
+use super::operated::{Tree, other_name};
+use super::operators::is_assignment;
+use super::place::{hygienic, library};
+use super::way::{Use, Way};
+
+impl Body<'_> {
+    /// Input: `PLACE = VALUE`, `PLACE += VALUE`. Output: told once the value
+    /// is there.
+    ///
+    /// ```text
+    /// PLACE = ::leakcheck::__private::first(VALUE, HOOK)
+    /// ```
+    pub fn assign(&mut self, expression: &mut Expr) {
+        let whole = expression.clone();
+        let (left, right) = match expression {
+            Expr::Assign(assign) => (&mut assign.left, &mut assign.right),
+            Expr::Binary(ExprBinary {
+                left, op, right, ..
+            }) if is_assignment(op) => (left, right),
+            _ => return,
+        };
+        if matches!(
+            **left,
+            Expr::Tuple(_) | Expr::Array(_) | Expr::Struct(_) | Expr::Infer(_)
+        ) {
+            self.visit_expr_mut(right);
+            return;
+        }
+        let overwritten = match &whole {
+            Expr::Assign(assign) => self.overwritten(&assign.left, &assign.right),
+            _ => None,
+        };
+        let mut tree = match &whole {
+            Expr::Binary(binary) => Tree::of(other_name(&binary.op)),
+            _ => Tree::default(),
+        };
+        let place = (**left).clone();
+        let is_operated = matches!(whole, Expr::Binary(_));
+        let opaque = self.opaque;
+        if is_operated {
+            tree.looks(self, right, false);
+            if !self.typed.is_plain(&place) {
+                tree.holds(&place);
+            }
+            self.lasting(&mut tree, right);
+            self.operands(right, false, &tree);
+        } else {
+            self.visit_expr_mut(right);
+        }
+        match self.way(left, Use::Write, &whole) {
+            Way::Before(hook) => {
+                self.inside_place(left);
+                let span = hygienic(right.span());
+                let told = quote_spanned!(span=> #right, { #hook; });
+                **right = library(&self.context.krate, "first", told, right);
+            }
+            way => self.operand(left, Use::Write, way, &whole),
+        }
+        self.opaque = opaque;
+        self.before(expression, overwritten);
+        if is_operated {
+            self.operates(expression, &tree);
+        }
+        self.stepped(expression, &place);
+    }
+
+    /// Input: `PLACE == OTHER`, which borrows both. Output:
+    ///
+    /// ```text
+    /// ::leakcheck::__private::second(HOOK, PLACE == OTHER)
+    /// ```
+    pub fn compare(&mut self, expression: &mut Expr) {
+        let Expr::Binary(binary) = expression else {
+            return;
+        };
+        let (mut hooks, mut steps) = (Vec::new(), Vec::new());
+        let mut tree = Tree::of(other_name(&binary.op));
+        let mut whole = binary.clone();
+        tree.looks(self, &mut whole.left, true);
+        tree.looks(self, &mut whole.right, true);
+        let opaque = self.lasting(&mut tree, &Expr::Binary(whole));
+        for operand in [&mut binary.left, &mut binary.right] {
+            let whole = (**operand).clone();
+            if !is_place(&whole) {
+                self.operands(operand, true, &tree);
+                continue;
+            }
+            match self.way(operand, Use::Compare, &whole) {
+                Way::Before(hook) => {
+                    hooks.push(hook);
+                    self.inside_place(operand);
+                }
+                way => self.operand(operand, Use::Compare, way, &whole),
+            }
+            self.looked_at(operand, &whole, &tree);
+            steps.extend(self.steps_of(&whole));
+        }
+        self.opaque = opaque;
+        if !hooks.is_empty() {
+            let hooks = hooks.iter().map(|hook| quote!({ #hook; }));
+            self.before(expression, Some(quote!(#(#hooks)*)));
+        }
+        self.operates(expression, &tree);
+        self.ask(expression, steps, "deref");
+    }
+}
