@@ -126,7 +126,6 @@ impl Body<'_> {
         let Some(value) = dropped_value(statement) else {
             return;
         };
-        let attributes = attributes::take(value);
         let told = quote!(#value);
         *value = library(&self.context.krate, "dropping", told, &value.clone());
         if !is_bound {
@@ -135,7 +134,6 @@ impl Body<'_> {
             let quiet = quote_spanned!(span=> allow(unreachable_code));
             attributes::put(vec![parse_quote!(#[#quiet])], value);
         }
-        attributes::put(attributes, value);
     }
 }
 
@@ -158,7 +156,10 @@ pub fn drops_a_value(statement: &Stmt) -> bool {
         return false;
     }
     let mut copy = statement.clone();
-    dropped_value(&mut copy).is_some_and(|value| makes(value) || is_returned(bare(value)))
+    dropped_value(&mut copy).is_some_and(|value| {
+        // What has an attribute keeps it in front.
+        attributes::take(value).is_empty() && (makes(value) || is_returned(bare(value)))
+    })
 }
 
 /// True if there is an `unsafe` block in a closure's body, not in another's.
