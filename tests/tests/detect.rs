@@ -138,6 +138,17 @@ fn task_ends() {
     // The command tells of them, and does not fail for them.
     let ended = workshop().test::<&str>("task-ends", &[]).run();
     ended.assert_code(0);
+    // Notes are errors for who asks for them by name.
+    let denied = workshop().test("task-ends", &["--deny", "aborted-task", "aborted"]);
+    let denied = denied.run();
+    denied.assert_code(66);
+    let told = denied.findings();
+    let mut aborted = told.iter().filter(|finding| finding.code == "LC0011");
+    assert!(
+        aborted.all(|finding| finding.level == "error"),
+        "{}",
+        denied.stderr
+    );
 }
 
 /// What only the turns of one worker order is told on request, as an error here.

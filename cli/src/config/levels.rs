@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use leakcheck::report::kind::{Certainty, Kind, Level};
+use leakcheck::report::kind::{Kind, Level};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -135,7 +135,8 @@ impl Levels {
     }
 
     /// What is set for a kind: the narrowest selector decides, of equal ones
-    /// the last.
+    /// the last. `all` hides notes, but makes no more of them: they are for
+    /// those who ask for them by name.
     #[must_use]
     pub fn of(&self, kind: Kind) -> Option<Setting> {
         self.0
@@ -143,31 +144,50 @@ impl Levels {
             .rev()
             .filter(|(selector, _)| selector.matches(kind))
             .min_by_key(|(selector, _)| selector.breadth())
+            .filter(|(selector, setting)| {
+                *selector != Selector::All
+                    || *setting == Setting::Allow
+                    || kind.info().level != Level::Note
+            })
             .map(|(_, setting)| *setting)
     }
 }
 
 /// The level of a finding that is set to something; none if it is not shown.
-/// What a named rule has made a note stays one: an idle pool is no leak.
+/// What is a note although its kind is none stays one: an idle pool is no leak,
+/// and neither is a task that something could have woken.
 #[must_use]
-pub fn apply(setting: Setting, level: Level, certainty: Certainty) -> Option<Level> {
-    match (setting, level, certainty) {
-        (Setting::Allow, _, _) => None,
-        (Setting::Warn | Setting::Deny, Level::Note, _) => Some(Level::Note),
-        (Setting::Warn, Level::Error | Level::Warning, _) => Some(Level::Warning),
-        (
-            Setting::Deny,
-            Level::Error | Level::Warning,
-            Certainty::Proved | Certainty::Observed | Certainty::Potential,
-        ) => Some(Level::Error),
+pub fn apply(setting: Setting, kind: Kind, level: Level) -> Option<Level> {
+    match (setting, level) {
+        (Setting::Allow, _) => None,
+        (Setting::Warn | Setting::Deny, Level::Note) if kind.info().level != Level::Note => {
+            Some(Level::Note)
+        }
+        (Setting::Warn, Level::Error | Level::Warning | Level::Note) => Some(Level::Warning),
+        (Setting::Deny, Level::Error | Level::Warning | Level::Note) => Some(Level::Error),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use leakcheck::report::kind::Kind;
+    use leakcheck::report::kind::{Kind, Level};
 
-    use super::{Levels, Selector, Setting};
+    use super::{Levels, Selector, Setting, apply};
+
+    #[test]
+    fn a_note_is_denied_by_its_name() {
+        let denied = |name: &str| {
+            let levels = Levels::from_arguments(&[], &[], &[name.to_owned()]).unwrap();
+            let setting = levels.of(Kind::AbortedTask)?;
+            apply(setting, Kind::AbortedTask, Level::Note)
+        };
+        assert_eq!(denied("aborted-task"), Some(Level::Error));
+        assert_eq!(denied("lc0011"), Some(Level::Error));
+        assert_eq!(denied("all"), None, "it stays as it is");
+        // An idle pool.
+        let pool = apply(Setting::Deny, Kind::LeakedThread, Level::Note);
+        assert_eq!(pool, Some(Level::Note));
+    }
 
     #[test]
     fn the_narrowest_decides() {

@@ -95,7 +95,7 @@ impl Gate {
     pub fn judge(&mut self, finding: &mut Finding, test: &TestId) {
         self.entries.saw(finding.fingerprint.as_str());
         if let Some((setting, excuse)) = self.setting(finding.kind, test) {
-            match levels::apply(setting, finding.level, finding.certainty) {
+            match levels::apply(setting, finding.kind, finding.level) {
                 Some(level) => finding.level = level,
                 None => {
                     finding.standing = Standing::Suppressed(excuse);
