@@ -108,6 +108,13 @@ impl Joined for Option<RawTask> {
     }
 }
 
+/// A future of tokio's is about to take what it waits for. True if it is to be
+/// polled again, after other tasks, as where the budget of its task is used up.
+#[inline]
+pub(crate) fn waits(context: &Context<'_>) -> bool {
+    super::tracked::gives_way(context, table::WAIT)
+}
+
 /// A join handle is polled.
 pub(crate) fn joins<J: Joined>(handle: &J) {
     if let (Some(hooks), Some(header)) = (hooks(), handle.header()) {

@@ -4,10 +4,11 @@ use core::future::Future;
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::lookup::hooks;
-use super::table::{TaskNew, PANICKED, PENDING, READY};
+use super::table::{TaskNew, GIVES_WAY, PANICKED, PENDING, POLL, READY, UNEXPLORED};
 
 /// The future of a task.
 pub(crate) struct Tracked<T> {
@@ -62,7 +63,11 @@ impl<T: Future> Future for Tracked<T> {
             task,
             outcome: PANICKED,
         };
-        let polled = future.poll(context);
+        let polled = if gives_way(context, POLL) {
+            Poll::Pending
+        } else {
+            future.poll(context)
+        };
         exit.outcome = if polled.is_ready() { READY } else { PENDING };
         polled
     }
@@ -90,6 +95,34 @@ impl Drop for Exit {
             (hooks.task_exit)(self.task, self.outcome);
         }
     }
+}
+
+/// No other schedules are to be seen.
+static UNEXPLORED_HERE: AtomicBool = AtomicBool::new(false);
+
+/// True if the task that is being polled is to let others go before it, and is
+/// woken for that.
+#[inline]
+pub(super) fn gives_way(context: &Context<'_>, point: u32) -> bool {
+    !UNEXPLORED_HERE.load(Ordering::Relaxed) && asks_to_give_way(context, point)
+}
+
+#[cold]
+fn asks_to_give_way(context: &Context<'_>, point: u32) -> bool {
+    let waker: *const Waker = context.waker();
+    // SAFETY: a waker is two words.
+    let words = unsafe { *(waker as *const [*const (); 2]) };
+    let answer = match hooks() {
+        Some(hooks) => (hooks.task_gives_way)(words[data_word() as usize], point),
+        None => UNEXPLORED,
+    };
+    if answer == UNEXPLORED {
+        UNEXPLORED_HERE.store(true, Ordering::Relaxed);
+    }
+    if answer == GIVES_WAY {
+        context.waker().wake_by_ref();
+    }
+    answer == GIVES_WAY
 }
 
 /// The future that an executor blocks on.

@@ -298,7 +298,7 @@ fn seldom(visit: u8) -> u64 {
 
 /// The finalizer of SplitMix64 (Steele et al., *Fast Splittable Pseudorandom
 /// Number Generators*, OOPSLA 2014).
-fn mix(mut word: u64) -> u64 {
+pub(crate) fn mix(mut word: u64) -> u64 {
     word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -53,6 +53,7 @@ pub mod task;
 #[cfg(not(feature = "abi"))]
 pub mod track;
 pub mod waits;
+pub mod ways;
 
 #[cfg(feature = "abi")]
 pub mod abi;

@@ -57,6 +57,9 @@ macro_rules! channel_permits {
 /// Nothing goes unseen without the edit, which only saves time.
 const COSTS: &str = "";
 
+/// Nothing goes unseen without the edit, but fewer schedules are explored.
+const SCHEDULES: &str = "";
+
 impl Overlay {
     /// The text of the added module.
     #[must_use]
@@ -225,6 +228,15 @@ const TOKIO: Overlay = Overlay {
             at: At::Instead,
             text: channel_permits!("1"),
             otherwise: Some(COSTS),
+        },
+        Edit {
+            files: &["task/coop/mod.rs", "runtime/coop.rs", "coop.rs"],
+            anchors: &["fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {"],
+            at: At::After,
+            text: "\n        #[cfg(feature = \"rt\")]\n        \
+                   if crate::runtime::task::leakcheck::waits(cx) {\n            \
+                   return Poll::Pending;\n        }",
+            otherwise: Some(SCHEDULES),
         },
         Edit {
             files: &["task/local.rs"],

@@ -78,6 +78,11 @@ pub fn on() -> bool {
     ON.load(Ordering::Relaxed)
 }
 
+/// What decides where there are pauses.
+pub fn seed() -> u64 {
+    SEED.load(Ordering::Relaxed)
+}
+
 /// Nanoseconds that all threads have paused so far.
 pub fn paused() -> u64 {
     PAUSED.load(Ordering::Relaxed)

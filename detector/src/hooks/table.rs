@@ -92,6 +92,10 @@ pub struct Hooks {
     /// Who polls a join handle is given what the task has ended with whose wakers
     /// have `data`.
     pub task_heard: extern "C" fn(data: *const ()),
+    /// The task whose wakers have `data` is at [`POLL`] or at [`WAIT`]. Returns
+    /// [`GOES_ON`], [`GIVES_WAY`], if it is to be polled again after others, or
+    /// [`UNEXPLORED`], if nobody need ask again in this process.
+    pub task_gives_way: extern "C" fn(data: *const (), point: u32) -> u32,
 }
 
 /// UTF-8 of the program's.
@@ -123,6 +127,18 @@ pub struct Field {
     /// Its line.
     pub line: u32,
 }
+
+/// The task is polled.
+pub const POLL: u32 = 0;
+/// It is about to take what it waits for, if that is there.
+pub const WAIT: u32 = 1;
+
+/// The task goes on.
+pub const GOES_ON: u32 = 0;
+/// It lets others go before it.
+pub const GIVES_WAY: u32 = 1;
+/// No other schedules are to be seen.
+pub const UNEXPLORED: u32 = 2;
 
 /// The poll returned, and the task is to be polled again.
 pub const PENDING: u32 = 0;

@@ -8,7 +8,8 @@
 //!   `block_on` has completed; [`waits`]: who waits for whom, by name;
 //!   [`own`]: what memory is a thread's own; [`again`]: what a thread notes of
 //!   tasks all the time; [`trail`]: since when a task awaits what it awaits;
-//!   [`turn`]: which thread would poll a task that is ready;
+//!   [`turn`]: which thread would poll a task that is ready; [`way`]: which
+//!   tasks let others go first;
 //!   [`cycles`]: those that wait for each other while others go on.
 //!
 //! A task is known by the address of its record, of which the executor's copy
@@ -26,6 +27,7 @@ pub mod root;
 pub mod trail;
 pub mod turn;
 pub mod waits;
+pub mod way;
 pub mod world;
 
 use std::arch::asm;
@@ -81,6 +83,7 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     runtime_driven,
     runtime_left,
     task_heard,
+    task_gives_way: way::task_gives_way,
 };
 
 /// What a thread is polling.

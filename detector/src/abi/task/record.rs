@@ -12,11 +12,15 @@ use crate::report::wire::{self, Executor, TaskType, ThreadId};
 use crate::rt::lock::Spin;
 use crate::stack::{self, StackId};
 use crate::task::{Facts, Reached};
+use crate::ways::{Place, Ways};
 
 /// Spawners kept of a task.
 const SPAWNERS: u32 = 16;
 /// Branches of a `select!` kept.
 pub const BRANCHES: usize = 4;
+
+/// Tasks spawned by none.
+static CHILDREN_OF_NONE: AtomicU64 = AtomicU64::new(0);
 
 /// Where a task comes from: kept as long as the task or one that it spawned.
 #[derive(Debug)]
@@ -38,6 +42,9 @@ pub struct Origin {
     /// One thread polls it, always: its future need not be `Send`.
     pub stays: bool,
     generation: u32,
+    children: AtomicU64,
+    /// Its place in the tree of spawns.
+    pub place: Place,
     name: OnceLock<String>,
 }
 
@@ -53,6 +60,9 @@ impl Origin {
         stays: bool,
     ) -> Self {
         let generation = parent.as_ref().map_or(0, |parent| parent.generation + 1);
+        let above = parent.as_ref();
+        let born = above.map_or(&CHILDREN_OF_NONE, |parent| &parent.children);
+        let number = born.fetch_add(1, Ordering::Relaxed) + 1;
         Self {
             id,
             future,
@@ -60,11 +70,13 @@ impl Origin {
             executor,
             spawned_at,
             thread,
-            // A task that spawns its successor must not keep all before it.
-            parent: parent.filter(|_| !generation.is_multiple_of(SPAWNERS)),
             stays,
             generation,
+            children: AtomicU64::new(0),
+            place: Place::new(above.map(|parent| parent.place), number),
             name: OnceLock::new(),
+            // A task that spawns its successor must not keep all before it.
+            parent: parent.filter(|_| !generation.is_multiple_of(SPAWNERS)),
         }
     }
 
@@ -110,6 +122,8 @@ pub struct Record {
     /// The data pointer of its wakers, as far as it is known before it is polled.
     pub placed: AtomicUsize,
     trail: Spin<Trail>,
+    /// Where it has let others go first.
+    pub ways: Spin<Ways>,
 }
 
 /// What changes of a task with each poll and wake-up, each word by itself: who
@@ -278,6 +292,7 @@ impl Record {
             scheduler: Scheduler::default(),
             placed: AtomicUsize::new(0),
             trail: Spin::new(Trail::default()),
+            ways: Spin::new(Ways::default()),
         }
     }
 
