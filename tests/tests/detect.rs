@@ -160,6 +160,20 @@ fn task_races() {
     assert!(ended.findings().is_empty(), "{}", ended.stderr);
 }
 
+/// Whatever tasks let others go first, on one thread or on several: what is correct
+/// stays so.
+#[test]
+fn correct_tasks_in_other_orders() {
+    let ended = workshop()
+        .test("tokio", &["--explore", "10", "--seed", "1", "_fixed"])
+        .run();
+    ended.assert_code(0);
+    let tests = ended.tests();
+    assert!(tests.len() > 5, "{}", ended.stderr);
+    assert!(tests.iter().all(|test| test.outcome == "pass"));
+    assert!(ended.findings().is_empty(), "{}", ended.stderr);
+}
+
 /// Memory whose free was seen is not of an allocator that is not.
 #[test]
 fn a_use_after_free_is_certain() {
