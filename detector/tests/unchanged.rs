@@ -114,3 +114,34 @@ fn computed_by_the_compiler() -> usize {
 fn what_the_compiler_computes_stays() {
     assert_eq!(computed_by_the_compiler(), 2);
 }
+
+struct Own(u32);
+
+impl std::ops::Add for &Own {
+    type Output = u32;
+
+    fn add(self, other: Self) -> u32 {
+        self.0 + other.0
+    }
+}
+
+fn same(number: u32) -> u32 {
+    number
+}
+
+/// Under a condition, something may follow what returns, and is not reached.
+#[deny(unreachable_code)]
+#[leakcheck::track]
+fn returns_under_a_condition(one: &Own, other: &Own) -> u32 {
+    #[cfg(any())]
+    let _sum = (one + other) + same(one + other);
+    #[cfg(not(any()))]
+    return (one + other) + same(one + other);
+    #[cfg(any())]
+    0
+}
+
+#[test]
+fn what_follows_a_return_is_not_warned_of() {
+    assert_eq!(returns_under_a_condition(&Own(1), &Own(2)), 6);
+}

@@ -283,6 +283,7 @@ impl<'c> Body<'c> {
         let (asks, over) = self.asks(asked, statement.span());
         out.extend(asks);
         attributes::under(&conditions, &mut out[begun..]);
+        let leaves = leaves(&statement);
         out.push(statement);
         let begun = out.len();
         out.extend(made);
@@ -290,6 +291,11 @@ impl<'c> Body<'c> {
         releases.retain(|release| Some(release) != held.as_ref());
         if is_last {
             self.late = !conditions.is_empty() && calls == Calls::Anything;
+            return;
+        }
+        if leaves {
+            // Under a condition, so that something may follow: not what tells.
+            attributes::under(&conditions, &mut out[begun..]);
             return;
         }
         for release in &releases {
@@ -447,6 +453,14 @@ impl VisitMut for Body<'_> {
             Stmt::Item(_) => {}
         }
     }
+}
+
+/// True for a statement after which no other is reached.
+fn leaves(statement: &Stmt) -> bool {
+    matches!(
+        statement,
+        Stmt::Expr(Expr::Return(_) | Expr::Break(_) | Expr::Continue(_), _)
+    )
 }
 
 impl Body<'_> {
