@@ -341,11 +341,14 @@ fn an_interrupt_leaves_reports() {
             outcomes.push(format!("{} {}", test.test.name, test.outcome));
         }
     }
-    assert_eq!(outcomes, ["tests::ends pass", "tests::sleeps stopped"]);
+    // The next one may not have begun yet when the signal comes.
+    let (passed, stopped) = outcomes.split_first().unwrap();
+    assert_eq!(passed, "tests::ends pass");
+    assert!(stopped.is_empty() || stopped == ["tests::sleeps stopped"]);
     let summary = lines(&text).pop().unwrap();
     assert_eq!(summary["exit_code"], 130);
     assert_eq!(summary["stopped"], true);
-    assert_eq!(summary["tests"]["not_run"], 1);
+    assert_eq!(summary["tests"]["not_run"], 2 - stopped.len());
     assert!(fs::read_to_string(&junit).unwrap().contains("tests::ends"));
     assert_eq!(
         fs::read_dir(dir.path()).unwrap().count(),
