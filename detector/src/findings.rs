@@ -128,12 +128,14 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
 }
 
 /// The threads and tasks that legs speak of.
-pub fn mentioned(legs: &[Leg]) -> Vec<ThreadId> {
-    let own = legs.iter().map(|leg| leg.thread);
-    let owners = legs.iter().filter_map(|leg| leg.wait.as_ref()?.owner);
-    let statuses = legs.iter().filter_map(|leg| leg.task.as_ref());
-    let of_tasks = statuses.flat_map(task::look::mentioned);
-    own.chain(owners).chain(of_tasks).collect()
+pub fn mentioned<'a>(legs: impl IntoIterator<Item = &'a Leg>) -> Vec<ThreadId> {
+    let of_leg = |leg: &'a Leg| {
+        let owner = leg.wait.as_ref().and_then(|wait| wait.owner);
+        let status = leg.task.iter();
+        let of_task = status.flat_map(task::look::mentioned);
+        std::iter::once(leg.thread).chain(owner).chain(of_task)
+    };
+    legs.into_iter().flat_map(of_leg).collect()
 }
 
 /// Writes a finding, the threads that it mentions first.

@@ -71,6 +71,37 @@ impl Service {
         panic!("the command ended: {snapshot}");
     }
 
+    /// What the next snapshot that is shown says before the threads, of which the main
+    /// thread is the first.
+    fn next_head(&mut self) -> String {
+        let mut head = String::new();
+        for line in self.said.by_ref() {
+            let line = line.unwrap();
+            if head.is_empty() && !line.starts_with("snapshot of ") {
+                continue;
+            }
+            if line.starts_with("the main thread ") {
+                return head;
+            }
+            head.push_str(&line);
+            head.push('\n');
+        }
+        panic!("the command ended: {head}");
+    }
+
+    /// What a snapshot says of a cycle, once there is one.
+    fn until_cycle(&mut self) -> String {
+        let mut last = String::new();
+        for _ in 0..10_000 {
+            self.send("QUIT");
+            last = self.next_head();
+            if last.contains("owner → waiter") {
+                return last;
+            }
+        }
+        panic!("there is no cycle: {last}");
+    }
+
     /// A snapshot in which both threads wait: they say that they are about to, no
     /// more.
     fn until_all_wait(&mut self, signal: &str) -> String {
@@ -122,6 +153,77 @@ fn check(name: &str, options: &[&str], signal: &str) {
         insta::assert_snapshot!(name, snapshot);
     });
     service.end();
+}
+
+/// In this mode a snapshot names a cycle, and the service ends with this code.
+#[track_caller]
+fn check_cycle(mode: &str, options: &[&str], code: i32) {
+    let mut service = Service::start(options, mode);
+    let cycle = service.until_cycle();
+    let filters = filters(&repository());
+    let filters = filters.iter().map(|(from, to)| (&**from, &**to));
+    let filters: Vec<(&str, &str)> = filters.chain([(r" #\d+", " #N")]).collect();
+    insta::with_settings!({ filters => filters, omit_expression => true }, {
+        insta::assert_snapshot!(mode.replace('-', "_"), cycle);
+    });
+    let (ended, rest) = service.ended();
+    assert_eq!(ended, Some(code), "{rest}");
+}
+
+#[test]
+fn tasks_that_wait_for_each_other() {
+    for options in [&[][..], &["--no-races"]] {
+        check_cycle("cycle-of-tasks", options, 0);
+        check_cycle("cycle-of-tasks-on-workers", options, 0);
+    }
+}
+
+/// Who has std's lock is known only where all is instrumented.
+#[test]
+fn a_task_and_threads_that_wait_for_each_other() {
+    check_cycle("cycle-with-a-thread", &[], 0);
+}
+
+#[test]
+fn threads_that_never_go_on() {
+    check_cycle("cycle-of-threads", &[], 66);
+}
+
+#[test]
+fn who_waits_in_one_order_is_in_no_cycle() {
+    for options in [&[][..], &["--no-races"]] {
+        let mut service = Service::start(options, "one-order");
+        for _ in 0..20 {
+            service.send("QUIT");
+            let head = service.next_head();
+            assert!(!head.contains("owner → waiter"), "{head}");
+        }
+        service.end();
+    }
+}
+
+/// A signal may come in the middle of anything that the runtime does.
+#[test]
+fn tasks_come_and_go_meanwhile() {
+    let mut service = Service::start(&["--no-races"], "come-and-go");
+    for _ in 0..500 {
+        service.send("QUIT");
+        service.next_head();
+    }
+    service.end();
+}
+
+/// Others wait for who asks, and for each other.
+#[test]
+fn a_task_asks() {
+    for options in [&[][..], &["--no-races"]] {
+        let mut service = Service::start(options, "cycle-and-ask");
+        for _ in 0..20 {
+            service.next_head();
+        }
+        service.until_cycle();
+        service.end();
+    }
 }
 
 #[test]

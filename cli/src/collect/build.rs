@@ -43,8 +43,13 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
     }
 
     /// Names everything in a finding and judges it.
-    pub fn build(mut self, found: &wire::Finding, moment: Option<u64>) -> Finding {
+    pub fn build(self, found: &wire::Finding, moment: Option<u64>) -> Finding {
         self.resolver.begin(&threads(found));
+        self.build_more(found, moment)
+    }
+
+    /// As [`Self::build`], with the names that the resolver has given already.
+    pub fn build_more(mut self, found: &wire::Finding, moment: Option<u64>) -> Finding {
         let told = self.without_harness(found);
         let told = self.without_workers(told);
         let found = told.as_ref();
@@ -270,7 +275,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
 }
 
 /// The threads whose names appear together.
-fn threads(found: &wire::Finding) -> BTreeSet<ThreadId> {
+pub fn threads(found: &wire::Finding) -> BTreeSet<ThreadId> {
     let legs = found.legs.iter().map(|leg| leg.thread);
     let owners = found.legs.iter().filter_map(|leg| leg.wait.as_ref()?.owner);
     let memory = found.memory.as_ref().and_then(|memory| match memory {

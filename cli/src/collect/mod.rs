@@ -80,11 +80,17 @@ impl<S: Symbols> Collector<S> {
         let mut process = read::read_file(file)?;
         boxed::open(&mut process, &mut self.symbols);
         let mut resolver = Resolver::new(&process, &self.options, &mut self.symbols, program);
-        // Namesakes are not told apart: what is alike is shown once.
-        resolver.begin(&BTreeSet::new());
+        resolver.begin(&process.findings.iter().flat_map(build::threads).collect());
+        let cycles = process.findings.iter();
+        let cycles =
+            cycles.map(|cycle| FindingBuilder::new(&mut resolver, 0).build_more(cycle, None));
+        let cycles = cycles.collect();
+        // Elsewhere namesakes are not told apart: what is alike is shown once.
+        resolver.forget_namesakes();
         let present = process.present.iter();
         let legs = present.map(|leg| FindingBuilder::new(&mut resolver, 0).present(leg));
         Ok(Snapshot {
+            cycles,
             present: legs.collect(),
         })
     }

@@ -75,6 +75,12 @@ impl<'a> Resolver<'a> {
             .collect();
     }
 
+    /// From now on threads and tasks of one name are not told apart. Locks keep their
+    /// names.
+    pub fn forget_namesakes(&mut self) {
+        self.namesakes.clear();
+    }
+
     /// The module of an address, and the address in its file.
     fn in_module(&self, address: u64) -> Option<(&'a Module, u64)> {
         let module = self.process.module_at(address)?;

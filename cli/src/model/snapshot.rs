@@ -1,10 +1,12 @@
 //! All threads and tasks of a process at one moment.
 
-use super::finding::Leg;
+use super::finding::{Finding, Leg};
 
 /// A snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
+    /// Deadlocks that are proved, and cycles of those that wait at that moment.
+    pub cycles: Vec<Finding>,
     /// The threads, then the tasks.
     pub present: Vec<Leg>,
 }

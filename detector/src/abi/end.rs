@@ -9,12 +9,12 @@
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::idle;
 use super::kernel;
 use super::pause;
 use super::process;
 use super::real;
 use super::sample;
+use super::sides;
 use super::snapshot::{Member, Snapshot};
 use super::stuck;
 use super::task;
@@ -137,7 +137,7 @@ pub fn terminated(own: ThreadId) {
     if !ENDING.swap(true, Ordering::SeqCst) {
         let snapshot = Snapshot::take(std::ptr::null(), true);
         stuck::report_cycles(&snapshot, true, Some(own), &[]);
-        idle::report_cycles_of_tasks(&snapshot);
+        sides::report_cycles_of_tasks(&snapshot);
         findings::write_gaps();
     }
 }

@@ -14,21 +14,15 @@
 //! a timeout although nothing comes of it, such as those of tokio's blocking
 //! pool for ten seconds.
 
-use std::collections::BTreeMap;
-
 use super::fd;
 use super::kernel;
-use super::place::Place;
+use super::sides::Sides;
 use super::snapshot::{Member, Snapshot};
 use super::stuck;
-use super::symbols;
-use super::task;
-use super::task::look::Keeper;
 use super::task::maps;
-use crate::report::wire::{Leg, ThreadId, Wait};
+use crate::report::wire::{Moment, ThreadId};
 use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
-use crate::waits::{WaitGraph, Wakers};
 
 /// The first slices of a wait, in milliseconds; the last is repeated.
 const SLICES_MS: [i32; 4] = [50, 100, 400, 1000];
@@ -91,7 +85,7 @@ pub fn report(snapshot: &Snapshot) {
     let mut sides = Sides::of(snapshot);
     let cycles = sides.graph.cycles();
     for cycle in &cycles {
-        stuck::emit_stuck(sides.take(cycle));
+        stuck::emit_stuck(sides.take(cycle, Moment::Exit));
     }
     if cycles.is_empty() {
         sides.waiting.truncate(MOST);
@@ -99,95 +93,7 @@ pub fn report(snapshot: &Snapshot) {
         let mut members: Vec<ThreadId> = snapshot.members().iter().map(|m| m.id).collect();
         members.sort_by_key(|id| (*id == ThreadId(0), *id));
         members.splice(0..0, sides.waiting.iter().copied());
-        stuck::emit_stuck(sides.take(&members));
-    }
-}
-
-/// Reports the cycles that tasks are in, of a process that its supervisor ends. Others
-/// may go on, and what a task waits for besides is not known: nothing is proved.
-pub fn report_cycles_of_tasks(snapshot: &Snapshot) {
-    let mut sides = Sides::of(snapshot);
-    for cycle in sides.graph.cycles() {
-        if cycle.iter().any(|id| sides.waiting.contains(id)) {
-            stuck::emit_observed(sides.take(&cycle));
-        }
-    }
-}
-
-/// Threads and tasks that wait, and for whom.
-struct Sides {
-    graph: WaitGraph,
-    legs: BTreeMap<ThreadId, Leg>,
-    /// The tasks that nobody polls.
-    waiting: Vec<ThreadId>,
-}
-
-impl Sides {
-    fn of(snapshot: &Snapshot) -> Self {
-        let mut sides = Self {
-            graph: snapshot.graph(false),
-            legs: BTreeMap::new(),
-            waiting: Vec::new(),
-        };
-        let waits = |member: &&Member| {
-            let call = member.seen.map(|seen| seen.blocked.call);
-            call.is_some_and(|call| call.is_wait() || call == Call::Events)
-        };
-        for member in snapshot.members().iter().filter(waits) {
-            let mut leg = snapshot.leg(member, None, None);
-            if let Some(named) = task::look::wait(member.id, 0) {
-                name(&mut leg, named);
-            }
-            sides.block(leg);
-        }
-        for task in task::look::stuck() {
-            let id = task.leg.thread;
-            match task.keeper {
-                Keeper::Nobody => {
-                    sides.waiting.push(id);
-                    sides.block(task.leg);
-                }
-                Keeper::Polls(thread, named) => {
-                    if let Some(mut leg) = sides.legs.remove(&thread) {
-                        if let Some(named) = named {
-                            name(&mut leg, named);
-                        }
-                        sides.block(leg);
-                    }
-                    sides.block(task.leg);
-                }
-                Keeper::Ready => sides.block(task.leg),
-            }
-        }
-        sides
-    }
-
-    fn block(&mut self, leg: Leg) {
-        self.graph.block(leg.thread, wakers(&leg));
-        self.legs.insert(leg.thread, leg);
-    }
-
-    fn take(&mut self, ids: &[ThreadId]) -> Vec<Leg> {
-        ids.iter().filter_map(|id| self.legs.remove(id)).collect()
-    }
-}
-
-/// Of a thread that blocks on a future: what it awaits tells more than where it
-/// sleeps.
-fn name(leg: &mut Leg, named: Wait) {
-    let names = leg.stack.iter().map(|&pc| symbols::name_of(pc));
-    if Place::blocks_on_future(names)
-        && let Some(own) = leg.wait.as_mut().filter(|own| own.owner.is_none())
-    {
-        (own.owner, own.acquired_at) = (named.owner, named.acquired_at);
-    }
-}
-
-/// Who must act for the wait of a leg to end.
-fn wakers(leg: &Leg) -> Wakers {
-    match leg.wait.as_ref().and_then(|wait| wait.owner) {
-        Some(owner) => Wakers::All(vec![owner]),
-        None => Wakers::Anyone,
+        stuck::emit_stuck(sides.take(&members, Moment::Exit));
     }
 }
 

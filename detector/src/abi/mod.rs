@@ -11,7 +11,8 @@
 //!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
 //!   [`place`] that they wait in and its [`symbols`]; [`sample`]: where one runs;
 //!   [`request`]: all of it on demand.
-//! - [`idle`]: the same where threads wait for events of the kernel.
+//! - [`idle`]: the same where threads wait for events of the kernel; [`sides`]: who
+//!   of threads and tasks waits for whom.
 //! - [`task`]: what patched executors tell of their tasks; [`said`]: what tracked
 //!   code tells of memory.
 //! - [`pthread_lock`], [`pthread_wait`]: what C code synchronises with, by the
@@ -56,6 +57,7 @@ pub mod real;
 pub mod request;
 pub mod said;
 pub mod sample;
+pub mod sides;
 pub mod signal;
 pub mod snapshot;
 pub mod socket;

@@ -7,7 +7,11 @@
 //! A thread that sleeps is shown where it waits; one that runs is asked where it
 //! is (see [`super::sample`]). Tasks are shown with what they awaited when they
 //! last left their waker. Nothing stands still meanwhile: two entries can be of
-//! two moments, a few milliseconds apart.
+//! two moments, a few milliseconds apart. A cycle of those that wait is of one moment
+//! (see [`super::sides`]).
+//!
+//! No other thread is waited for, but for its answer to the signal that asks a running
+//! one where it is, and that for a limited time: who asks may itself be in a cycle.
 //!
 //! What it misses: programs that handle the signal themselves keep their
 //! handler; they can be asked by another signal.
@@ -20,6 +24,7 @@ use super::edge::tracked;
 use super::end;
 use super::kernel;
 use super::sample;
+use super::sides;
 use super::snapshot::{Member, Snapshot};
 use super::task;
 use crate::findings;
@@ -144,11 +149,15 @@ fn take(thread: &Thread, own: Stack) {
     };
     let mut legs: Vec<Leg> = snapshot.members().iter().filter_map(of_member).collect();
     legs.extend(task::look::present());
-    let mentioned = findings::mentioned(&legs);
+    let cycles = sides::cycles_now(&snapshot, thread.id);
+    let in_cycles = cycles.iter().map(|cycle| &cycle.legs[..]);
+    let mentioned = findings::mentioned(in_cycles.chain([&legs[..]]).flatten());
     let threads = findings::described(&mentioned).into_iter();
     let present = legs.into_iter().map(Record::Present);
+    let cycles = cycles.into_iter().map(Record::Finding);
     let number = TAKEN.fetch_add(1, Ordering::Relaxed);
-    wire::write_apart(number, threads.map(Record::Thread).chain(present));
+    let records = threads.map(Record::Thread).chain(cycles).chain(present);
+    wire::write_apart(number, records);
 }
 
 /// A thread; none if it is gone.

@@ -518,14 +518,19 @@ fn cycle_legs(snapshot: &Snapshot, cycle: &[ThreadId]) -> Vec<Leg> {
 }
 
 fn emit(legs: Vec<Leg>, certainty: Certainty, fatal: bool) {
-    findings::emit(&Finding {
+    findings::emit(&deadlock(legs, certainty, fatal));
+}
+
+/// What is told of a deadlock.
+pub fn deadlock(legs: Vec<Leg>, certainty: Certainty, fatal: bool) -> Finding {
+    Finding {
         kind: Kind::Deadlock,
         certainty,
         legs,
         memory: None,
         said: None,
         fatal,
-    });
+    }
 }
 
 /// Reports the cycles of threads, or where there are none tasks and threads, and

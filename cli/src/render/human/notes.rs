@@ -196,10 +196,13 @@ fn at(stack: &Stack) -> Option<String> {
 
 /// The cycle, each line an owner and who waits for it.
 fn cycle(finding: &Finding) -> Option<String> {
-    if finding.shape != Some(Shape::Cycle) {
-        return None;
-    }
-    let mut text = "wait cycle, owner → waiter:".to_owned();
+    (finding.shape == Some(Shape::Cycle))
+        .then(|| Some(format!("wait cycle, owner → waiter:{}", edges(finding)?)))?
+}
+
+/// Lines of an owner and who waits for it, each after a line break.
+pub fn edges(finding: &Finding) -> Option<String> {
+    let mut text = String::new();
     for (at_leg, leg) in finding.legs.iter().enumerate() {
         let next = &finding.legs[(at_leg + 1) % finding.legs.len()];
         let wait = leg.wait.as_ref()?;

@@ -1,14 +1,16 @@
-//! A snapshot as text: threads, then tasks, the most numerous first. Those that
+//! A snapshot as text: cycles, threads, then tasks, the most numerous first. Those that
 //! are alike, waiting for the same at the same place and spawned by the same
 //! calls, are told once.
 
 use std::collections::HashMap;
 
+use leakcheck::report::kind::Certainty;
+
 use super::HumanOptions;
-use super::notes::push_spawn;
+use super::notes::{edges, push_spawn};
 use super::stacks::push_stack;
 use crate::collect::words::wait_phrase;
-use crate::model::{Leg, Snapshot};
+use crate::model::{Finding, Leg, Snapshot};
 
 /// Those that are alike.
 struct Group {
@@ -28,10 +30,25 @@ pub fn render_snapshot(snapshot: &Snapshot, name: &str, options: &HumanOptions) 
         plural(threads, "thread"),
         plural(tasks, "task")
     );
+    for cycle in &snapshot.cycles {
+        text.push_str(&format!("\n\n{}", told_cycle(cycle)));
+    }
     for group in groups(snapshot, options) {
         text.push_str(&format!("\n\n{}", group.text().replace('\n', "\n  ")));
     }
     text
+}
+
+/// A cycle, owner → waiter.
+fn told_cycle(cycle: &Finding) -> String {
+    let lasts = match cycle.certainty {
+        Certainty::Proved => "which never ends",
+        Certainty::Observed | Certainty::Potential => {
+            "at this moment; a time limit or an abort would end it"
+        }
+    };
+    let edges = edges(cycle).unwrap_or_default();
+    format!("{}, {lasts}; owner → waiter:{edges}", cycle.title)
 }
 
 fn groups(snapshot: &Snapshot, options: &HumanOptions) -> Vec<Group> {

@@ -33,6 +33,9 @@ static SEEN: Spin<Circles> = Spin::new(Circles {
     looking: false,
 });
 
+/// Cycles that were proved and told, as sorted numbers of their tasks.
+static TOLD: Spin<Vec<Vec<ThreadId>>> = Spin::new(Vec::new());
+
 const NEVER: u64 = u64::MAX;
 /// Nanoseconds between two looks, at first and at most.
 const FIRST: u64 = 500_000;
@@ -150,8 +153,26 @@ fn end(left: Vec<ThreadId>, begun: u64) {
     DUE.store(due, Ordering::Relaxed);
 }
 
+/// The cycle is proved, and told.
+pub fn told(mut tasks: Vec<ThreadId>) {
+    tasks.sort_unstable();
+    let mut told = TOLD.lock();
+    if told.len() < MOST {
+        told.push(tasks);
+    }
+}
+
+/// True if the cycle was proved before: its tasks never run again.
+pub fn was_told(cycle: &[ThreadId]) -> bool {
+    let mut tasks = cycle.to_vec();
+    tasks.sort_unstable();
+    TOLD.lock().contains(&tasks)
+}
+
 /// In the child of a fork.
 pub fn reset() {
+    TOLD.reset();
+    TOLD.lock().clear();
     DUE.store(NEVER, Ordering::Relaxed);
     SEEN.reset();
     let mut seen = SEEN.lock();

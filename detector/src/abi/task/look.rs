@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::cycles;
 use super::ends;
 use super::record::{Polls, Record};
 use super::registry;
@@ -53,7 +54,7 @@ impl Seen {
     }
 
     /// True if it has not gone on since.
-    fn is_still(&self) -> bool {
+    pub fn is_still(&self) -> bool {
         self.record
             .look()
             .is_some_and(|(facts, polls)| facts == self.facts && polls.count == self.polls.count)
@@ -109,6 +110,7 @@ fn tell_cycles(all: &[Seen], moment: Moment) -> bool {
             .iter()
             .map(|seen| leg(seen, TaskState::Waiting, proof(seen), moment));
         stuck::emit_cycle(legs.collect());
+        cycles::told(cycle.iter().map(|seen| seen.record.origin.id).collect());
     }
     !cycles.is_empty()
 }
@@ -227,7 +229,7 @@ fn is_idle_service(seen: &Seen, state: TaskState) -> bool {
     is_worker || seen.facts.polls == 0 && state != TaskState::Waiting
 }
 
-/// What keeps a task where nothing can happen any more.
+/// What keeps a task from going on.
 pub enum Keeper {
     /// It waits.
     Nobody,
@@ -238,15 +240,29 @@ pub enum Keeper {
     Ready,
 }
 
-/// A task where nothing can happen any more.
+/// A task that is kept from going on.
 pub struct Stuck {
-    /// Its side of a finding.
-    pub leg: Leg,
+    /// It.
+    pub seen: Seen,
+    state: TaskState,
+    proof: Option<Proof>,
+    /// What it waits for, where that has a name.
+    pub wait: Option<Wait>,
     /// What keeps it.
     pub keeper: Keeper,
 }
 
-/// The tasks where nothing can happen any more.
+impl Stuck {
+    /// Its side of a finding.
+    pub fn leg(self, moment: Moment) -> Leg {
+        Leg {
+            wait: self.wait,
+            ..leg(&self.seen, self.state, self.proof, moment)
+        }
+    }
+}
+
+/// The tasks that are kept from going on.
 pub fn stuck() -> Vec<Stuck> {
     let all = see_all();
     let polled: Vec<(&Record, ThreadId)> = all
@@ -257,7 +273,6 @@ pub fn stuck() -> Vec<Stuck> {
     let told = |seen: &Seen| {
         let (state, proof, _) = verdict(seen.facts).told()?;
         let id = seen.record.origin.id;
-        let mut leg = leg(seen, state, proof, Moment::Exit);
         let by = |thread| Wait {
             on: WaitOn::Futex,
             for_ms: 0,
@@ -266,23 +281,33 @@ pub fn stuck() -> Vec<Stuck> {
             owner: Some(thread),
             acquired_at: Stack::new(),
         };
-        let keeper = match state {
-            TaskState::Waiting => Keeper::Nobody,
+        let named = wait(id, seen.polls.count);
+        Some(match state {
+            TaskState::Waiting => (state, proof, named, Keeper::Nobody),
             TaskState::Running => {
                 let thread = seen.polls.thread?;
-                leg.wait = Some(by(thread));
-                Keeper::Polls(thread, wait(id, seen.polls.count))
+                (state, proof, Some(by(thread)), Keeper::Polls(thread, named))
             }
             TaskState::New | TaskState::Scheduled => {
                 let thread = turn::of(&seen.record, &polled);
-                leg.wait = thread.map(by);
-                Keeper::Ready
+                (state, proof, thread.map(by), Keeper::Ready)
             }
             TaskState::Panicked => return None,
-        };
-        Some(Stuck { leg, keeper })
+        })
     };
-    all.iter().filter_map(told).collect()
+    let told: Vec<_> = all.iter().map(told).collect();
+    let told = all.into_iter().zip(told);
+    told.filter_map(|(seen, told)| {
+        let (state, proof, wait, keeper) = told?;
+        Some(Stuck {
+            seen,
+            state,
+            proof,
+            wait,
+            keeper,
+        })
+    })
+    .collect()
 }
 
 /// What a task or thread waits for in its poll of this number, where the other

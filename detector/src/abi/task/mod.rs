@@ -250,6 +250,7 @@ extern "C" fn task_heard(data: *const ()) {
     let Some(thread) = tracked() else { return };
     thread.busy += 1;
     ends::joined(data as usize);
+    waits::joined(actor(thread), data as usize);
     thread.busy -= 1;
 }
 
@@ -479,14 +480,13 @@ extern "C" fn task_drop(task: u64) {
     // SAFETY: the reference that the executor had.
     let record = unsafe { Arc::from_raw(task as *const Record) };
     if let Some(thread) = &mut thread {
+        // Until all locks are free again: a signal may ask for a snapshot.
         thread.busy += 1;
         ends::dropped(&record);
-        thread.busy -= 1;
     }
     waits::ended(record.origin.id);
     let data = record.goes();
     if let Some(thread) = thread {
-        thread.busy += 1;
         schedule::acquires(thread, replay::Object::end_of(record.origin.id));
         registry::remove(&record, data);
         drop(record);

@@ -80,6 +80,12 @@ pub fn over(who: ThreadId, semaphore: usize, holder: Option<Holder>) {
     }
 }
 
+/// A wait for the end of a task is over.
+pub fn joined(who: ThreadId, joined: usize) {
+    let own = |_: &ThreadId, waits: &Waits| matches!(waits.on, Object::Task { data, .. } if data == joined);
+    WAITS.get().remove_if(&who, own);
+}
+
 /// True if nobody is known to have any permits.
 #[inline]
 pub fn nobody_holds() -> bool {
