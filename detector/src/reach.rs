@@ -22,6 +22,7 @@
 //!
 //! Pure: the caller stops the world and reads the memory.
 
+mod living;
 mod owners;
 
 use std::ops::Range;
@@ -46,6 +47,8 @@ pub struct Task {
     pub waker: [usize; 2],
     /// Which of them is the address of the task: the start of its block.
     pub data_word: usize,
+    /// It waits.
+    pub waits: bool,
     /// How many wakers it has; none if it can run, or be ended otherwise.
     pub wakers: Option<u64>,
     /// Who polled its join handle: it is live if that one is, or does not have
@@ -81,8 +84,8 @@ pub struct Space<'a, R> {
 /// What a search found of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
-    /// Something that is live leads to it.
-    Live,
+    /// Something that is live leads to it, as far as it is known who.
+    Live(Holders),
     /// Nothing was found that does, but somebody is missing who owns what leads to
     /// it.
     Unaccounted(Holders),
@@ -94,7 +97,7 @@ impl Reach {
     /// True if nothing was found that leads to it.
     pub fn is_dead(&self) -> bool {
         match self {
-            Self::Live => false,
+            Self::Live(_) => false,
             Self::Unaccounted(_) | Self::Unreachable(_) => true,
         }
     }
@@ -132,14 +135,15 @@ pub fn unreachable<R: Fn(usize) -> usize>(space: &Space<'_, R>, tasks: &[Task]) 
     }
     search.settle();
     if search.live.iter().all(|live| *live) {
-        return vec![Reach::Live; tasks.len()];
+        return search.living().into_iter().map(Reach::Live).collect();
     }
     let dead: Vec<bool> = search.live.iter().map(|live| !live).collect();
     let holders = search.revive_unaccounted();
     let found = dead.into_iter().zip(&search.live).zip(holders);
     found
-        .map(|((dead, live), holders)| match (dead, live) {
-            (false, _) => Reach::Live,
+        .zip(search.living())
+        .map(|(((dead, live), holders), living)| match (dead, live) {
+            (false, _) => Reach::Live(living),
             (true, true) => Reach::Unaccounted(holders),
             (true, false) => Reach::Unreachable(holders),
         })
@@ -407,6 +411,7 @@ mod tests {
                 .map(|(number, (wakers, joined_by))| Task {
                     waker: [VTABLE, block(number)],
                     data_word: 1,
+                    waits: wakers.is_some(),
                     wakers: *wakers,
                     joined_by: *joined_by,
                 })

@@ -76,6 +76,7 @@ macro_rules! fixtures {
                     "sound",
                     "task-ends",
                     "task-races",
+                    "task-reports",
                     "track",
                 ];
                 if !entry.path().join("src").is_dir()

@@ -99,6 +99,8 @@ mod tests {
                     references: 1,
                     held_by: Vec::new(),
                     held_by_leak: false,
+                    held_live: false,
+                    held_at: None,
                     awaits_ms: Vec::new(),
                     branches: Vec::new(),
                     branches_ms: Vec::new(),

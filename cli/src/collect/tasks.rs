@@ -254,13 +254,24 @@ pub fn task(
         references: status.references,
         held_by: HeldBy {
             itself: status.held_by == [leg.thread],
-            tasks: status
+            others: status
                 .held_by
                 .iter()
                 .filter(|holder| **holder != leg.thread)
-                .map(|holder| resolver.label(*holder))
+                .map(|holder| resolver.thread(*holder))
                 .collect(),
+            variable: status
+                .held_at
+                .and_then(|address| resolver.variable(address))
+                .map(|(variable, _)| variable.name),
             leaked: status.held_by_leak,
+            live: status.held_live,
+            owner: leg
+                .wait
+                .as_ref()
+                .and_then(|wait| wait.owner)
+                .filter(|_| status.state == TaskState::Waiting)
+                .map(|owner| resolver.thread(owner)),
         },
         branches: status
             .branches

@@ -11,7 +11,7 @@ use super::test::{CrashLine, LaneLine, TestLine};
 use super::{SCHEMA, snippet};
 use crate::model::{
     Await, Crash, Finding, Frame, FrameClass, Gap, HeldBy, HeldLock, Lane, Leg, Memory, Place,
-    Role, Said, Stack, Standing, Task, TestId, ThreadLabel, Wait, executor_name,
+    Role, Said, Stack, Standing, Task, TestId, Wait, executor_name,
 };
 use crate::render::human::{self, HumanOptions, marks};
 
@@ -305,7 +305,13 @@ fn stack(stack: &Stack) -> Vec<FrameLine> {
 /// Who keeps what a task waits on, in words.
 fn held_by(by: &HeldBy) -> Vec<String> {
     let itself = by.itself.then(|| "itself".to_owned());
-    let tasks = by.tasks.iter().map(ThreadLabel::text);
+    let others = by.others.iter().map(|other| other.label.text());
+    let variable = by.variable.as_ref().map(|name| format!("static `{name}`"));
     let leaked = by.leaked.then(|| "leaked memory".to_owned());
-    itself.into_iter().chain(tasks).chain(leaked).collect()
+    itself
+        .into_iter()
+        .chain(others)
+        .chain(variable)
+        .chain(leaked)
+        .collect()
 }

@@ -3,7 +3,7 @@
 use leakcheck::report::wire::{Executor, Moment, Proof, TaskState};
 
 use super::awaits::Await;
-use super::finding::ThreadLabel;
+use super::finding::{Thread, ThreadLabel};
 use super::frame::Stack;
 
 /// How a task is.
@@ -41,15 +41,21 @@ pub struct Task {
     pub woken: Option<Woken>,
 }
 
-/// Who keeps what a task waits on: all of it what never runs again.
+/// Who keeps what a task waits on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeldBy {
     /// The task itself, and nobody else.
     pub itself: bool,
-    /// Other tasks.
-    pub tasks: Vec<ThreadLabel>,
+    /// Other tasks, and threads.
+    pub others: Vec<Thread>,
+    /// A static variable.
+    pub variable: Option<String>,
     /// Memory that nobody has.
     pub leaked: bool,
+    /// They can still run. Else it is all what never runs again.
+    pub live: bool,
+    /// Who has the lock or permit that it waits for, or is the task that it joins.
+    pub owner: Option<Thread>,
 }
 
 /// Who woke a task.

@@ -57,6 +57,8 @@ fn status(proof: Option<Proof>) -> TaskStatus {
         references: 1,
         held_by: Vec::new(),
         held_by_leak: false,
+        held_live: false,
+        held_at: None,
         awaits_ms: Vec::new(),
         branches: Vec::new(),
         branches_ms: Vec::new(),

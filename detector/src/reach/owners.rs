@@ -20,17 +20,19 @@ use super::{Search, WORD, words};
 
 /// Where an `Arc` or `Rc` can have the address of: its counts, or its value, which
 /// follows them as its alignment wants.
-const OWNED_AT: [usize; 3] = [0, 2 * WORD, 128];
+pub(super) const OWNED_AT: [usize; 3] = [0, 2 * WORD, 128];
 
 /// Counts above this are no counts.
 const MOST_OWNERS: usize = 1 << 24;
 
-/// Who keeps what a dead task waits on.
+/// Who keeps what a task waits on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holders {
-    /// Tasks that nothing wakes either, by their places; the task itself if
-    /// nobody else does.
+    /// Tasks, by their places: of a dead one, those that nothing wakes either, and
+    /// the task itself if nobody else does.
     pub tasks: Vec<usize>,
+    /// Words of roots, by their addresses: of a live one alone.
+    pub roots: Vec<usize>,
     /// Memory that nobody has.
     pub leaked: bool,
 }
@@ -123,7 +125,7 @@ impl<R: Fn(usize) -> usize> Search<'_, R> {
     }
 
     /// The counts of a block that begins as an `Arc` does: owners.
-    fn counted(&self, block: usize) -> Option<usize> {
+    pub(super) fn counted(&self, block: usize) -> Option<usize> {
         let range = self.range(block);
         if range.len() < 2 * WORD {
             return None;
@@ -259,6 +261,7 @@ mod tests {
             .map(|number| Task {
                 waker: [VTABLE, block(number)],
                 data_word: 1,
+                waits: true,
                 wakers: Some(1),
                 joined_by: None,
             })
@@ -280,6 +283,7 @@ mod tests {
     fn held_by(tasks: &[usize], leaked: bool) -> Holders {
         Holders {
             tasks: tasks.to_vec(),
+            roots: Vec::new(),
             leaked,
         }
     }

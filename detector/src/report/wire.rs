@@ -254,10 +254,16 @@ pub struct TaskStatus {
     pub handle: bool,
     /// Wakers of it, and handles that could abort it.
     pub references: u64,
-    /// Tasks that keep what it waits on, and that nothing wakes either: itself,
-    /// if nobody else does.
+    /// Tasks and threads that keep what it waits on. Of one that never runs again
+    /// they are tasks that nothing wakes either: itself, if nobody else does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_by: Vec<ThreadId>,
+    /// They can still run.
+    #[serde(default)]
+    pub held_live: bool,
+    /// Where a static variable keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_at: Option<u64>,
     /// Memory that nobody has keeps it.
     #[serde(default)]
     pub held_by_leak: bool,

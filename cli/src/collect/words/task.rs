@@ -4,7 +4,7 @@ use leakcheck::report::kind::Kind;
 use leakcheck::report::wire::Moment;
 
 use super::{Subject, wait_phrase};
-use crate::model::{Leg, ThreadLabel, WaitFor};
+use crate::model::{Leg, WaitFor};
 
 /// The title of a task's finding.
 pub fn title(subject: &Subject<'_>) -> String {
@@ -67,8 +67,13 @@ fn keeper(leg: Option<&Leg>) -> String {
         .map(|task| &task.held_by);
     match held {
         Some(by) if by.itself => "this task itself".to_owned(),
-        Some(by) if !by.tasks.is_empty() => {
-            let names: Vec<String> = by.tasks.iter().map(ThreadLabel::text).collect();
+        Some(by) if by.live && !by.others.is_empty() => {
+            let names: Vec<String> = by.others.iter().map(|of| of.label.text()).collect();
+            names.join(" and ")
+        }
+        Some(by) if by.live => "what can still run".to_owned(),
+        Some(by) if !by.others.is_empty() => {
+            let names: Vec<String> = by.others.iter().map(|of| of.label.text()).collect();
             match &names[..] {
                 [one] => format!("{one}, which never runs again either"),
                 several => format!("{}, which never run again either", several.join(" and ")),

@@ -71,7 +71,7 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
         Role::Access(_) | Role::Stuck | Role::Leaked => String::new(),
     };
     let mut text = format!("{head}{}", leg.thread.label.text());
-    if leg.thread.finished {
+    if leg.thread.finished && finding.kind != Kind::AbortedTask {
         text.push_str(", ended since");
     }
     if let Some(task) = &leg.task {
@@ -103,6 +103,10 @@ fn leg_note(finding: &Finding, at: usize, options: &HumanOptions) -> String {
         }
     }
     if let Some(task) = &leg.task {
+        let wait = leg.wait.as_ref().filter(|_| leg.role == Role::Leaked);
+        if let Some(kept) = wait.and_then(|wait| keeper(wait, task)) {
+            text.push_str(&format!("\n{kept}"));
+        }
         push_task(&mut text, task, options);
     }
     if finding.kind == Kind::LockOrder {
@@ -140,6 +144,60 @@ fn task_note(task: &Task, no_chain: bool) -> String {
         ", a task of {}, polled {times}{since}",
         executor_name(task.executor)
     )
+}
+
+/// Who has what a task waits for, and where those were spawned.
+fn keeper(wait: &Wait, task: &Task) -> Option<String> {
+    let by = &task.held_by;
+    if let Some(owner) = &by.owner {
+        let owner = with_place(owner);
+        return Some(match (wait.what, &wait.lock) {
+            (WaitFor::Task, _) => format!("it waits for {owner}"),
+            (_, Some(lock)) => format!("{} is held by {owner}", object(lock, wait.what)),
+            (_, None) => format!("a permit was taken by {owner} and is not back"),
+        });
+    }
+    let variable = by.variable.as_ref().map(|name| format!("static `{name}`"));
+    let keepers: Vec<String> = by.others.iter().map(with_place).chain(variable).collect();
+    if keepers.is_empty() {
+        return None;
+    }
+    let keepers = keepers.join(" and ");
+    Some(match wait.what {
+        WaitFor::ChannelRecv
+        | WaitFor::ChannelSend
+        | WaitFor::ChannelSelect
+        | WaitFor::ChannelClosed => format!("the other end is kept alive by {keepers}"),
+        WaitFor::Notify | WaitFor::Barrier | WaitFor::Once => {
+            format!("what it waits on is shared with {keepers}")
+        }
+        WaitFor::Mutex
+        | WaitFor::RwLockRead
+        | WaitFor::RwLockWrite
+        | WaitFor::Condvar
+        | WaitFor::Join
+        | WaitFor::Scope
+        | WaitFor::Park
+        | WaitFor::Child
+        | WaitFor::Future
+        | WaitFor::Sleep
+        | WaitFor::Accept
+        | WaitFor::Io
+        | WaitFor::Futex
+        | WaitFor::Running
+        | WaitFor::Semaphore
+        | WaitFor::Task
+        | WaitFor::Signal
+        | WaitFor::Turn
+        | WaitFor::Nothing => return None,
+    })
+}
+
+/// A thread or task, and where it was spawned.
+fn with_place(thread: &Thread) -> String {
+    let place = thread.spawned.first().and_then(|step| at(&step.at));
+    let spawned = place.map(|place| format!(", spawned at {place}"));
+    format!("{}{}", thread.label.text(), spawned.unwrap_or_default())
 }
 
 /// Who woke a task last.

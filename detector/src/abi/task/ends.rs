@@ -19,13 +19,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::look::{self, Seen};
-use super::record::{Origin, Record};
+use super::look::{self, Held, Seen};
+use super::record::{Origin, Record, Wake};
 use super::registry;
 use crate::findings;
 use crate::hooks::table;
 use crate::report::kind::{Certainty, Kind};
-use crate::report::wire::{Executor, Finding, Leg, Moment, TaskState};
+use crate::report::wire::{Executor, Finding, Leg, Moment, TaskState, ThreadId, Wait};
 use crate::rt::lock::Spin;
 use crate::rt::replaceable::Replaceable;
 use crate::stack::StackId;
@@ -56,6 +56,24 @@ struct Panic {
     like: StackId,
 }
 
+/// What a task waited for when its executor began to be dropped: what is dropped first
+/// may wake it.
+#[derive(Debug)]
+struct Waited {
+    id: ThreadId,
+    /// In this poll.
+    poll: u64,
+    held: Held,
+    /// The tasks among those.
+    holders: Vec<Arc<Origin>>,
+    /// Where the other side has a name.
+    named: Option<Wait>,
+    woken: Option<Wake>,
+}
+
+/// By number. Kept until an executor is dropped again, since workers go on to drop their
+/// tasks after that has been told.
+static WAITED: Replaceable<Spin<Vec<Waited>>> = Replaceable::new();
 static TOLD: Replaceable<Spin<HashSet<Like>>> = Replaceable::new();
 /// 1 if a task has ever panicked.
 static PANICKED: AtomicU32 = AtomicU32::new(0);
@@ -73,6 +91,25 @@ pub fn is_first(kind: Kind, seen: &Seen, state: TaskState) -> bool {
         at: seen.polls.chains().next(),
         state,
     })
+}
+
+/// An executor is about to drop its tasks. These wait, in the order of their numbers.
+pub fn waited<'a>(tasks: impl Iterator<Item = &'a Seen>) {
+    let waited = |seen: &Seen| {
+        let named = look::wait(seen.record.origin.id, seen.polls.count);
+        let owner = named.as_ref().and_then(|wait| wait.owner);
+        let holders = seen.held.by.iter().copied().chain(owner);
+        Waited {
+            id: seen.record.origin.id,
+            poll: seen.polls.count,
+            held: seen.held.clone(),
+            holders: holders.filter_map(registry::origin_of).collect(),
+            named,
+            woken: seen.polls.woken,
+        }
+    };
+    let waited: Vec<Waited> = tasks.map(waited).collect();
+    *WAITED.get().lock() = waited;
 }
 
 /// An executor begins to drop its tasks on this thread.
@@ -152,15 +189,48 @@ pub fn dropped(record: &Arc<Record>) {
         Executor::AsyncTask => Some(TaskState::Waiting),
     };
     let Some(state) = state else { return };
-    let Some(seen) = Seen::of(Arc::clone(record)) else {
+    let Some(mut seen) = Seen::of(Arc::clone(record)) else {
         return;
     };
-    if is_first(Kind::AbortedTask, &seen, state) {
-        emit(
-            Kind::AbortedTask,
-            look::leg(&seen, state, None, Moment::Shutdown),
-        );
+    let waited = match state {
+        TaskState::Waiting | TaskState::Scheduled => take_waited(&seen),
+        TaskState::New | TaskState::Running | TaskState::Panicked => None,
+    };
+    let state = waited.as_ref().map_or(state, |_| TaskState::Waiting);
+    if !is_first(Kind::AbortedTask, &seen, state) {
+        return;
     }
+    let mut named = None;
+    if let Some(waited) = waited {
+        for holder in &waited.holders {
+            registry::mention(holder);
+        }
+        seen.held = waited.held;
+        seen.polls.woken = waited.woken;
+        named = waited.named;
+    }
+    let mut leg = look::leg(&seen, state, None, Moment::Shutdown);
+    leg.wait = named.or(leg.wait);
+    emit(Kind::AbortedTask, leg);
+}
+
+/// What the task waited for when its executor began to be dropped, unless it was
+/// polled since.
+fn take_waited(seen: &Seen) -> Option<Waited> {
+    let mut waited = WAITED.get().lock();
+    let at = waited
+        .binary_search_by_key(&seen.record.origin.id, |waited| waited.id)
+        .ok()
+        .filter(|at| waited[*at].poll == seen.polls.count)?;
+    let waited = &mut waited[at];
+    Some(Waited {
+        id: waited.id,
+        poll: waited.poll,
+        held: std::mem::take(&mut waited.held),
+        holders: std::mem::take(&mut waited.holders),
+        named: waited.named.take(),
+        woken: waited.woken.take(),
+    })
 }
 
 /// The thread panics, in the middle of a poll.
@@ -258,6 +328,7 @@ fn emit(kind: Kind, leg: Leg) {
 
 /// In the child of a fork.
 pub fn reset() {
+    WAITED.replace(Spin::default());
     TOLD.replace(Spin::default());
     PANICS.replace(Spin::default());
 }

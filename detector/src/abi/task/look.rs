@@ -15,8 +15,10 @@ use crate::findings;
 use crate::reach::{Joiner, Reach, Task};
 use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{
-    Finding, Leg, Moment, Proof, Stack, TaskState, TaskStatus, ThreadId, Wait, WaitOn, Woken,
+    Finding, Leg, Memory, Moment, Proof, Stack, TaskState, TaskStatus, ThreadId, Wait, WaitOn,
+    Woken,
 };
+use crate::rt::hot::current;
 use crate::stack::{self, StackId};
 use crate::task::{Facts, Reached, Verdict, verdict};
 use crate::waits::{WaitGraph, Wakers};
@@ -35,9 +37,20 @@ pub struct Seen {
     /// How it was polled.
     pub polls: Polls,
     /// Who keeps what it waits on, where that was looked for.
-    pub held_by: Vec<ThreadId>,
+    pub held: Held,
+}
+
+/// Who keeps what a task waits on.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    /// Tasks and threads.
+    pub by: Vec<ThreadId>,
+    /// They can still run.
+    pub live: bool,
+    /// Where a root of the search does that is no thread's.
+    pub at: Option<u64>,
     /// Leaked memory does.
-    pub held_by_leak: bool,
+    pub by_leak: bool,
 }
 
 impl Seen {
@@ -48,9 +61,17 @@ impl Seen {
             record,
             facts,
             polls,
-            held_by: Vec::new(),
-            held_by_leak: false,
+            held: Held::default(),
         })
+    }
+
+    /// True if it waits to be woken.
+    fn waits(&self) -> bool {
+        match verdict(self.facts) {
+            Verdict::Ending => false,
+            Verdict::Alive(state) => state == TaskState::Waiting,
+            Verdict::MayBeStuck | Verdict::Stuck(_) => true,
+        }
     }
 
     /// True if it has not gone on since.
@@ -68,6 +89,9 @@ impl Seen {
 pub fn report(moment: Moment, here: &Here) {
     let all = look(here, TRIES).unwrap_or_else(see_all);
     tell_cycles(&all, moment);
+    if moment == Moment::Shutdown {
+        ends::waited(all.iter().filter(|seen| seen.waits()));
+    }
     for seen in all {
         let Some((state, proof, certainty)) = verdict(seen.facts).told() else {
             // What is cancelled or complete is only to be dropped.
@@ -172,6 +196,7 @@ fn look(here: &Here, tries: u32) -> Option<Vec<Seen>> {
             .map(|seen| Task {
                 waker: seen.polls.rest.waker,
                 data_word: seen.record.data_word,
+                waits: seen.waits(),
                 wakers: may_be_stuck(seen).then_some(seen.facts.references),
                 joined_by: joiner(seen).filter(|_| seen.facts.handle),
             })
@@ -179,17 +204,26 @@ fn look(here: &Here, tries: u32) -> Option<Vec<Seen>> {
         match world::search(&tasks, here, searched) {
             Search::Done(found) if all.iter().all(Seen::is_still) => {
                 let ids: Vec<ThreadId> = all.iter().map(|seen| seen.record.origin.id).collect();
+                let polls = |seen: &Seen| seen.polls.thread.filter(|_| seen.facts.running);
+                let polling: Vec<ThreadId> = all.iter().filter_map(polls).collect();
                 for (seen, reach) in all.iter_mut().zip(found) {
                     // Who has the handle never runs again either.
                     seen.facts.handle &= !reach.is_dead();
                     let (reached, holders) = match reach {
-                        Reach::Live => continue,
+                        Reach::Live(holders) => (Reached::Live, holders),
                         Reach::Unaccounted(holders) => (Reached::Unaccounted, holders),
                         Reach::Unreachable(holders) => (Reached::Not, holders),
                     };
                     seen.facts.reached = reached;
-                    seen.held_by = holders.tasks.into_iter().map(|at| ids[at]).collect();
-                    seen.held_by_leak = holders.leaked;
+                    seen.held = Held {
+                        by: holders.tasks.into_iter().map(|at| ids[at]).collect(),
+                        live: reached == Reached::Live,
+                        at: None,
+                        by_leak: holders.leaked,
+                    };
+                    if seen.held.by.is_empty() {
+                        held_by_roots(&mut seen.held, &holders.roots, &polling);
+                    }
                 }
                 return Some(all);
             }
@@ -200,6 +234,31 @@ fn look(here: &Here, tries: u32) -> Option<Vec<Seen>> {
         stuck::nap(PAUSE_MS << attempt);
         attempt += 1;
     }
+}
+
+/// Who keeps what a task waits on by the words of these roots. A thread that polls
+/// tasks, or that looks, has on its stack what is left of them.
+fn held_by_roots(held: &mut Held, roots: &[usize], polling: &[ThreadId]) {
+    let own = tracked_id();
+    for &root in roots {
+        match findings::memory(root) {
+            Memory::Stack { thread, .. } | Memory::ThreadLocal { thread, .. } => {
+                let told =
+                    Some(thread) == own || polling.contains(&thread) || held.by.contains(&thread);
+                if !told {
+                    held.by.push(thread);
+                }
+            }
+            Memory::Static { addr } => held.at = held.at.or(Some(addr)),
+            Memory::Heap { .. } | Memory::Mapped { .. } | Memory::Unknown { .. } => {}
+        }
+    }
+}
+
+/// The number of the calling thread, which looks.
+fn tracked_id() -> Option<ThreadId> {
+    // SAFETY: the record belongs to this thread.
+    unsafe { current().as_ref() }.map(|thread| thread.id)
 }
 
 /// For each task whose join handle another polled when it was polled last: that
@@ -345,8 +404,7 @@ pub fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) 
         record,
         facts,
         polls,
-        held_by,
-        held_by_leak,
+        held,
     } = seen;
     let now = kernel::now();
     let ms = |since: u64| now.saturating_sub(since) / 1_000_000;
@@ -367,8 +425,10 @@ pub fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) 
         idle_ms: ms(polls.idle_since.max(record.born)),
         handle: facts.handle,
         references: facts.references,
-        held_by: held_by.clone(),
-        held_by_leak: *held_by_leak,
+        held_by: held.by.clone(),
+        held_live: held.live,
+        held_at: held.at,
+        held_by_leak: held.by_leak,
         awaits_ms: innermost.map(spent).unwrap_or_default(),
         branches,
         branches_ms,

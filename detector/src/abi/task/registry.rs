@@ -144,6 +144,11 @@ pub fn live() -> Vec<Arc<Record>> {
     live
 }
 
+/// Where a live task comes from; none if it is no task.
+pub fn origin_of(id: ThreadId) -> Option<Arc<Origin>> {
+    LIVE.get().get(&id).map(|record| Arc::clone(&record.origin))
+}
+
 /// How often the live task was polled; none if it is no task.
 pub fn polls_of(id: ThreadId) -> Option<u64> {
     Some(LIVE.get().get(&id)?.notes.count())

@@ -22,7 +22,7 @@ use super::{maps, root};
 use crate::abi::kernel::{self, State};
 use crate::abi::{map, symbols};
 use crate::objects;
-use crate::reach::{Block, Reach, Space, Task, unreachable};
+use crate::reach::{Block, Holders, Reach, Space, Task, unreachable};
 use crate::rt::hot::current;
 use crate::rt::sys;
 use crate::rt::thread::{Thread, calls};
@@ -72,7 +72,7 @@ pub fn search(tasks: &[Task], here: &Here, searched: bool) -> Search {
             None => return Search::Impossible,
         }
     } else {
-        vec![Reach::Live; tasks.len()]
+        vec![Reach::Live(Holders::default()); tasks.len()]
     };
     let still = sleepers.iter().all(|sleeper| {
         // SAFETY: records stay mapped for good; an atomic.

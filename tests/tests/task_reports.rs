@@ -1,0 +1,76 @@
+//! What is said of tasks: each kind of report, each thing that a task can wait for, and
+//! who has the other end, as a person reads it.
+
+use std::collections::BTreeMap;
+
+use leakcheck_tests::command::{Workshop, repository};
+use leakcheck_tests::messages::Finding;
+use leakcheck_tests::redaction::filters;
+
+const OPTIONS: [&str; 6] = [
+    "--deny",
+    "aborted-task",
+    "--deny",
+    "detached-task",
+    "--deny",
+    "panicked-task",
+];
+
+/// The tests that nothing is told of.
+fn is_silent(test: &str) -> bool {
+    test.ends_with("_fixed")
+}
+
+fn check(options: &[&str]) {
+    let workshop = Workshop::new(
+        env!("CARGO_BIN_EXE_leakcheck-under-test"),
+        env!("CARGO_TARGET_TMPDIR"),
+    );
+    let ended = workshop
+        .test("task-reports", &[&OPTIONS, options].concat())
+        .run();
+    ended.assert_code(66);
+    let findings = ended.findings();
+    let mut told: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
+    for test in ended.tests() {
+        told.insert(test.test.name, Vec::new());
+    }
+    for finding in &findings {
+        // What is alike is told once for all tests.
+        for test in &finding.tests {
+            told.get_mut(&test.name).expect("a test").push(finding);
+        }
+    }
+    let filters = filters(&repository());
+    let own = [
+        (r" #\d+", " #N"),
+        (r"tokio-\d+\.\d+\.\d+/", "tokio-VERSION/"),
+        (r"futures-util-\d+\.\d+\.\d+/", "futures-util-VERSION/"),
+        (r"(VERSION/\S+\.rs):\d+:\d+", "$1:PLACE"),
+        (r"polled \d+ times", "polled N times"),
+        (r"fingerprint lc1:[0-9a-f]+", "fingerprint"),
+        (r" *(, for|\(for) \d+(\.\d+)? m?s\)?", ""),
+    ];
+    let filters = filters.iter().map(|(from, to)| (&**from, &**to));
+    let filters: Vec<(&str, &str)> = own.into_iter().chain(filters).collect();
+    for (test, mut found) in told {
+        assert_eq!(found.is_empty(), is_silent(&test), "{test}: {found:?}");
+        found.sort_by(|one, other| one.title.cmp(&other.title));
+        let text: Vec<&str> = found.iter().map(|finding| &*finding.rendered).collect();
+        if !text.is_empty() {
+            insta::with_settings!({ filters => filters.clone(), omit_expression => true }, {
+                insta::assert_snapshot!(test.replace("::", "__"), text.join("\n"));
+            });
+        }
+    }
+}
+
+#[test]
+fn instrumented() {
+    check(&[]);
+}
+
+#[test]
+fn leaks_alone() {
+    check(&["--no-races"]);
+}
