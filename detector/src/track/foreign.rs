@@ -24,6 +24,8 @@ pub enum Deed {
     Operator,
     /// A dereference.
     Deref,
+    /// A coercion of the reference that it is.
+    Coercion,
     /// The end of its life.
     Drop,
 }
@@ -38,6 +40,7 @@ pub struct Foreign {
     each: bool,
     operator: bool,
     deref: bool,
+    coercion: bool,
     drop: bool,
 }
 
@@ -48,6 +51,7 @@ impl Foreign {
         each: true,
         operator: true,
         deref: true,
+        coercion: true,
         drop: true,
     };
 
@@ -64,11 +68,14 @@ impl Foreign {
         let is_counted = counted.iter().any(|prefix| of.starts_with(prefix));
         let is_pointer = type_name.starts_with(['*', '&']);
         let is_lazy = type_name.starts_with("std::sync::lazy_lock::LazyLock<");
+        let method = !is_known(behind(type_name));
         Self {
-            method: !is_known(behind(type_name)),
+            method,
             each: parts && !is_counted && !of.starts_with('*'),
             operator: parts && !of.starts_with('*'),
             deref: is_lazy || !is_pointer && !is_known(type_name),
+            // A closure is nothing but itself.
+            coercion: type_name.starts_with('&') && method && !of.ends_with("{{closure}}"),
             drop: parts && !is_pointer && !is_guard(type_name),
         }
     }
@@ -80,6 +87,7 @@ impl Foreign {
             Deed::Each => self.each,
             Deed::Operator => self.operator,
             Deed::Deref => self.deref,
+            Deed::Coercion => self.coercion,
             Deed::Drop => self.drop,
         }
     }
@@ -113,7 +121,7 @@ fn is_guard(type_name: &str) -> bool {
     let head = type_name.split('<').next().unwrap_or_default();
     let last = head.rsplit("::").next().unwrap_or_default();
     let guards = last.ends_with("Guard") || ["Ref", "RefMut"].contains(&last);
-    guards && is_known(head)
+    guards && !head.starts_with(['(', '[']) && is_known(head)
 }
 
 /// Crates whose types wait for nobody unless a method is called that is known,
@@ -261,6 +269,7 @@ mod tests {
             each,
             operator: _,
             deref,
+            coercion: _,
             drop,
         } = Foreign::of(type_name::<T>());
         [method, each, deref, drop]
@@ -291,6 +300,20 @@ mod tests {
         let _: Own = closure();
     }
 
+    /// A coercion goes from one reference to another.
+    #[test]
+    fn a_reference_may_be_coerced() {
+        let coerced = |name: &str| Foreign::of(name).coercion;
+        assert!(coerced(type_name::<&Own>()));
+        assert!(coerced(type_name::<&mut Own>()));
+        assert!(coerced(type_name::<&Arc<Own>>()));
+        assert!(!coerced(type_name::<Own>()));
+        assert!(!coerced(type_name::<&str>()));
+        assert!(!coerced(type_name::<&Vec<Own>>()));
+        assert!(!coerced(type_name::<&[Own; 2]>()));
+        assert!(!coerced("&mut crate::f::{{closure}}"));
+    }
+
     /// Methods go to what is behind, and so does what they do with each part;
     /// a drop ends what is owned.
     #[test]
@@ -310,6 +333,10 @@ mod tests {
         assert_eq!([method, deref, drop], [true, false, false]);
         let [method, each, _, drop] = of::<Option<Own>>();
         assert_eq!([method, each, drop], [false, true, true]);
+        struct Guard(Own);
+        assert!(of::<Guard>()[3]);
+        assert!(of::<(Guard, u8)>()[3]);
+        assert!(of::<[Guard; 2]>()[3]);
         // What it is made of may wait; std's method does not.
         assert!(of::<LazyLock<u8>>()[2]);
     }

@@ -173,6 +173,11 @@ impl Local {
         strand.calls(engine::sequence());
     }
 
+    /// True if a function of this name is about to be entered.
+    pub fn is_calling(&self, name: u64) -> bool {
+        self.calling.get() == name
+    }
+
     /// A tracked function is entered: true if who calls it is tracked, too.
     pub fn entered(&self, name: u64) -> bool {
         let called = self.called() == name;

@@ -484,10 +484,12 @@ impl Body<'_> {
         }
         if !is_place(expr) {
             let is_matched = matches!(bare(expr), Expr::Match(_));
+            let lent = (**expr).clone();
             self.visit_expr_mut(expr);
             if !is_matched {
                 self.unexpected(expr);
             }
+            self.lent(expr, &lent);
             return;
         }
         match self.way(expr, used, &whole) {

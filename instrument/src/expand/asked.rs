@@ -20,10 +20,12 @@ use super::place::{hygienic, ident};
 pub struct Asked {
     /// What sees from when on code of a type's own may run, if that was needed.
     own: Option<syn::Ident>,
-    /// It cannot be there: the statement may go on in another thread.
-    awaits: bool,
+    /// The statement may go on in another thread.
+    pub awaits: bool,
     /// The statement does more than operate.
     is_busy: bool,
+    /// It is an arm's, and its variable the statement's around.
+    is_within: bool,
     /// What is asked.
     asks: Vec<TokenStream>,
     texts: BTreeSet<String>,
@@ -53,6 +55,25 @@ impl Asked {
         let mut looks = Looks::default();
         looks.visit_expr(expression);
         looks.into()
+    }
+
+    /// Before an arm of this statement: what its last expression leaves goes
+    /// when the arm does, after the variables of a block around it.
+    pub fn of_arm(&self, body: &Expr) -> Self {
+        let arm = Self::of_expression(body);
+        Self {
+            own: self.own.clone(),
+            awaits: self.awaits,
+            is_within: true,
+            ..arm
+        }
+    }
+
+    /// The arm is over.
+    pub fn leaves(&mut self, arm: Option<&Self>) {
+        if let Some(arm) = arm {
+            self.own.clone_from(&arm.own);
+        }
     }
 
     fn may_ask(&self, asks: &[TokenStream]) -> bool {
@@ -97,9 +118,35 @@ struct Looks {
     bound: BTreeSet<String>,
 }
 
+/// True if a block is left and entered again.
+fn awaits(block: &syn::Block) -> bool {
+    struct Awaits(bool);
+
+    impl<'ast> Visit<'ast> for Awaits {
+        fn visit_item(&mut self, _: &'ast syn::Item) {}
+        fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {}
+        fn visit_expr_async(&mut self, _: &'ast syn::ExprAsync) {}
+
+        fn visit_expr_await(&mut self, _: &'ast syn::ExprAwait) {
+            self.0 = true;
+        }
+
+        fn visit_macro(&mut self, called: &'ast syn::Macro) {
+            for argument in super::macros::arguments(called).into_iter().flatten() {
+                self.visit_expr(&argument);
+            }
+        }
+    }
+
+    let mut awaits = Awaits(false);
+    awaits.visit_block(block);
+    awaits.0
+}
+
 impl<'ast> Visit<'ast> for Looks {
-    fn visit_block(&mut self, _: &'ast syn::Block) {
+    fn visit_block(&mut self, block: &'ast syn::Block) {
         self.is_busy = true;
+        self.awaits |= awaits(block);
     }
 
     fn visit_item(&mut self, _: &'ast syn::Item) {}
@@ -143,12 +190,13 @@ impl<'ast> Visit<'ast> for Looks {
 
 impl Body<'_> {
     /// The variable that sees from when on code of a type's own may run in this
-    /// statement; none where there can be none.
+    /// statement; none where there is no statement.
+    ///
+    /// Where it may go on in another thread, no access in it is certain from
+    /// here on.
     pub fn new_own(&mut self) -> Option<syn::Ident> {
         let asked = &self.declared.as_ref()?.asked;
-        if asked.awaits {
-            return None;
-        }
+        self.opaque |= asked.awaits;
         if let Some(own) = &asked.own {
             return Some(own.clone());
         }
@@ -189,6 +237,15 @@ impl Body<'_> {
         }
     }
 
+    /// With the variable that what is asked needs.
+    pub fn with_own(&mut self, mut asked: Asked) -> Asked {
+        if asked.own.is_none() && !asked.asks.is_empty() {
+            let many = asked.is_busy || asked.awaits || asked.names.len() > 1;
+            asked.own = many.then(|| self.numbered("__leakcheck_own"));
+        }
+        asked
+    }
+
     /// What goes before a statement, and after it.
     ///
     /// Input: `S`. Output:
@@ -196,16 +253,18 @@ impl Body<'_> {
     /// ```text
     /// let own = Own::new(); operates(ASKS, hash(NAME), Some(&own)); S own.now();
     /// ```
-    pub fn asks(&mut self, mut asked: Asked, at: Span) -> (Vec<Stmt>, Option<Stmt>) {
-        if asked.own.is_none() && !asked.asks.is_empty() && !asked.awaits {
-            let many = asked.is_busy || asked.names.len() > 1;
-            asked.own = many.then(|| self.numbered("__leakcheck_own"));
-        }
+    pub fn asks(&mut self, asked: Asked, at: Span) -> (Vec<Stmt>, Option<Stmt>) {
+        let asked = self.with_own(asked);
         let span = hygienic(at);
         let krate = &self.context.krate;
         let mut before = Vec::new();
-        if let Some(own) = &asked.own {
-            before.push(parse_quote_spanned!(span=> let #own = #krate::__private::Own::new();));
+        if let Some(own) = asked.own.as_ref().filter(|_| !asked.is_within) {
+            let new = if asked.awaits {
+                quote_spanned!(span=> lasting())
+            } else {
+                quote_spanned!(span=> new())
+            };
+            before.push(parse_quote_spanned!(span=> let #own = #krate::__private::Own::#new;));
         }
         if !asked.asks.is_empty() {
             // No function has the name that stands for several.

@@ -54,6 +54,7 @@ impl Body<'_> {
             self.lasting(&mut tree, right);
             self.operands(right, false, &tree);
         } else {
+            self.coerced_before([&**right]);
             self.visit_expr_mut(right);
         }
         match self.way(left, Use::Write, &whole) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
@@ -23,7 +23,8 @@ use super::handles::Handles;
 use super::macros::FORMATS;
 use super::operated::is_told;
 use super::operators::{is_assignment, is_comparison};
-use super::place::{hygienic, ident, library};
+use super::pattern::binds_by_reference;
+use super::place::{hygienic, ident};
 use super::typed::Typed;
 
 /// The walk.
@@ -31,8 +32,8 @@ pub struct Body<'c> {
     pub context: &'c Context,
     /// Path of the function from its module.
     pub function: String,
-    name: String,
-    is_test: bool,
+    pub name: String,
+    pub is_test: bool,
     /// Inside of `unsafe`.
     pub unsafety: bool,
     /// The statement runs code that is not tracked.
@@ -65,7 +66,7 @@ pub struct Body<'c> {
     /// Local variables whose type is known where they are used.
     pub typed: Typed,
     /// Local variables that are no handles.
-    handles: Handles,
+    pub handles: Handles,
     /// Variables that the closure around binds, and nothing else does.
     pub inside: BTreeSet<String>,
     /// That closure captures by value.
@@ -110,78 +111,6 @@ impl<'c> Body<'c> {
     /// A site at this expression.
     pub fn site(&self, of: &impl quote::ToTokens) -> TokenStream {
         self.context.site(of, &self.function, self.opaque)
-    }
-
-    /// Rewrites the whole body.
-    ///
-    /// Input: `{ BODY }`. Output: who calls is asked first.
-    ///
-    /// ```text
-    /// { let entered = ::leakcheck::__private::entered(const { hash("name") }); BODY }
-    /// ```
-    pub fn function(&mut self, signature: &Signature, block: &mut Block) {
-        if self.is_test {
-            guards::check_at_the_end(block);
-        }
-        self.typed = Typed::of(signature, block);
-        self.handles = Handles::of(block);
-        let arguments = self.sees_arguments(signature, block);
-        self.visit_block_mut(block);
-        block.stmts.splice(0..0, arguments);
-        if let Some(left) = self.all_left(block) {
-            block.stmts.insert(0, left);
-        }
-        // What a destructor sees came by the last drop of something shared.
-        let entered = if self.name == "drop" {
-            let krate = &self.context.krate;
-            let span = hygienic(block.span());
-            let opaque = ident("__leakcheck_opaque");
-            parse_quote_spanned!(span=> let #opaque = #krate::__private::Opaque::begin();)
-        } else if signature.asyncness.is_some() {
-            // It is left, and entered again, at each await, which is told.
-            let krate = &self.context.krate;
-            let span = hygienic(block.span());
-            let name = &self.name;
-            parse_quote_spanned! {span=>
-                ::core::mem::drop(
-                    #krate::__private::entered(const { #krate::__private::hash(#name) })
-                );
-            }
-        } else {
-            self.entered(&self.name.clone(), block)
-        };
-        block.stmts.insert(0, entered);
-    }
-
-    fn entered(&self, name: &str, at: &impl syn::spanned::Spanned) -> Stmt {
-        let krate = &self.context.krate;
-        let span = hygienic(at.span());
-        let entered = ident("__leakcheck_entered");
-        parse_quote_spanned! {span=>
-            let #entered = #krate::__private::entered(const { #krate::__private::hash(#name) });
-        }
-    }
-
-    /// Code that is not tracked has run.
-    pub fn mark(&self, at: &impl syn::spanned::Spanned) -> Stmt {
-        let krate = &self.context.krate;
-        let span = hygienic(at.span());
-        parse_quote_spanned!(span=> #krate::__private::opaque();)
-    }
-
-    /// Announces a call, where each call of its name is.
-    ///
-    /// Input: `f(X)`. Output: `second(calls(const { hash("f") }), f(X))`.
-    pub fn announce(&self, expression: &mut Expr, name: &str) {
-        if self.each.as_deref() != Some(name) {
-            return;
-        }
-        let krate = &self.context.krate;
-        let span = hygienic(expression.span());
-        let told = quote_spanned! {span=>
-            #krate::__private::calls(const { #krate::__private::hash(#name) }), #expression
-        };
-        *expression = library(krate, "second", told, expression);
     }
 
     /// A variable of the expansion's own.
@@ -242,9 +171,13 @@ impl<'c> Body<'c> {
             Guarded::No => self.sees_the_end(&statement, rest),
         };
         let drops = drops_a_value(&statement);
-        self.visit_stmt_mut(&mut statement);
+        if let Stmt::Expr(value, None) = &statement {
+            self.coerced_before([value]);
+        }
         if drops {
-            self.drops_at_once(&mut statement);
+            self.dropped_at_once(&mut statement);
+        } else {
+            self.visit_stmt_mut(&mut statement);
         }
         self.release = None;
         self.extends = extends;
@@ -252,6 +185,7 @@ impl<'c> Body<'c> {
         let Declared {
             mut releases,
             roots,
+            kept,
             hooks,
             asked,
             only_asks: _,
@@ -279,6 +213,9 @@ impl<'c> Body<'c> {
                 let #root = #krate::__private::Root::new();
             });
         }
+        out.extend(kept.as_ref().map(
+            |kept| parse_quote_spanned!(span=> let #kept = #krate::__private::Own::lasting();),
+        ));
         out.extend(hooks);
         let (asks, over) = self.asks(asked, statement.span());
         out.extend(asks);
@@ -288,6 +225,10 @@ impl<'c> Body<'c> {
         let begun = out.len();
         out.extend(made);
         out.extend(ends);
+        if let Some(kept) = kept {
+            let ending = self.numbered("__leakcheck_ending");
+            out.push(parse_quote_spanned!(span=> let #ending = #kept.ending();));
+        }
         releases.retain(|release| Some(release) != held.as_ref());
         if is_last {
             self.late = !conditions.is_empty() && calls == Calls::Anything;
@@ -401,15 +342,17 @@ impl VisitMut for Body<'_> {
             return;
         }
         if matches!(local.pat, Pat::Type(_)) {
-            let asks = self.coerced([&*init.expr]);
-            self.asks_at_least(asks, "deref");
+            self.coerced_before([&*init.expr]);
         }
         let extends = std::mem::replace(&mut self.extends, true);
         self.handed_back = name_of(&local.pat).is_some_and(|name| self.handles.denies(&name));
+        let whole = (*init.expr).clone();
         if takes {
             self.visit_expr_mut(&mut init.expr);
         } else {
             self.taken_apart(&local.pat, init.diverge.is_some(), &mut init.expr);
+            self.extends = binds_by_reference(&local.pat);
+            self.left_over(&mut init.expr, &whole);
         }
         self.extends = extends;
         self.handed_back = false;
@@ -485,6 +428,26 @@ impl Body<'_> {
             Expr::Call(_) => self.call(expression),
             Expr::MethodCall(_) => self.method(expression),
             Expr::Await(_) => self.await_(expression),
+            Expr::Struct(made) => {
+                self.coerced_before(made.fields.iter().map(|field| &field.expr));
+                visit_mut::visit_expr_struct_mut(self, made);
+            }
+            Expr::Array(made) => {
+                self.coerced_before(&made.elems);
+                visit_mut::visit_expr_array_mut(self, made);
+            }
+            Expr::Tuple(made) => {
+                self.coerced_before(&made.elems);
+                visit_mut::visit_expr_tuple_mut(self, made);
+            }
+            Expr::Return(returned) => {
+                self.coerced_before(returned.expr.as_deref());
+                visit_mut::visit_expr_return_mut(self, returned);
+            }
+            Expr::Break(left) => {
+                self.coerced_before(left.expr.as_deref());
+                visit_mut::visit_expr_break_mut(self, left);
+            }
             Expr::Macro(ExprMacro { mac, .. }) => {
                 let told = self.asserts(mac);
                 let asks = self.macro_(mac);

@@ -23,18 +23,38 @@ impl Body<'_> {
     ///
     /// Input: `Some(x) => x + 1`. Output: `Some(x) => { HOOKS x + 1 }`.
     pub fn arm(&mut self, body: &mut Expr) {
-        let Some(declared) = &mut self.declared else {
-            self.visit_expr_mut(body);
-            return;
-        };
-        let around = std::mem::replace(&mut declared.asked, Asked::of_expression(body));
+        match &self.declared {
+            Some(around) => {
+                let asked = around.asked.of_arm(body);
+                let asked = self.asked_in(asked, body);
+                if let Some(around) = &mut self.declared {
+                    around.asked.leaves(asked.as_ref());
+                }
+                self.asks_in(asked, body);
+            }
+            None => self.visit_expr_mut(body),
+        }
+    }
+
+    /// As that, of a closure.
+    pub fn closure_body(&mut self, body: &mut Expr) {
+        let asked = self.asked_in(Asked::of_expression(body), body);
+        self.asks_in(asked, body);
+    }
+
+    /// Walks a body; what is asked in it, of that.
+    fn asked_in(&mut self, asked: Asked, body: &mut Expr) -> Option<Asked> {
+        let around = std::mem::replace(&mut self.declared.as_mut()?.asked, asked);
         let conditional = std::mem::replace(&mut self.conditional, false);
+        self.coerced_before([&*body]);
         self.visit_expr_mut(body);
         self.conditional = conditional;
-        let Some(declared) = &mut self.declared else {
-            return;
-        };
-        let asked = std::mem::replace(&mut declared.asked, around);
+        let asked = std::mem::replace(&mut self.declared.as_mut()?.asked, around);
+        Some(self.with_own(asked))
+    }
+
+    fn asks_in(&mut self, asked: Option<Asked>, body: &mut Expr) {
+        let Some(asked) = asked else { return };
         let (asks, _) = self.asks(asked, body.span());
         if !asks.is_empty() {
             let span = hygienic(body.span());

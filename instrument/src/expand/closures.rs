@@ -73,7 +73,7 @@ impl Body<'_> {
             only_asks: true,
             ..Declared::default()
         });
-        self.arm(body);
+        self.closure_body(body);
         self.declared = None;
     }
 

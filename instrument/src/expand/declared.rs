@@ -12,6 +12,8 @@ pub struct Declared {
     pub releases: Vec<syn::Ident>,
     /// They know whether a pointer is one.
     pub roots: Vec<syn::Ident>,
+    /// It sees whether code of a type's own runs when the block ends.
+    pub kept: Option<syn::Ident>,
     /// They tell of what the statement reads.
     pub hooks: Vec<Stmt>,
     /// What is asked before it.
@@ -37,6 +39,18 @@ impl Body<'_> {
         let root = self.numbered("__leakcheck_root");
         self.declared.as_mut()?.roots.push(root.clone());
         Some(root)
+    }
+
+    /// The variable that sees the drop of what a variable borrows; none where
+    /// there is no statement around.
+    pub fn new_kept(&mut self) -> Option<syn::Ident> {
+        let declared = self.declared.as_ref().filter(|it| !it.only_asks)?;
+        if let Some(kept) = &declared.kept {
+            return Some(kept.clone());
+        }
+        let kept = self.numbered("__leakcheck_kept");
+        self.declared.as_mut()?.kept = Some(kept.clone());
+        Some(kept)
     }
 
     /// Statements that go before this one.

@@ -14,14 +14,16 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{
-    Block, Expr, FieldPat, FnArg, Ident, Local, Pat, PatIdent, Signature, Stmt, Type,
+    Block, Expr, FieldPat, FnArg, Ident, Local, Pat, PatIdent, Signature, Stmt, Type, UnOp,
     parse_quote_spanned,
 };
 
 use super::body::Body;
 use super::calls::simple_head;
 use super::guards::{drops, is_moved};
-use super::place::{hygienic, ident, library};
+use super::names::{INERT_MACROS, MACROS};
+use super::operated::arithmetic;
+use super::place::{bare, hygienic, ident, library};
 use super::sync::{meets, simple};
 
 /// The variables that a statement binds, and that their scope drops.
@@ -44,45 +46,73 @@ fn bound<'s>(statement: &'s Stmt, rest: &[Stmt]) -> Vec<&'s Ident> {
 }
 
 /// False for what surely is no such value, or none at all.
-pub const fn may_matter(init: &Expr) -> bool {
-    !matches!(
-        init,
+pub fn may_matter(init: &Expr) -> bool {
+    match init {
         Expr::Lit(_)
-            | Expr::Reference(_)
-            | Expr::RawAddr(_)
-            | Expr::Closure(_)
-            | Expr::Range(_)
-            | Expr::Binary(_)
-            | Expr::Unary(_)
-            | Expr::Cast(_)
-            | Expr::Index(_)
-            | Expr::Macro(_)
-            | Expr::Return(_)
-            | Expr::Break(_)
-            | Expr::Continue(_)
-            | Expr::Loop(_)
-    )
+        | Expr::Reference(_)
+        | Expr::RawAddr(_)
+        | Expr::Range(_)
+        | Expr::Cast(_)
+        | Expr::Index(_)
+        | Expr::Return(_)
+        | Expr::Break(_)
+        | Expr::Continue(_)
+        | Expr::Loop(_) => false,
+        Expr::Paren(inner) => may_matter(&inner.expr),
+        Expr::Binary(binary) => {
+            arithmetic(&binary.op).is_some()
+                && [&binary.left, &binary.right]
+                    .iter()
+                    .all(|operand| !matches!(bare(operand), Expr::Lit(_) | Expr::Cast(_)))
+        }
+        Expr::Unary(unary) => {
+            !matches!(unary.op, UnOp::Deref(_)) && !matches!(bare(&unary.expr), Expr::Lit(_))
+        }
+        Expr::Macro(called) => !is_known(&called.mac),
+        _ => true,
+    }
+}
+
+/// True for a macro of std's that makes nothing whose end matters.
+fn is_known(called: &syn::Macro) -> bool {
+    called.path.segments.last().is_some_and(|last| {
+        last.ident != "vec"
+            && [MACROS, INERT_MACROS]
+                .iter()
+                .any(|names| names.iter().any(|name| last.ident == name))
+    })
 }
 
 /// The arguments that are dropped at the end of a function.
 fn arguments<'s>(signature: &'s Signature, block: &Block) -> Vec<&'s Ident> {
-    let arguments = signature
-        .inputs
-        .iter()
-        .filter_map(|argument| match argument {
-            // Under a condition, or with a lint level.
-            FnArg::Typed(argument) if !argument.attrs.is_empty() => None,
-            FnArg::Typed(argument) => match &*argument.pat {
-                Pat::Ident(name) if !matches!(*argument.ty, Type::Reference(_) | Type::Ptr(_)) => {
-                    Some(&name.ident)
-                }
-                _ => None,
-            },
-            FnArg::Receiver(_) => None,
-        });
-    arguments
-        .filter(|name| !is_moved(name, &block.stmts))
-        .collect()
+    let mut names = Names::default();
+    for argument in &signature.inputs {
+        // Under a condition, or with a lint level.
+        if let FnArg::Typed(argument) = argument
+            && argument.attrs.is_empty()
+            && !matches!(*argument.ty, Type::Reference(_) | Type::Ptr(_))
+        {
+            names.visit_pat(&argument.pat);
+        }
+    }
+    names.0.retain(|name| !is_moved(name, &block.stmts));
+    names.0
+}
+
+/// The types of arguments of which a part has no name; none for one that has
+/// no name itself.
+fn unnamed(signature: &Signature) -> impl Iterator<Item = Option<&Type>> {
+    signature.inputs.iter().filter_map(|argument| {
+        let FnArg::Typed(argument) = argument else {
+            return None;
+        };
+        if matches!(*argument.pat, Pat::Ident(_))
+            || matches!(*argument.ty, Type::Reference(_) | Type::Ptr(_))
+        {
+            return None;
+        }
+        Some((!super::coercions::is_opaque(&argument.ty)).then_some(&*argument.ty))
+    })
 }
 
 /// Variables that a pattern binds by value.
@@ -151,8 +181,30 @@ impl Body<'_> {
 
     /// What goes before the body of a function that takes values.
     pub fn sees_arguments(&mut self, signature: &Signature, block: &Block) -> Vec<Stmt> {
-        let names = arguments(signature, block);
-        names.into_iter().map(|name| self.sees(name)).collect()
+        let mut seen = Vec::new();
+        let mut names: Vec<Ident> = arguments(signature, block).into_iter().cloned().collect();
+        if let Some(receiver) = signature.receiver()
+            && !self.by_reference
+            && receiver.attrs.is_empty()
+        {
+            let own = Ident::new("self", receiver.self_token.span);
+            names.extend((!is_moved(&own, &block.stmts)).then_some(own));
+        }
+        seen.extend(names.iter().map(|name| self.sees(name)));
+        for of in unnamed(signature) {
+            let krate = self.context.krate.clone();
+            let span = hygienic(of.span());
+            let dropped = self.numbered("__leakcheck_dropped");
+            seen.push(match of {
+                Some(of) => parse_quote_spanned! {span=>
+                    let #dropped = #krate::__private::Dropped::some::<#of>();
+                },
+                None => parse_quote_spanned! {span=>
+                    let #dropped = #krate::__private::Dropped::any();
+                },
+            });
+        }
+        seen
     }
 
     /// Sees the end of this variable.

@@ -12,6 +12,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
+use syn::visit_mut::VisitMut as _;
 use syn::{Expr, ExprCall, ExprMethodCall, Local, Pat, Stmt, parse_quote, parse_quote_spanned};
 
 use super::attributes;
@@ -119,9 +120,16 @@ impl Body<'_> {
         self.runs(place, "Drop", "drop").filter(|_| matters)
     }
 
-    /// Input: `VALUE;`, `let _ = VALUE;`, where it is dropped. Output:
-    /// `dropping(VALUE);`.
-    pub fn drops_at_once(&self, statement: &mut Stmt) {
+    /// A statement that drops a value.
+    ///
+    /// Input: `VALUE;`, `let _ = VALUE;`. Output: `dropping(VALUE);`.
+    pub fn dropped_at_once(&mut self, statement: &mut Stmt) {
+        // They stay in front of what the value becomes.
+        let mut attributes = dropped_value(statement).map_or_else(Vec::new, attributes::take);
+        let conditional = self.conditional;
+        self.conditional |= attributes.iter().any(attributes::is_condition);
+        self.visit_stmt_mut(statement);
+        self.conditional = conditional;
         let is_bound = matches!(statement, Stmt::Local(_));
         let Some(value) = dropped_value(statement) else {
             return;
@@ -132,8 +140,9 @@ impl Body<'_> {
             // What a call does not return from, this is not called after.
             let span = hygienic(value.span());
             let quiet = quote_spanned!(span=> allow(unreachable_code));
-            attributes::put(vec![parse_quote!(#[#quiet])], value);
+            attributes.push(parse_quote!(#[#quiet]));
         }
+        attributes::put(attributes, value);
     }
 }
 
@@ -156,10 +165,7 @@ pub fn drops_a_value(statement: &Stmt) -> bool {
         return false;
     }
     let mut copy = statement.clone();
-    dropped_value(&mut copy).is_some_and(|value| {
-        // What has an attribute keeps it in front.
-        attributes::take(value).is_empty() && (makes(value) || is_returned(bare(value)))
-    })
+    dropped_value(&mut copy).is_some_and(|value| makes(value) || is_returned(bare(value)))
 }
 
 /// True if there is an `unsafe` block in a closure's body, not in another's.

@@ -1,7 +1,7 @@
 //! Macros of std, and their arguments.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, quote};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
@@ -14,7 +14,7 @@ use super::foreign::is_returned;
 use super::left::{CAPTURED, UNSEEN_MACRO};
 use super::names::{INERT_MACROS, MACROS};
 use super::operated::Tree;
-use super::place::{bare, hygienic};
+use super::place::{bare, hygienic, ident, library};
 use super::steps::askable;
 
 /// What a format calls, as far as its name says.
@@ -90,6 +90,11 @@ impl Body<'_> {
         }
         let parts = Parts::of(called);
         let named: Vec<String> = arguments.iter().filter_map(name_of).collect();
+        let shows_names = parts.fails == Fails::Perhaps && {
+            let format = arguments.iter().nth(parts.count);
+            let names = format.map(captured_by).unwrap_or_default();
+            names.iter().any(|name| !named.contains(name))
+        };
         let mut tree = Tree::of(FORMATS);
         let mut compared = Tree::of("eq");
         for (at, argument) in arguments.iter().enumerate() {
@@ -145,6 +150,9 @@ impl Body<'_> {
             }
         }
         self.opaque = opaque;
+        if shows_names {
+            self.shows_names(&mut arguments, &parts);
+        }
         called.tokens = arguments.into_token_stream();
         asks.extend(self.places_of(&tree));
         let name = if parts.first == Part::Compared {
@@ -154,6 +162,39 @@ impl Body<'_> {
         };
         asks.extend(self.places_of(&compared));
         self.asks_before(asks, name).unwrap_or_default()
+    }
+
+    /// A message that names variables: it is formatted only if it is shown.
+    ///
+    /// Input: `assert!(IS, "{x}")`, `assert_eq!(A, B, "{x}")`. Output:
+    ///
+    /// ```text
+    /// assert!(pass(IS, |v| Condition::new(v).holds()), "{x}")
+    /// assert_eq!(A, B, "{x}{fails}", fails = fails())
+    /// ```
+    fn shows_names(&self, arguments: &mut Punctuated<Expr, Token![,]>, parts: &Parts) {
+        let krate = &self.context.krate;
+        if parts.first == Part::Condition {
+            if let Some(condition) = arguments.first_mut() {
+                let span = hygienic(condition.span());
+                let value = ident("__leakcheck_value");
+                let told = quote_spanned! {span=>
+                    #condition, |#value| #krate::__private::Condition::new(#value).holds()
+                };
+                *condition = library(krate, "pass", told, &condition.clone());
+            }
+            return;
+        }
+        if let Some(Expr::Lit(syn::ExprLit {
+            lit: syn::Lit::Str(format),
+            ..
+        })) = arguments.iter_mut().nth(parts.count)
+        {
+            let text = format.value() + "{__leakcheck_fails}";
+            *format = syn::LitStr::new(&text, format.span());
+            let fails = syn::Ident::new("__leakcheck_fails", format.span());
+            arguments.push(parse_quote!(#fails = #krate::__private::fails()));
+        }
     }
 
     /// What a message shows, if there is one: `*looked(&VALUE)`.
@@ -223,7 +264,7 @@ impl Body<'_> {
             match parts.fails {
                 // Whether it is a variable depends on the edition.
                 Fails::Surely => tree.fails(),
-                // It is shown only if it fails, and then it panics.
+                // See [`Body::shows_names`].
                 Fails::Perhaps => {}
                 Fails::No => {
                     let span = format.span();

@@ -1,17 +1,18 @@
 //! The transformations. Each states what goes in and what comes out.
 //!
 //! - [`body`]: walks a body, statement by statement, and [`declared`] goes before one;
+//!   [`entered`]: a function as a whole;
 //! - [`spawn`]: what is spawned, by what [`handles`] say as well; [`access`] and [`pointers`]: shared
 //!   variables, also [`assigned`] ones, whose places are chains ([`chain`]), and how they are told ([`way`]); [`sync`]: what orders;
 //!   [`channels`]: the ends of one; [`asserted`]: assertions; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
-//!   [`bound`]: those that a pattern binds;
+//!   [`bound`]: those that a pattern binds; [`temporaries`]: what is borrowed where it is made;
 //! - [`left`]: what is left alone;
 //! - [`attributes`]: conditions on statements; [`closures`]: what they capture;
 //! - [`calls`]: which calls may run code that is not tracked; [`foreign`]: what
 //!   may where no call is written: by operators ([`operated`]), steps of places
-//!   ([`steps`]), formats ([`macros`]), and what [`left_off`] says; [`asked`]:
+//!   ([`steps`]), [`coercions`], formats ([`macros`]), and what [`left_off`] says; [`asked`]:
 //!   how it is asked; [`operators`]: what these do;
 //! - [`place`]: places of the source, and paths into the library.
 //!
@@ -31,8 +32,10 @@ mod calls;
 mod chain;
 mod channels;
 mod closures;
+mod coercions;
 mod declared;
 mod ends;
+mod entered;
 mod foreign;
 mod guards;
 mod handles;
@@ -48,6 +51,7 @@ mod pointers;
 mod spawn;
 mod steps;
 mod sync;
+mod temporaries;
 mod test;
 mod typed;
 mod variable;

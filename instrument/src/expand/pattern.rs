@@ -20,7 +20,6 @@ use syn::{Expr, Lit, Member, Pat, Path, Stmt, Token, parse_quote_spanned};
 use super::Context;
 use super::body::Body;
 use super::chain;
-use super::foreign::is_returned;
 use super::guards::lock_of;
 use super::left::TAKEN_APART;
 use super::place::hygienic;
@@ -35,9 +34,11 @@ impl Body<'_> {
         let whole = place.clone();
         if chain::is_place(place) {
             self.stepped_before(&whole);
-        } else if is_returned(place) && lock_of(place).is_none() {
+        } else if lock_of(place).is_none() {
             self.visit_expr_mut(place);
-            self.temporary(place);
+            let extends = std::mem::replace(&mut self.extends, false);
+            self.left_over(place, &whole);
+            self.extends = extends;
             return;
         }
         let used = used_by(patterns).filter(|_| self.unsafety && chain::is_place(place));
@@ -120,6 +121,22 @@ impl Body<'_> {
         }
         self.place(place);
     }
+}
+
+/// True if a variable borrows what the pattern is given.
+pub fn binds_by_reference(pattern: &Pat) -> bool {
+    struct Borrows(bool);
+
+    impl<'ast> Visit<'ast> for Borrows {
+        fn visit_pat_ident(&mut self, name: &'ast syn::PatIdent) {
+            self.0 |= name.by_ref.is_some();
+            visit::visit_pat_ident(self, name);
+        }
+    }
+
+    let mut borrows = Borrows(false);
+    borrows.visit_pat(pattern);
+    borrows.0
 }
 
 /// What patterns surely do with a value, by the first; none if that is not

@@ -1,5 +1,5 @@
 //! Steps of places that may run code of a type's own: a field behind a `Deref`,
-//! a dereference, an index; and a reference that is coerced by a `Deref`.
+//! a dereference, an index.
 //!
 //! In a closure a field of a captured variable may be all that is captured. Then
 //! nothing can be asked about the variable, and the step to the field counts as
@@ -9,7 +9,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, UnOp, parse_quote, parse_quote_spanned};
+use syn::{Expr, UnOp, parse_quote};
 
 use super::body::Body;
 use super::chain::{self, is_place};
@@ -183,57 +183,6 @@ impl Body<'_> {
         );
     }
 
-    /// Input: `CALL()`, dropped when the statement ends. Output:
-    /// `own.temporary(CALL())`.
-    pub fn temporary(&mut self, value: &mut Expr) {
-        if let Some(own) = self.new_own() {
-            let span = hygienic(value.span());
-            *value = parse_quote_spanned!(span=> #own.temporary(#value));
-        }
-    }
-
-    /// References that may be coerced: what a call is given, what a variable
-    /// with a type begins with.
-    pub fn coerced<'e>(&self, arguments: impl IntoIterator<Item = &'e Expr>) -> Vec<TokenStream> {
-        let mut asks = Vec::new();
-        for argument in arguments {
-            let Expr::Reference(reference) = argument else {
-                continue;
-            };
-            let place = bare(&reference.expr);
-            if !is_place(place) || !askable(place) || !reference.attrs.is_empty() {
-                continue;
-            }
-            asks.extend(if self.knows_before(place) {
-                self.derefs(place)
-            } else if self.typed.is_plain(place) {
-                None
-            } else {
-                // Its type may only be known by what it is given to.
-                self.does(place, "Deref")
-            });
-        }
-        asks
-    }
-
-    /// True if the type of a place is known before it is used.
-    fn knows_before(&self, place: &Expr) -> bool {
-        match place {
-            Expr::Path(path) if path.path.is_ident("self") => true,
-            Expr::Path(path) => {
-                self.typed.surely_knows(place)
-                    || path.path.segments.last().is_some_and(|last| {
-                        last.ident
-                            .to_string()
-                            .starts_with(|c: char| c.is_uppercase())
-                    })
-            }
-            // What is stepped from is known, but not always what it holds.
-            Expr::Field(field) => self.knows_before(&field.base),
-            _ => false,
-        }
-    }
-
     /// True if the place is of a variable that a closure captures.
     pub fn is_captured(&self, place: &Expr) -> bool {
         self.in_closure
@@ -264,7 +213,8 @@ impl Body<'_> {
     }
 }
 
-fn root(place: &Expr) -> Option<String> {
+/// The last name of the path that a place begins with.
+pub fn root(place: &Expr) -> Option<String> {
     match place {
         Expr::Paren(inner) => root(&inner.expr),
         Expr::Field(field) => root(&field.base),

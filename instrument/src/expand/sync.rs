@@ -11,7 +11,9 @@ use super::body::Body;
 use super::chain::{self, Chain, Root, is_place};
 use super::foreign::is_returned;
 use super::guards::lock_of;
-use super::names::{ATOMICS, COLLECTS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
+use super::names::{
+    ATOMICS, COLLECTS, INERT_FUNCTIONS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES,
+};
 use super::place::{hygienic, ident, library};
 use super::way::RUNS_CODE;
 
@@ -179,6 +181,7 @@ impl Body<'_> {
             asks.extend(self.received(&original.receiver));
         }
         self.receiver(call);
+        self.lent_to_method(call, &original);
         for argument in &mut call.args {
             self.visit_expr_mut(argument);
         }
@@ -431,13 +434,18 @@ impl Body<'_> {
             return;
         }
         let Expr::Call(call) = expression else { return };
-        let asks = self.coerced(&call.args);
+        // What takes any type coerces nothing.
+        let [owner, name] = &function;
+        let asks = if owner.is_empty() && INERT_FUNCTIONS.contains(&name.as_str()) {
+            Vec::new()
+        } else {
+            self.coerced(&call.args)
+        };
         for argument in &mut call.args {
             self.visit_expr_mut(argument);
         }
         let krate = &self.context.krate;
         let span = hygienic(whole.span());
-        let [owner, name] = &function;
         if owner == "ptr" && self.unsafety {
             self.pointer_function(expression, name, &whole);
         } else if name == "fence"

@@ -17,6 +17,7 @@ pub mod tag;
 
 use super::channel;
 use super::engine;
+use super::foreign::DROPS;
 use super::local::{self, Local};
 use super::object::{Keys, name_hash};
 use super::site::{Owner, Site};
@@ -129,6 +130,7 @@ pub const fn hash(name: &str) -> u64 {
 pub fn entered(name: u64) -> Entered {
     Entered {
         returns_to_tracked: here(|local| local.entered(name)).unwrap_or(true),
+        lends: false,
     }
 }
 
@@ -137,6 +139,8 @@ pub fn entered(name: u64) -> Entered {
 #[derive(Debug)]
 pub struct Entered {
     returns_to_tracked: bool,
+    /// Who called may coerce what is returned, by code of its type's own.
+    lends: bool,
 }
 
 impl Entered {
@@ -146,6 +150,19 @@ impl Entered {
     pub const fn by_any() -> Self {
         Self {
             returns_to_tracked: false,
+            lends: false,
+        }
+    }
+
+    /// What is returned may be coerced by code of its type's own.
+    #[must_use]
+    #[inline]
+    pub const fn lending(self, lends: bool) -> Self {
+        let returns_to_tracked = self.returns_to_tracked;
+        std::mem::forget(self);
+        Self {
+            returns_to_tracked,
+            lends,
         }
     }
 }
@@ -154,8 +171,9 @@ impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
         if !self.returns_to_tracked {
-            opaque();
+            leaves();
         }
+        own::operates(self.lends, const { hash("deref") }, None);
     }
 }
 
@@ -190,8 +208,20 @@ impl Opaque {
 
 impl Drop for Opaque {
     fn drop(&mut self) {
-        opaque();
+        leaves();
     }
+}
+
+/// As [`opaque`], where a scope is left: what it drops besides goes after this.
+fn leaves() {
+    here(|local| {
+        let drops = local.is_calling(DROPS);
+        local.settle();
+        local.opaque();
+        if drops {
+            local.calls(DROPS);
+        }
+    });
 }
 
 fn release(local: &Local, keys: impl Into<Keys>) {

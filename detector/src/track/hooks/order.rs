@@ -99,11 +99,30 @@ impl Dropped {
     /// Of this value, which is dropped after this.
     #[inline]
     pub fn of<T>(_: &T) -> Self {
+        Self::some::<T>()
+    }
+
+    /// Of a value of this type, which has no name.
+    #[must_use]
+    #[inline]
+    pub fn some<T>() -> Self {
         if std::mem::needs_drop::<T>() && !elsewhere() {
             Self(Some(object::known(std::any::type_name::<T>())))
         } else {
             Self(None)
         }
+    }
+
+    /// Of a value of which nothing is known.
+    #[must_use]
+    pub fn any() -> Self {
+        struct Anything(());
+
+        impl Drop for Anything {
+            fn drop(&mut self) {}
+        }
+
+        Self::some::<Anything>()
     }
 }
 

@@ -16,32 +16,56 @@ use super::{calls, elsewhere, hash};
 
 /// From when on code of a type's own may run in a statement.
 #[derive(Debug, Default)]
-pub struct Own(AtomicBool);
+pub struct Own {
+    begun: AtomicBool,
+    /// What else happens on this thread until the end comes before and after.
+    counts: bool,
+}
 
 impl Own {
     /// Not yet.
     #[must_use]
     #[inline]
     pub const fn new() -> Self {
-        Self(AtomicBool::new(false))
+        Self {
+            begun: AtomicBool::new(false),
+            counts: true,
+        }
+    }
+
+    /// As that, of a statement that may go on in another thread, and of what
+    /// lives longer than its statement: what happens meanwhile is not told.
+    #[must_use]
+    #[inline]
+    pub const fn lasting() -> Self {
+        Self {
+            begun: AtomicBool::new(false),
+            counts: false,
+        }
     }
 
     /// From now on.
     #[cold]
     fn begins(&self) {
-        if !self.0.load(Ordering::Relaxed) && !elsewhere() {
-            let counted = local::with(|local| local.own.set(local.own.get() + 1));
-            self.0.store(counted.is_some(), Ordering::Relaxed);
+        if self.begun.load(Ordering::Relaxed) || elsewhere() {
+            return;
         }
+        let counted = local::with(|local| {
+            local
+                .own
+                .set(local.own.get().saturating_add(self.counts.into()));
+        });
+        self.begun.store(counted.is_some(), Ordering::Relaxed);
     }
 
     /// The statement is over.
     #[inline]
     pub fn now(&self) {
-        if self.0.load(Ordering::Relaxed) {
-            self.0.store(false, Ordering::Relaxed);
+        if self.begun.load(Ordering::Relaxed) {
+            self.begun.store(false, Ordering::Relaxed);
             local::with(|local| {
-                local.own.set(local.own.get().saturating_sub(1));
+                let left = local.own.get().saturating_sub(self.counts.into());
+                local.own.set(left);
                 local.settle();
                 local.opaque();
             });
@@ -65,18 +89,52 @@ impl Own {
     /// A temporary is there: its drop comes at the end of the statement.
     #[inline]
     pub fn temporary<T>(&self, value: T) -> T {
-        if does::<T>(Deed::Drop) {
-            calls(DROPS);
+        operates(does::<T>(Deed::Drop), DROPS, Some(self));
+        value
+    }
+
+    /// As that, of one that a variable borrows: its drop comes once the variable
+    /// is gone.
+    #[inline]
+    pub fn kept<T>(&self, value: T) -> T {
+        self.keeps(does::<T>(Deed::Drop));
+        value
+    }
+
+    /// As that, by the answer.
+    #[inline]
+    pub fn keeps(&self, drops: bool) {
+        if drops {
             self.begins();
         }
-        value
+    }
+
+    /// What goes right before what was kept.
+    #[must_use]
+    #[inline]
+    pub const fn ending(&self) -> Ending<'_> {
+        Ending(self)
     }
 }
 
 impl Drop for Own {
+    /// What the last expression of a block leaves may be dropped after this.
     #[inline]
     fn drop(&mut self) {
+        let begun = self.begun.load(Ordering::Relaxed);
         self.now();
+        operates(begun, DROPS, None);
+    }
+}
+
+/// Tells that what was kept is about to be dropped.
+#[derive(Debug)]
+pub struct Ending<'o>(&'o Own);
+
+impl Drop for Ending<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        operates(self.0.begun.load(Ordering::Relaxed), DROPS, None);
     }
 }
 
@@ -156,4 +214,48 @@ impl Other {
     pub fn asks(&self) {
         converts(true);
     }
+}
+
+/// The condition of an assertion whose message names variables.
+#[derive(Debug)]
+pub struct Condition<'a, T>(&'a T, Other);
+
+impl<'a, T> Condition<'a, T> {
+    /// This value.
+    pub const fn new(value: &'a T) -> Self {
+        Self(value, Other)
+    }
+}
+
+impl Condition<'_, bool> {
+    /// It is about to be looked at.
+    #[inline]
+    pub fn holds(&self) {
+        if !*self.0 {
+            fails();
+        }
+    }
+}
+
+impl<T> Deref for Condition<'_, T> {
+    type Target = Other;
+
+    fn deref(&self) -> &Other {
+        &self.1
+    }
+}
+
+impl Other {
+    /// Another type that is a condition.
+    #[inline]
+    pub fn holds(&self) {
+        fails();
+    }
+}
+
+/// What a failing assertion shows is about to be formatted: nothing is added.
+#[inline]
+pub fn fails() -> &'static str {
+    calls(const { hash("fmt") });
+    ""
 }

@@ -1,0 +1,219 @@
+//! Values that are borrowed where they are made: dropped when the statement
+//! ends, or with the variable that borrows them.
+//!
+//! What a call returns goes through a function that asks its type. What a path
+//! or a struct's name makes is asked about where it is not made, for the
+//! compiler may keep it for ever.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Expr, ExprCall, ExprMethodCall, Stmt, UnOp, parse_quote_spanned};
+
+use super::body::Body;
+use super::chain::{self, is_place};
+use super::foreign::is_variant;
+use super::guards::lock_of;
+use super::names::POINTER_STEPS;
+use super::operated::arithmetic;
+use super::place::{bare, hygienic, ident, library};
+use super::steps::askable;
+
+/// What only holds what it is given.
+const HOLDS: &[&str] = &["Some", "Ok", "Err", "Ready"];
+
+impl Body<'_> {
+    /// Input: `CALL()`, dropped when the statement ends. Output:
+    /// `own.temporary(CALL())`; where a variable borrows it,
+    /// `own.temporary(kept.kept(CALL()))`.
+    pub fn temporary(&mut self, value: &mut Expr) {
+        let span = hygienic(value.span());
+        if self.extends
+            && let Some(kept) = self.new_kept()
+        {
+            *value = parse_quote_spanned!(span=> #kept.kept(#value));
+        }
+        *value = match self.new_own() {
+            Some(own) => parse_quote_spanned!(span=> #own.temporary(#value)),
+            None => library(
+                &self.context.krate,
+                "dropping",
+                quote!(#value),
+                &value.clone(),
+            ),
+        };
+    }
+
+    /// Input: `CALL().METHOD()`. Output: `own.temporary(CALL()).METHOD()`.
+    ///
+    /// Where the statement runs code that is not known anyway, that is after it,
+    /// too.
+    pub fn lent_to_method(&mut self, call: &mut ExprMethodCall, whole: &ExprMethodCall) {
+        let is_pointer = matches!(bare(&whole.receiver), Expr::MethodCall(step)
+            if POINTER_STEPS.iter().any(|name| step.method == name));
+        if !self.opaque && !is_pointer && !is_place(&whole.receiver) {
+            let extends = std::mem::replace(&mut self.extends, false);
+            self.left_over(&mut call.receiver, &whole.receiver);
+            self.extends = extends;
+        }
+    }
+
+    /// Input: `&CALL()`. Output: `&AsItIs(own.temporary(CALL())).0`.
+    pub fn lent(&mut self, value: &mut Expr, whole: &Expr) {
+        if !self.opaque || self.extends {
+            self.left_over(value, whole);
+            if is_passed(whole) && lock_of(whole).is_none() {
+                let span = hygienic(value.span());
+                let held = library(&self.context.krate, "AsItIs", quote!(#value), value);
+                *value = parse_quote_spanned!(span=> #held.0);
+            }
+        }
+    }
+
+    /// What is made here, and not moved on.
+    pub fn left_over(&mut self, value: &mut Expr, whole: &Expr) {
+        if lock_of(whole).is_some() {
+            return;
+        }
+        match (&mut *value, whole) {
+            (Expr::Paren(value), Expr::Paren(whole)) => {
+                self.left_over(&mut value.expr, &whole.expr);
+            }
+            (Expr::Tuple(value), Expr::Tuple(whole)) => {
+                self.parts(&mut value.elems, &whole.elems);
+            }
+            (Expr::Array(value), Expr::Array(whole)) => {
+                self.parts(&mut value.elems, &whole.elems);
+            }
+            (Expr::Call(value), Expr::Call(whole)) if constructor(whole).is_some() => {
+                self.made(&Expr::Call(whole.clone()));
+                self.parts(&mut value.args, &whole.args);
+            }
+            (Expr::Struct(value), Expr::Struct(whole)) => {
+                self.made(&Expr::Struct(whole.clone()));
+                for (value, whole) in value.fields.iter_mut().zip(&whole.fields) {
+                    self.left_over(&mut value.expr, &whole.expr);
+                }
+            }
+            (_, whole) if is_passed(whole) => self.temporary(value),
+            (_, Expr::Call(_) | Expr::Struct(_)) => self.made(whole),
+            (_, Expr::If(_) | Expr::Match(_) | Expr::Loop(_) | Expr::Block(_)) => {
+                self.drops_later(quote!(true));
+            }
+            (_, Expr::Macro(called)) if called.mac.path.is_ident("vec") => {
+                let made = super::macros::arguments(&called.mac).into_iter().flatten();
+                if made
+                    .into_iter()
+                    .any(|value| !is_place(&value) && is_made(&value))
+                {
+                    self.drops_later(quote!(true));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn parts<'e>(
+        &mut self,
+        values: impl IntoIterator<Item = &'e mut Expr>,
+        whole: impl IntoIterator<Item = &'e Expr>,
+    ) {
+        for (value, whole) in values.into_iter().zip(whole) {
+            self.left_over(value, whole);
+        }
+    }
+
+    /// Asks whether what is made has code of its own for its end.
+    fn made(&mut self, whole: &Expr) {
+        if let Expr::Call(call) = whole
+            && constructor(call).is_some_and(|name| HOLDS.contains(&name.as_str()))
+        {
+            return;
+        }
+        let asks = if is_repeatable(whole) {
+            let krate = &self.context.krate;
+            let span = hygienic(whole.span());
+            let deed = ident("Drop");
+            let value = chain::unevaluated(whole, krate);
+            chain::asked(
+                &quote_spanned!(span=> value(#value)),
+                "Runs",
+                &quote_spanned!(span=> does(#krate::__private::Deed::#deed)),
+                krate,
+                span,
+            )
+        } else {
+            quote!(true)
+        };
+        self.drops_later(asks);
+    }
+
+    /// What is asked before the statement may run code when that ends.
+    fn drops_later(&mut self, asks: TokenStream) {
+        if self.extends
+            && let Some(kept) = self.new_kept()
+        {
+            let span = hygienic(asks.span());
+            self.declare_hooks(vec![parse_quote_spanned!(span=> #kept.keeps(#asks);)]);
+        }
+        self.asks_at_least(vec![asks], "drop");
+        // That the end of the statement is seen.
+        self.new_own();
+    }
+}
+
+/// True for what is made by a call, an operator or a block, and not by a name.
+fn is_passed(value: &Expr) -> bool {
+    match value {
+        Expr::Paren(inner) => is_passed(&inner.expr),
+        Expr::Call(call) => constructor(call).is_none(),
+        Expr::MethodCall(_) | Expr::Try(_) | Expr::Await(_) => true,
+        Expr::Binary(binary) => {
+            arithmetic(&binary.op).is_some()
+                && [&binary.left, &binary.right]
+                    .iter()
+                    .all(|operand| !matches!(bare(operand), Expr::Lit(_) | Expr::Cast(_)))
+        }
+        Expr::Unary(unary) => {
+            !matches!(unary.op, UnOp::Deref(_)) && !matches!(bare(&unary.expr), Expr::Lit(_))
+        }
+        Expr::Unsafe(block) => matches!(block.block.stmts.as_slice(), [Stmt::Expr(_, None)]),
+        Expr::Block(block) => {
+            block.label.is_none() && matches!(block.block.stmts.as_slice(), [Stmt::Expr(_, None)])
+        }
+        _ => false,
+    }
+}
+
+/// True for what may be made with code of its own for its end.
+fn is_made(value: &Expr) -> bool {
+    is_passed(value) || matches!(value, Expr::Call(_) | Expr::Struct(_))
+}
+
+/// The name by which a variant or a struct is made: `Some(…)`.
+fn constructor(call: &ExprCall) -> Option<String> {
+    let Expr::Path(path) = &*call.func else {
+        return None;
+    };
+    let name = path.path.segments.last()?.ident.to_string();
+    name.starts_with(|c: char| c.is_ascii_uppercase())
+        .then_some(name)
+}
+
+/// True for what may be written once more, where it is not made, and has a type
+/// there.
+fn is_repeatable(made: &Expr) -> bool {
+    let is_part = |part: &Expr| match part {
+        Expr::Lit(_) => true,
+        Expr::Reference(inner) => is_place(&inner.expr) && askable(&inner.expr),
+        Expr::Path(path) if is_variant(path) => false,
+        place => is_place(place) && askable(place),
+    };
+    match made {
+        Expr::Call(call) => call.args.iter().all(is_part),
+        Expr::Struct(made) => {
+            made.rest.is_none() && made.fields.iter().all(|field| is_part(&field.expr))
+        }
+        _ => false,
+    }
+}
