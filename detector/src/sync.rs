@@ -197,6 +197,14 @@ impl Clocks {
         self.learned = self.now[self.slot.index()];
     }
 
+    /// Knows that epoch of that slot, too.
+    pub fn learn_stamp(&mut self, stamp: Stamp) {
+        let at = stamp.slot().index();
+        self.now[at] = self.now[at].max(stamp.epoch().get());
+        self.len = self.len.max(at + 1);
+        self.learned = self.now[self.slot.index()];
+    }
+
     /// Acquires `object`: an acquire load, a lock, a join.
     #[inline]
     pub fn acquire(&mut self, object: &ReleaseClock) {

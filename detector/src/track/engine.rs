@@ -38,6 +38,7 @@ use super::found;
 use super::shadow::{self, Access, Record};
 use super::sharded::Sharded;
 use super::site::Site;
+use super::snapshot::Snapshot;
 use super::strand::{self, ACQUIRED, OPAQUE, RESERVED, Strand, Who};
 use super::variable;
 use crate::sync::{Order, ReleaseClock};
@@ -139,7 +140,7 @@ pub fn begin_spawned(strand: &Strand, spawned: Spawned) -> bool {
         Spawned::By(number) => {
             let published = SPAWNS.with(&number, |spawns| spawns.remove(&number));
             if let Some(object) = &published {
-                acquire_from(strand, object);
+                learn_from(strand, object);
             }
             published.is_some()
         }
@@ -200,7 +201,7 @@ pub fn acquire(strand: &Strand, key: Key) -> bool {
         let Some(object) = objects.get(&key) else {
             return false;
         };
-        acquire_from(strand, object);
+        learn_from(strand, object);
         true
     })
 }
@@ -209,7 +210,7 @@ pub fn acquire(strand: &Strand, key: Key) -> bool {
 pub fn acquire_last(strand: &Strand, key: Key) -> bool {
     let object = OBJECTS.with(&key, |objects| objects.remove(&key));
     if let Some(object) = &object {
-        acquire_from(strand, object);
+        learn_from(strand, object);
     }
     shorten(strand);
     object.is_some()
@@ -223,9 +224,12 @@ pub fn release(strand: &Strand, key: Key) {
     shorten(strand);
 }
 
-/// As [`release`], into a clock that the caller keeps.
-pub fn release_into(strand: &Strand, object: &mut ReleaseClock) {
-    publish(strand, object);
+/// As [`release`], into a task's clock.
+pub fn release_into(strand: &Strand, task: &mut Snapshot) {
+    strand.with(|state| {
+        task.release(&state.clocks, &mut state.last);
+        state.tick();
+    });
     shorten(strand);
 }
 
@@ -237,8 +241,12 @@ fn publish(strand: &Strand, object: &mut ReleaseClock) {
     });
 }
 
-/// As [`acquire`], from a clock that the caller keeps.
-pub fn acquire_from(strand: &Strand, object: &ReleaseClock) {
+/// As [`acquire`], from a task's clock.
+pub fn acquire_from(strand: &Strand, task: &Snapshot) {
+    strand.with(|state| task.acquire(&mut state.clocks));
+}
+
+fn learn_from(strand: &Strand, object: &ReleaseClock) {
     strand.with(|state| state.clocks.load(object, true));
 }
 

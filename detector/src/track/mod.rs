@@ -5,7 +5,7 @@
 //!   variables that have a name; [`coverage`]: what was left alone.
 //! - [`local`]: a thread's own cells; [`strand`]: threads and their clocks;
 //!   [`slots`]: how these stay short;
-//!   [`task`]: futures that are spawned; [`units`]: both, as long as they are
+//!   [`task`]: futures that are spawned, and [`snapshot`]: their clocks; [`units`]: both, as long as they are
 //!   there; [`context`]: the tests and scopes that they belong to.
 //! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
 //!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do;
@@ -36,6 +36,7 @@ pub mod shadow;
 pub mod sharded;
 pub mod site;
 pub mod slots;
+pub mod snapshot;
 pub mod strand;
 pub mod task;
 pub mod units;

@@ -11,6 +11,7 @@ use std::thread::Thread;
 use super::sharded::{Map, Set, lock};
 use super::site::Site;
 use super::slots::Slots;
+use super::snapshot::Last;
 use crate::ids::{Epoch, Slot};
 use crate::shadow::word::Stamp;
 use crate::sync::Clocks;
@@ -65,6 +66,8 @@ pub struct State {
     slot: Slot,
     /// What happens before now.
     pub clocks: Clocks,
+    /// What tasks were last given of them.
+    pub last: Last,
     /// Locks that it surely holds: their release, and where they were taken.
     pub held: Vec<(u64, &'static Site)>,
     /// Locks that it has taken and that nobody else has taken since, as far
@@ -145,6 +148,7 @@ impl Strand {
             state: Mutex::new(Some(State {
                 slot,
                 clocks,
+                last: Last::default(),
                 held: Vec::new(),
                 taken: Set::default(),
                 who: Arc::new(Who {

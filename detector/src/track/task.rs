@@ -19,9 +19,9 @@ use super::engine;
 use super::hooks;
 use super::local::{self, Local};
 use super::site::Site;
+use super::snapshot::Snapshot;
 use super::strand::Who;
 use super::units::{self, Leaked, Unit};
-use crate::sync::ReleaseClock;
 
 /// What is kept of a task while it is there.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ struct State {
     /// Where it waits, the outermost first.
     awaits: Vec<&'static Site>,
     /// What its next poll knows.
-    clock: ReleaseClock,
+    clock: Snapshot,
     polls: u64,
     woken: bool,
     polling: bool,
