@@ -145,3 +145,39 @@ fn returns_under_a_condition(one: &Own, other: &Own) -> u32 {
 fn what_follows_a_return_is_not_warned_of() {
     assert_eq!(returns_under_a_condition(&Own(1), &Own(2)), 6);
 }
+
+/// What looks like a type's function may be a trait's: which type it makes, its
+/// use says.
+trait Make {
+    fn make() -> Self;
+}
+
+impl Make for u32 {
+    fn make() -> Self {
+        1
+    }
+}
+
+impl Make for u8 {
+    fn make() -> Self {
+        2
+    }
+}
+
+struct Both {
+    one: u32,
+    other: u8,
+}
+
+#[leakcheck::track]
+fn made_by_a_trait() -> Both {
+    let one = Make::make();
+    let other = Make::make();
+    Both { one, other }
+}
+
+#[test]
+fn the_use_of_a_variable_says_its_type() {
+    let Both { one, other } = made_by_a_trait();
+    assert_eq!((one, other), (1, 2));
+}

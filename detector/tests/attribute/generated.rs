@@ -36,6 +36,9 @@ impl std::ops::Index<u32> for Grid { type Output = u32; fn index(&self, at: u32)
 impl std::ops::IndexMut<u32> for Grid { fn index_mut(&mut self, at: u32) -> &mut u32 { &mut self.0[at as usize] } }
 pub fn at(n: u32) -> usize { n as usize % 4 }
 pub fn both(a: u32, b: u32) -> u32 { a ^ b }
+pub trait Made { fn made() -> Self; }
+impl Made for u32 { fn made() -> u32 { 1 } }
+impl Made for u8 { fn made() -> u8 { 1 } }
 pub fn take(text: String) -> u32 { text.len() as u32 }
 pub struct Pool;
 impl Pool {
@@ -107,6 +110,8 @@ const OPERATED: &[&str] = &[
     "{ let n = \"1\".parse().unwrap(); both(n, x) }",
     "{ let n = \"1\".parse().unwrap(); behind(&n, &mut vec![1]) }",
     "{ let n = Default::default(); both(x, n) }",
+    "{ let n = Made::made(); both(x, n) }",
+    "{ let n = Made::made(); Num(n).0 + x }",
     "behind(&\"1\".parse().unwrap(), &mut vec![1])",
     "(0..3).map(|n| n * 2 + x).sum::<u32>()",
     "{ let all: Vec<u32> = (0..3).map(|n| n * 2 + x).collect(); all[all.len() - 1] }",

@@ -63,7 +63,7 @@ impl Body<'_> {
                     return None;
                 }
                 let coerces = self.does(place, "Coercion")?;
-                if !self.knows_before(place) {
+                if !self.says_its_type(place) {
                     return Some(coerces);
                 }
                 let derefs = self.derefs(place)?;
@@ -75,6 +75,16 @@ impl Body<'_> {
                 self.does(within, "Operator")
             }
             _ => None,
+        }
+    }
+
+    /// True if the type of a place is written where it is declared.
+    fn says_its_type(&self, place: &Expr) -> bool {
+        match place {
+            Expr::Paren(inner) => self.says_its_type(&inner.expr),
+            Expr::Field(field) => self.says_its_type(&field.base),
+            Expr::Path(path) => path.path.is_ident("self") || self.typed.declares(place),
+            _ => false,
         }
     }
 

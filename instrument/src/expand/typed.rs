@@ -35,6 +35,8 @@ pub struct Typed {
     references: BTreeSet<String>,
     /// Variables that say their type, or that a function of a type makes.
     sure: BTreeSet<String>,
+    /// Of these, those that say it themselves.
+    declared: BTreeSet<String>,
     /// Pointers that are shared, most likely.
     shared: BTreeSet<String>,
 }
@@ -124,6 +126,12 @@ impl Typed {
         self.is_one_of(&self.sure, place)
     }
 
+    /// True if the variable says its type itself: what looks like a type's
+    /// function may be a trait's, whose type its use says.
+    pub fn declares(&self, place: &Expr) -> bool {
+        self.is_one_of(&self.declared, place)
+    }
+
     /// How often the name is bound.
     pub fn times(&self, name: &str) -> usize {
         self.names.get(name).map_or(0, |binding| binding.times)
@@ -136,6 +144,7 @@ impl Typed {
             .any(|word| word == "_")
         {
             self.sure.insert(name.to_string());
+            self.declared.insert(name.to_string());
         }
         match of {
             Type::Reference(_) => _ = self.references.insert(name.to_string()),
