@@ -133,6 +133,21 @@ snapshot!(
     "",
     "mod m { static mut HITS: u32 = 0; #[track(skip)] fn left() { unsafe { HITS = 1 } } impl S { fn read(&self) -> u32 { unsafe { HITS } } } const fn c() {} }"
 );
+snapshot!(
+    temporaries,
+    "",
+    "fn f(_: Guard) { call(&make()); let kept = &make(); make().max(1); }"
+);
+snapshot!(
+    coercions,
+    "",
+    "fn f(held: &Held) -> &Inner { let all: [&Inner; 1] = [held]; held }"
+);
+snapshot!(
+    messages,
+    "",
+    "fn f(x: X, b: bool) { assert!(b, \"{x}\"); assert_eq!(1, 2, \"{x}\"); }"
+);
 
 #[test]
 fn without_tracking_the_item_is_itself() {
