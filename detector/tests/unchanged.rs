@@ -181,3 +181,24 @@ fn the_use_of_a_variable_says_its_type() {
     let Both { one, other } = made_by_a_trait();
     assert_eq!((one, other), (1, 2));
 }
+
+/// What a loop goes through gets its type by what comes later.
+#[leakcheck::track]
+fn goes_through_the_last() -> u32 {
+    let mut last = None;
+    let mut sum = 0;
+    for round in 0..3_u32 {
+        if let Some(all) = last.take() {
+            for one in all {
+                sum += one;
+            }
+        }
+        last = Some(vec![round]);
+    }
+    sum
+}
+
+#[test]
+fn a_loop_may_go_through_what_is_known_later() {
+    assert_eq!(goes_through_the_last(), 1);
+}

@@ -284,7 +284,14 @@ impl Body<'_> {
 
     /// What is iterated, if it may be an end of a channel.
     pub fn iterated(&self, head: &Expr) -> Option<(TokenStream, TokenStream)> {
-        let object = self.object(simple_head(head)?);
+        let place = simple_head(head)?;
+        let object = if self.typed.knows_iterated(place) {
+            self.object(place)
+        } else {
+            let krate = &self.context.krate;
+            let span = hygienic(place.span());
+            quote_spanned!(span=> #krate::__private::Object::new(&#place))
+        };
         Some((object, self.site(head)))
     }
 }

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, FnArg, Ident, Local, Pat, PatIdent, Signature, Type};
 
+use super::ends::Names;
 use super::macros::arguments;
 use super::names::POINTER_STEPS;
 use super::spawn::returns_what_it_says;
@@ -37,6 +38,9 @@ pub struct Typed {
     sure: BTreeSet<String>,
     /// Of these, those that say it themselves.
     declared: BTreeSet<String>,
+    /// Arguments, and variables that a call of a function begins:
+    /// `let (s, r) = channel();`
+    returned: BTreeSet<String>,
     /// Pointers that are shared, most likely.
     shared: BTreeSet<String>,
 }
@@ -56,6 +60,10 @@ impl Typed {
             match argument {
                 FnArg::Typed(argument) => {
                     typed.visit_pat(&argument.pat);
+                    let mut names = Names::default();
+                    names.visit_pat(&argument.pat);
+                    let names = names.all().into_iter().map(Ident::to_string);
+                    typed.returned.extend(names);
                     if let Pat::Ident(name) = &*argument.pat {
                         typed.knows(name);
                         typed.may_be_box(&name.ident, is_box(&argument.ty));
@@ -130,6 +138,15 @@ impl Typed {
     /// function may be a trait's, whose type its use says.
     pub fn declares(&self, place: &Expr) -> bool {
         self.is_one_of(&self.declared, place)
+    }
+
+    /// True if the type of what a loop goes through is known there: what a
+    /// pattern takes out of something may get its type later.
+    pub fn knows_iterated(&self, place: &Expr) -> bool {
+        !matches!(place, Expr::Path(_))
+            || self.knows_type_of(place)
+            || self.surely_knows(place)
+            || self.is_one_of(&self.returned, place)
     }
 
     /// How often the name is bound.
@@ -259,6 +276,12 @@ impl<'ast> Visit<'ast> for Typed {
         }
         let Some(init) = &local.init else { return };
         self.takes([&*init.expr]);
+        if let Expr::Call(_) = &*init.expr {
+            let mut names = Names::default();
+            names.visit_pat(&local.pat);
+            let names = names.all().into_iter().map(Ident::to_string);
+            self.returned.extend(names);
+        }
         if let Pat::Ident(name) = &local.pat
             && name.by_ref.is_none()
         {
