@@ -44,6 +44,13 @@ impl Body<'_> {
             let krate = &self.context.krate;
             let span = hygienic(block.span());
             let name = &self.name;
+            if let Some(lends) = self.lends(signature) {
+                let lent = ident("__leakcheck_lent");
+                let lent = parse_quote_spanned! {span=>
+                    let #lent = #krate::__private::Entered::awaited().lending(#lends);
+                };
+                block.stmts.insert(0, lent);
+            }
             parse_quote_spanned! {span=>
                 ::core::mem::drop(
                     #krate::__private::entered(const { #krate::__private::hash(#name) })

@@ -154,6 +154,16 @@ impl Entered {
         }
     }
 
+    /// An `async fn`, which who awaits it goes on with.
+    #[must_use]
+    #[inline]
+    pub const fn awaited() -> Self {
+        Self {
+            returns_to_tracked: true,
+            lends: false,
+        }
+    }
+
     /// What is returned may be coerced by code of its type's own.
     #[must_use]
     #[inline]
