@@ -182,6 +182,17 @@ fn the_use_of_a_variable_says_its_type() {
     assert_eq!((one, other), (1, 2));
 }
 
+/// An argument may be there under a condition only.
+#[leakcheck::track]
+fn takes_under_a_condition(#[cfg(any())] _: Missing, (): ()) -> u32 {
+    1
+}
+
+#[test]
+fn an_argument_stays_under_its_condition() {
+    assert_eq!(takes_under_a_condition(()), 1);
+}
+
 /// What a loop goes through gets its type by what comes later.
 #[leakcheck::track]
 fn goes_through_the_last() -> u32 {

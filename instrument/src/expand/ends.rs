@@ -106,7 +106,8 @@ fn unnamed(signature: &Signature) -> impl Iterator<Item = Option<&Type>> {
         let FnArg::Typed(argument) = argument else {
             return None;
         };
-        if matches!(*argument.pat, Pat::Ident(_))
+        if !argument.attrs.is_empty()
+            || matches!(*argument.pat, Pat::Ident(_))
             || matches!(*argument.ty, Type::Reference(_) | Type::Ptr(_))
         {
             return None;
