@@ -111,6 +111,8 @@ const OPERATED: &[&str] = &[
     "{ let n = \"1\".parse().unwrap(); behind(&n, &mut vec![1]) }",
     "{ let n = Default::default(); both(x, n) }",
     "{ let n = Made::made(); both(x, n) }",
+    "behind(&(x ^ r.wrapping_mul(x)), &mut vec![1])",
+    "(x ^ r.wrapping_mul(x)).max(1)",
     "{ let n = Made::made(); Num(n).0 + x }",
     "behind(&\"1\".parse().unwrap(), &mut vec![1])",
     "(0..3).map(|n| n * 2 + x).sum::<u32>()",

@@ -28,6 +28,7 @@ impl Body<'_> {
     /// `own.temporary(kept.kept(CALL()))`.
     pub fn temporary(&mut self, value: &mut Expr) {
         let span = hygienic(value.span());
+        *value = bare(value).clone();
         if self.extends
             && let Some(kept) = self.new_kept()
         {
