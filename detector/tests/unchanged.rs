@@ -1,6 +1,8 @@
 //! What the attribute leaves as it is: types that are handed back, what closures
 //! capture, what the compiler computes.
 
+use std::any::Any;
+
 /// Another crate's `task::spawn` that hands back what it is given, by its type.
 mod mock {
     pub mod task {
@@ -191,6 +193,26 @@ fn takes_under_a_condition(#[cfg(any())] _: Missing, (): ()) -> u32 {
 #[test]
 fn an_argument_stays_under_its_condition() {
     assert_eq!(takes_under_a_condition(()), 1);
+}
+
+/// Between angle brackets, a type needs no parentheses.
+#[deny(warnings)]
+#[leakcheck::track]
+fn as_any(number: &u32) -> &(dyn Any + 'static) {
+    number
+}
+
+/// Nor does a value between those of a call.
+#[deny(warnings)]
+#[leakcheck::track]
+fn squared(number: u32) -> Option<u32> {
+    [number, 9].iter().position(|it| it == &(number * number))?;
+    Some(number)
+}
+
+#[test]
+fn parentheses_are_not_warned_of() {
+    assert_eq!(as_any(&3).downcast_ref(), squared(3).as_ref());
 }
 
 /// What a loop goes through gets its type by what comes later.

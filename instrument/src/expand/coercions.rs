@@ -138,7 +138,7 @@ impl Body<'_> {
         let Type::Reference(reference) = &**returned else {
             return Some(runs(returned, quote!(Operator)));
         };
-        let of = &*reference.elem;
+        let of = bare_type(&reference.elem);
         let generic = signature.generics.type_params();
         let names = generic.map(|parameter| parameter.ident.to_string());
         let is_generic = names.into_iter().any(|name| looks.names.contains(&name))
@@ -153,6 +153,15 @@ impl Body<'_> {
         } else {
             derefs
         })
+    }
+}
+
+/// A type without parentheses around it: between angle brackets it needs none,
+/// and a lint would say so.
+fn bare_type(of: &Type) -> &Type {
+    match of {
+        Type::Paren(inner) => bare_type(&inner.elem),
+        other => other,
     }
 }
 
