@@ -14,7 +14,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{
-    Block, Expr, FieldPat, FnArg, Ident, Local, Pat, PatIdent, Signature, Stmt, Type, UnOp,
+    Block, Expr, FieldPat, FnArg, Ident, Local, Pat, PatIdent, Signature, Stmt, Type,
     parse_quote_spanned,
 };
 
@@ -22,8 +22,8 @@ use super::body::Body;
 use super::calls::simple_head;
 use super::guards::{drops, is_moved};
 use super::names::{INERT_MACROS, MACROS};
-use super::operated::arithmetic;
-use super::place::{bare, hygienic, ident, library};
+use super::operated::may_make;
+use super::place::{hygienic, ident, library};
 use super::sync::{meets, simple};
 
 /// The variables that a statement binds, and that their scope drops.
@@ -59,15 +59,7 @@ pub fn may_matter(init: &Expr) -> bool {
         | Expr::Continue(_)
         | Expr::Loop(_) => false,
         Expr::Paren(inner) => may_matter(&inner.expr),
-        Expr::Binary(binary) => {
-            arithmetic(&binary.op).is_some()
-                && [&binary.left, &binary.right]
-                    .iter()
-                    .all(|operand| !matches!(bare(operand), Expr::Lit(_) | Expr::Cast(_)))
-        }
-        Expr::Unary(unary) => {
-            !matches!(unary.op, UnOp::Deref(_)) && !matches!(bare(&unary.expr), Expr::Lit(_))
-        }
+        Expr::Binary(_) | Expr::Unary(_) => may_make(init),
         Expr::Macro(called) => !is_known(&called.mac),
         _ => true,
     }

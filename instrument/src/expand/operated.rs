@@ -427,6 +427,19 @@ pub fn arithmetic(operator: &BinOp) -> Option<&'static str> {
     }
 }
 
+/// True for operators that may make a value with code of its own: of a literal
+/// or a number they make a number.
+pub fn may_make(operators: &Expr) -> bool {
+    let is_plain = |operand: &Expr| matches!(bare(operand), Expr::Lit(_) | Expr::Cast(_));
+    match operators {
+        Expr::Binary(binary) => {
+            arithmetic(&binary.op).is_some() && !is_plain(&binary.left) && !is_plain(&binary.right)
+        }
+        Expr::Unary(unary) => !matches!(unary.op, UnOp::Deref(_)) && !is_plain(&unary.expr),
+        _ => false,
+    }
+}
+
 /// What `+=` and the like call, and `==` and `<`.
 pub fn other_name(operator: &BinOp) -> &'static str {
     match operator {

@@ -8,14 +8,14 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Expr, ExprCall, ExprMethodCall, Stmt, UnOp, parse_quote_spanned};
+use syn::{Expr, ExprCall, ExprMethodCall, Stmt, parse_quote_spanned};
 
 use super::body::Body;
 use super::chain::{self, is_place};
 use super::foreign::is_variant;
 use super::guards::lock_of;
 use super::names::POINTER_STEPS;
-use super::operated::arithmetic;
+use super::operated::may_make;
 use super::place::{bare, hygienic, ident, library};
 use super::steps::askable;
 
@@ -169,15 +169,7 @@ fn is_passed(value: &Expr) -> bool {
         Expr::Paren(inner) => is_passed(&inner.expr),
         Expr::Call(call) => constructor(call).is_none(),
         Expr::MethodCall(_) | Expr::Try(_) | Expr::Await(_) => true,
-        Expr::Binary(binary) => {
-            arithmetic(&binary.op).is_some()
-                && [&binary.left, &binary.right]
-                    .iter()
-                    .all(|operand| !matches!(bare(operand), Expr::Lit(_) | Expr::Cast(_)))
-        }
-        Expr::Unary(unary) => {
-            !matches!(unary.op, UnOp::Deref(_)) && !matches!(bare(&unary.expr), Expr::Lit(_))
-        }
+        Expr::Binary(_) | Expr::Unary(_) => may_make(value),
         Expr::Unsafe(block) => matches!(block.block.stmts.as_slice(), [Stmt::Expr(_, None)]),
         Expr::Block(block) => {
             block.label.is_none() && matches!(block.block.stmts.as_slice(), [Stmt::Expr(_, None)])
