@@ -2,6 +2,7 @@
 //! capture, what the compiler computes.
 
 use std::any::Any;
+use std::ops::RangeInclusive;
 
 /// Another crate's `task::spawn` that hands back what it is given, by its type.
 mod mock {
@@ -193,6 +194,62 @@ fn takes_under_a_condition(#[cfg(any())] _: Missing, (): ()) -> u32 {
 #[test]
 fn an_argument_stays_under_its_condition() {
     assert_eq!(takes_under_a_condition(()), 1);
+}
+
+/// So may a field of a struct, and what it begins with.
+struct Conditional {
+    #[cfg(any())]
+    one: u32,
+    other: u32,
+}
+
+#[leakcheck::track]
+fn made_under_a_condition(other: u32) -> Conditional {
+    #[cfg(any())]
+    let one = other;
+    Conditional {
+        #[cfg(any())]
+        one,
+        other,
+    }
+}
+
+#[leakcheck::track]
+fn borrowed_under_a_condition(all: &Conditional) -> u32 {
+    let it = &Conditional {
+        #[cfg(any())]
+        one: all.one,
+        other: all.other,
+    };
+    it.other
+}
+
+#[test]
+fn a_field_stays_under_its_condition() {
+    assert_eq!(borrowed_under_a_condition(&made_under_a_condition(3)), 3);
+}
+
+/// What the compiler computes, it keeps for ever, and so may be returned.
+#[leakcheck::track]
+fn kept_for_ever() -> (&'static usize, &'static RangeInclusive<u32>) {
+    (&size_of::<u32>(), &RangeInclusive::new(1, 2))
+}
+
+struct Limit(u32);
+
+impl Limit {
+    const LAST: Self = Self(7);
+}
+
+#[leakcheck::track]
+fn of_a_constant() -> Option<u32> {
+    u32::checked_add(Limit::LAST.0, 1)
+}
+
+#[test]
+fn constants_stay_where_they_are() {
+    assert_eq!(kept_for_ever(), (&4, &(1..=2)));
+    assert_eq!(of_a_constant(), Some(8));
 }
 
 /// Between angle brackets, a type needs no parentheses.

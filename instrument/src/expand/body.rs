@@ -429,7 +429,7 @@ impl Body<'_> {
             Expr::MethodCall(_) => self.method(expression),
             Expr::Await(_) => self.await_(expression),
             Expr::Struct(made) => {
-                self.coerced_before(made.fields.iter().map(|field| &field.expr));
+                self.coerced_fields(made);
                 visit_mut::visit_expr_struct_mut(self, made);
             }
             Expr::Array(made) => {

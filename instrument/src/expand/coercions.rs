@@ -14,9 +14,10 @@ use syn::{Expr, ReturnType, Signature, Type};
 
 use super::body::Body;
 use super::calls::is_inert;
-use super::chain::is_place;
+use super::chain::{is_place, upper_root};
 use super::place::{bare, hygienic};
-use super::steps::{askable, root};
+use super::steps::askable;
+use super::typed::root as name_of;
 
 impl Body<'_> {
     /// Asks about what may be coerced where it stands, unless code that is not
@@ -33,6 +34,18 @@ impl Body<'_> {
     pub fn coerced_before<'e>(&mut self, values: impl IntoIterator<Item = &'e Expr>) {
         let asks = self.coerced(values);
         self.asks_at_least(asks, "deref");
+    }
+
+    /// As [`Body::coerced_before`], of a struct's fields. Of one that may not be
+    /// there nothing can be asked.
+    pub fn coerced_fields(&mut self, made: &syn::ExprStruct) {
+        let (always, perhaps): (Vec<_>, Vec<_>) =
+            made.fields.iter().partition(|field| field.attrs.is_empty());
+        let asks = self.coerced(perhaps.into_iter().map(|field| &field.expr));
+        if !asks.is_empty() {
+            self.asks_at_least(vec![quote!(true)], "deref");
+        }
+        self.coerced_before(always.into_iter().map(|field| &field.expr));
     }
 
     fn coercion(&self, value: &Expr) -> Option<TokenStream> {
@@ -88,13 +101,12 @@ impl Body<'_> {
         }
     }
 
-    /// True for a place that begins with a variable, and not with a function.
+    /// True for a place that begins with a variable, and not with a function or
+    /// with a constant of a type.
     fn is_variable(&self, place: &Expr) -> bool {
-        root(place).is_some_and(|name| {
-            name == "self"
-                || name.starts_with(|c: char| c.is_uppercase())
-                || self.typed.times(&name) > 0
-        })
+        upper_root(place).is_some()
+            || name_of(place)
+                .is_some_and(|name| name == "self" || self.typed.times(&name.to_string()) > 0)
     }
 
     /// True if the type of a place is known before it is used.

@@ -214,7 +214,7 @@ impl Body<'_> {
 }
 
 /// The last name of the path that a place begins with.
-pub fn root(place: &Expr) -> Option<String> {
+fn root(place: &Expr) -> Option<String> {
     match place {
         Expr::Paren(inner) => root(&inner.expr),
         Expr::Field(field) => root(&field.base),

@@ -22,6 +22,39 @@ use super::steps::askable;
 /// What only holds what it is given.
 const HOLDS: &[&str] = &["Some", "Ok", "Err", "Ready"];
 
+/// Functions of std whose values the compiler may keep for ever, and that have no
+/// code for their end: the type, if it is theirs, and the name.
+const PROMOTED: &[(Option<&str>, &[&str])] = &[
+    (
+        Some("Duration"),
+        &[
+            "new",
+            "from_secs",
+            "from_millis",
+            "from_micros",
+            "from_nanos",
+        ],
+    ),
+    (Some("RangeInclusive"), &["new"]),
+    (Some("RawWaker"), &["new"]),
+    (Some("RawWakerVTable"), &["new"]),
+    (Some("TypeId"), &["of"]),
+    (
+        None,
+        &[
+            "align_of",
+            "align_of_val",
+            "max_value",
+            "min_value",
+            "needs_drop",
+            "null",
+            "null_mut",
+            "size_of",
+            "size_of_val",
+        ],
+    ),
+];
+
 impl Body<'_> {
     /// Input: `CALL()`, dropped when the statement ends. Output:
     /// `own.temporary(CALL())`; where a variable borrows it,
@@ -97,6 +130,7 @@ impl Body<'_> {
                 }
             }
             (_, whole) if is_passed(whole) => self.temporary(value),
+            (_, Expr::Call(call)) if is_promoted(call) => {}
             (_, Expr::Call(_) | Expr::Struct(_)) => self.made(whole),
             (_, Expr::If(_) | Expr::Match(_) | Expr::Loop(_) | Expr::Block(_)) => {
                 self.drops_later(quote!(true));
@@ -167,7 +201,7 @@ impl Body<'_> {
 fn is_passed(value: &Expr) -> bool {
     match value {
         Expr::Paren(inner) => is_passed(&inner.expr),
-        Expr::Call(call) => constructor(call).is_none(),
+        Expr::Call(call) => constructor(call).is_none() && !is_promoted(call),
         Expr::MethodCall(_) | Expr::Try(_) | Expr::Await(_) => true,
         Expr::Binary(_) | Expr::Unary(_) => may_make(value),
         Expr::Unsafe(block) => matches!(block.block.stmts.as_slice(), [Stmt::Expr(_, None)]),
@@ -191,6 +225,21 @@ fn constructor(call: &ExprCall) -> Option<String> {
     let name = path.path.segments.last()?.ident.to_string();
     name.starts_with(|c: char| c.is_ascii_uppercase())
         .then_some(name)
+}
+
+/// True for a call of [`PROMOTED`].
+fn is_promoted(call: &ExprCall) -> bool {
+    let Expr::Path(path) = &*call.func else {
+        return false;
+    };
+    let mut names = path.path.segments.iter().rev().map(|part| &part.ident);
+    let (name, owner) = (names.next(), names.next());
+    PROMOTED.iter().any(|(of, functions)| {
+        of.is_none_or(|of| owner.is_some_and(|owner| owner == of))
+            && functions
+                .iter()
+                .any(|function| name.is_some_and(|name| name == function))
+    })
 }
 
 /// True for what may be written once more, where it is not made, and has a type

@@ -377,7 +377,7 @@ fn consumes(call: &syn::ExprMethodCall) -> bool {
 }
 
 /// The variable that a place begins with.
-fn root(place: &Expr) -> Option<&Ident> {
+pub fn root(place: &Expr) -> Option<&Ident> {
     match place {
         Expr::Path(path) => path.path.get_ident(),
         Expr::Field(field) => root(&field.base),
