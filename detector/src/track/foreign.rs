@@ -67,13 +67,18 @@ impl Foreign {
         ];
         let is_counted = counted.iter().any(|prefix| of.starts_with(prefix));
         let is_pointer = type_name.starts_with(['*', '&']);
-        let is_lazy = type_name.starts_with("std::sync::lazy_lock::LazyLock<");
+        let is_lazy = type_name.starts_with("std::sync::lazy_lock::LazyLock<")
+            || type_name.starts_with("core::cell::lazy::LazyCell<");
+        // It derefs as what it pins does.
+        let is_pinned = type_name
+            .strip_prefix("core::pin::Pin<")
+            .is_some_and(|pinned| !pinned.starts_with('&') && !is_known(pinned));
         let method = !is_known(behind(type_name));
         Self {
             method,
             each: parts && !is_counted && !of.starts_with('*'),
             operator: parts && !of.starts_with('*'),
-            deref: is_lazy || !is_pointer && !is_known(type_name),
+            deref: is_lazy || is_pinned || !is_pointer && !is_known(type_name),
             // A closure is nothing but itself.
             coercion: type_name.starts_with('&') && method && !of.ends_with("{{closure}}"),
             drop: parts && !is_pointer && !is_guard(type_name),

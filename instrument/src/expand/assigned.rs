@@ -33,6 +33,9 @@ impl Body<'_> {
             Expr::Tuple(_) | Expr::Array(_) | Expr::Struct(_) | Expr::Infer(_)
         ) {
             self.visit_expr_mut(right);
+            if let Expr::Assign(assign) = &whole {
+                self.left_over(right, &assign.right);
+            }
             return;
         }
         let overwritten = match &whole {

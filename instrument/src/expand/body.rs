@@ -416,6 +416,7 @@ impl Body<'_> {
             Expr::Binary(binary) if is_comparison(&binary.op) => self.compare(expression),
             Expr::Reference(_) => self.borrow(expression),
             Expr::RawAddr(raw) => {
+                self.stepped_before(&raw.expr.clone());
                 self.place(&mut raw.expr);
                 self.address(expression);
             }
@@ -431,6 +432,10 @@ impl Body<'_> {
             Expr::Struct(made) => {
                 self.coerced_fields(made);
                 visit_mut::visit_expr_struct_mut(self, made);
+            }
+            Expr::Cast(cast) => {
+                self.coerced_before([&*cast.expr]);
+                visit_mut::visit_expr_cast_mut(self, cast);
             }
             Expr::Array(made) => {
                 self.coerced_before(&made.elems);

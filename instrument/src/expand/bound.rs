@@ -3,12 +3,11 @@
 use syn::spanned::Spanned as _;
 use syn::visit::Visit as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Block, Expr, Pat, Stmt, parse_quote_spanned};
+use syn::{Block, Expr, Pat, parse_quote_spanned};
 
 use super::asked::Asked;
 use super::body::Body;
 use super::ends::Names;
-use super::guards::is_moved;
 use super::place::hygienic;
 
 impl Body<'_> {
@@ -88,8 +87,7 @@ impl Body<'_> {
         let mut names = names.all();
         names.sort_unstable();
         names.dedup();
-        names.retain(|name| !is_moved(name, &original.stmts));
-        let sees: Vec<Stmt> = names.into_iter().map(|name| self.sees(name)).collect();
+        let sees = self.sees_bound(names, original);
         block.stmts.splice(0..0, sees);
     }
 }

@@ -84,7 +84,9 @@ impl Heads {
         let known = INERT_TYPES.iter().any(|(owner, functions)| {
             before.as_deref() == Some(owner) && functions.contains(&last.as_str())
         });
-        let constructor = last.starts_with(|c: char| c.is_ascii_uppercase());
+        // `CALLBACK(x)` calls what a variable holds.
+        let constructor = last.starts_with(|c: char| c.is_ascii_uppercase())
+            && (last.len() == 1 || last.contains(|c: char| c.is_ascii_lowercase()));
         let alone = before.is_none() && INERT_FUNCTIONS.contains(&last.as_str());
         if !(known || constructor || alone) {
             self.names.push(last);

@@ -53,7 +53,9 @@ impl Body<'_> {
             Expr::Paren(inner) => self.coercion(&inner.expr),
             Expr::Reference(reference) => {
                 let place = bare(&reference.expr);
-                if !is_place(place) || !reference.attrs.is_empty() {
+                if matches!(place, Expr::Reference(_)) {
+                    self.coercion(place)
+                } else if !is_place(place) || !reference.attrs.is_empty() {
                     None
                 } else if !askable(place) {
                     // What it is computed by may not say what it is.

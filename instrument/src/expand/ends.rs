@@ -27,7 +27,7 @@ use super::place::{hygienic, ident, library};
 use super::sync::{meets, simple};
 
 /// The variables that a statement binds, and that their scope drops.
-fn bound<'s>(statement: &'s Stmt, rest: &[Stmt]) -> Vec<&'s Ident> {
+fn bound(statement: &Stmt, rest: &[Stmt]) -> Vec<End> {
     let Stmt::Local(Local {
         pat,
         init: Some(init),
@@ -41,8 +41,27 @@ fn bound<'s>(statement: &'s Stmt, rest: &[Stmt]) -> Vec<&'s Ident> {
     }
     let mut names = Names::default();
     names.visit_pat(pat);
-    names.0.retain(|name| !is_moved(name, rest));
-    names.0
+    names
+        .0
+        .into_iter()
+        .map(|name| End::of(name, rest))
+        .collect()
+}
+
+/// A variable that ends with its scope.
+struct End {
+    name: Ident,
+    /// It may have been moved away before.
+    perhaps: bool,
+}
+
+impl End {
+    fn of(name: &Ident, rest: &[Stmt]) -> Self {
+        Self {
+            name: name.clone(),
+            perhaps: is_moved(name, rest),
+        }
+    }
 }
 
 /// False for what surely is no such value, or none at all.
@@ -51,13 +70,10 @@ pub fn may_matter(init: &Expr) -> bool {
         Expr::Lit(_)
         | Expr::Reference(_)
         | Expr::RawAddr(_)
-        | Expr::Range(_)
-        | Expr::Cast(_)
         | Expr::Index(_)
         | Expr::Return(_)
         | Expr::Break(_)
-        | Expr::Continue(_)
-        | Expr::Loop(_) => false,
+        | Expr::Continue(_) => false,
         Expr::Paren(inner) => may_matter(&inner.expr),
         Expr::Binary(_) | Expr::Unary(_) => may_make(init),
         Expr::Macro(called) => !is_known(&called.mac),
@@ -76,7 +92,7 @@ fn is_known(called: &syn::Macro) -> bool {
 }
 
 /// The arguments that are dropped at the end of a function.
-fn arguments<'s>(signature: &'s Signature, block: &Block) -> Vec<&'s Ident> {
+fn arguments(signature: &Signature, block: &Block) -> Vec<End> {
     let mut names = Names::default();
     for argument in &signature.inputs {
         // Under a condition, or with a lint level.
@@ -87,8 +103,8 @@ fn arguments<'s>(signature: &'s Signature, block: &Block) -> Vec<&'s Ident> {
             names.visit_pat(&argument.pat);
         }
     }
-    names.0.retain(|name| !is_moved(name, &block.stmts));
-    names.0
+    let names = names.0.into_iter();
+    names.map(|name| End::of(name, &block.stmts)).collect()
 }
 
 /// The types of arguments of which a part has no name; none for one that has
@@ -126,7 +142,7 @@ impl<'p> Visit<'p> for Names<'p> {
             .ident
             .to_string()
             .starts_with(|c: char| !c.is_uppercase());
-        if is_variable && name.by_ref.is_none() && name.subpat.is_none() {
+        if is_variable && name.by_ref.is_none() {
             self.0.push(&name.ident);
         }
     }
@@ -168,22 +184,22 @@ impl Body<'_> {
     /// let dropped = Dropped::of(&x);
     /// ```
     pub fn sees_the_end(&mut self, statement: &Stmt, rest: &[Stmt]) -> Vec<Stmt> {
-        let names = bound(statement, rest);
-        names.into_iter().map(|name| self.sees(name)).collect()
+        let ends = bound(statement, rest);
+        ends.iter().map(|end| self.sees(end)).collect()
     }
 
     /// What goes before the body of a function that takes values.
     pub fn sees_arguments(&mut self, signature: &Signature, block: &Block) -> Vec<Stmt> {
         let mut seen = Vec::new();
-        let mut names: Vec<Ident> = arguments(signature, block).into_iter().cloned().collect();
+        let mut ends = arguments(signature, block);
         if let Some(receiver) = signature.receiver()
             && !self.by_reference
             && receiver.attrs.is_empty()
         {
             let own = Ident::new("self", receiver.self_token.span);
-            names.extend((!is_moved(&own, &block.stmts)).then_some(own));
+            ends.push(End::of(&own, &block.stmts));
         }
-        seen.extend(names.iter().map(|name| self.sees(name)));
+        seen.extend(ends.iter().map(|end| self.sees(end)));
         for of in unnamed(signature) {
             let krate = self.context.krate.clone();
             let span = hygienic(of.span());
@@ -201,11 +217,19 @@ impl Body<'_> {
     }
 
     /// Sees the end of this variable.
-    pub fn sees(&mut self, name: &Ident) -> Stmt {
+    fn sees(&mut self, End { name, perhaps }: &End) -> Stmt {
         let krate = self.context.krate.clone();
         let span = hygienic(name.span());
         let dropped = self.numbered("__leakcheck_dropped");
-        parse_quote_spanned!(span=> let #dropped = #krate::__private::Dropped::of(&#name);)
+        let of = ident(if *perhaps { "perhaps" } else { "of" });
+        parse_quote_spanned!(span=> let #dropped = #krate::__private::Dropped::#of(&#name);)
+    }
+
+    /// What goes into a block before what is there: the ends of variables that
+    /// its patterns bind.
+    pub fn sees_bound(&mut self, names: Vec<&Ident>, block: &Block) -> Vec<Stmt> {
+        let ends = names.into_iter().map(|name| End::of(name, &block.stmts));
+        ends.map(|end| self.sees(&end)).collect()
     }
 
     /// What goes before `drop(x);`: `drop(Dropped::of(&x));`.

@@ -20,8 +20,8 @@ use super::body::Body;
 use super::calls::is_inert;
 use super::chain;
 use super::ends::may_matter;
-use super::guards::drops;
-use super::names::{INERT_TYPES, KEEPS_GUARD};
+use super::guards::{drops, lock_of};
+use super::names::INERT_TYPES;
 use super::place::{bare, hygienic, ident, library};
 use super::sync::simple;
 
@@ -78,8 +78,8 @@ impl Body<'_> {
         if simple(&original.receiver) {
             let runs = self.runs(&original.receiver, deed(&name), &name);
             self.before(expression, runs);
-        } else if !KEEPS_GUARD.contains(&name.as_str())
-            && is_returned(&original.receiver)
+        } else if lock_of(&original.receiver).is_none()
+            && is_computed(&original.receiver)
             && let Expr::MethodCall(call) = expression
         {
             self.asks_returned(&mut call.receiver, deed(&name), &name);
@@ -118,6 +118,14 @@ impl Body<'_> {
     pub fn overwritten(&self, place: &Expr, value: &Expr) -> Option<TokenStream> {
         let matters = simple(place) && may_matter(value);
         self.runs(place, "Drop", "drop").filter(|_| matters)
+    }
+
+    /// Input: `drop(VALUE)`. Output: `drop(dropping(VALUE))`.
+    pub fn drops_arguments(&self, call: &mut ExprCall) {
+        for value in &mut call.args {
+            let told = quote!(#value);
+            *value = library(&self.context.krate, "dropping", told, &value.clone());
+        }
     }
 
     /// A statement that drops a value.
@@ -202,6 +210,15 @@ pub fn is_variant(path: &syn::ExprPath) -> bool {
         || names
             .next()
             .is_some_and(|owner| owner.starts_with(|c: char| c.is_ascii_uppercase()))
+}
+
+/// True for what a call returns, or a future.
+fn is_computed(expression: &Expr) -> bool {
+    match expression {
+        Expr::Paren(inner) => is_computed(&inner.expr),
+        Expr::Await(_) | Expr::Try(_) => true,
+        other => is_returned(other),
+    }
 }
 
 /// True for what a call returns.

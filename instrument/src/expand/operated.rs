@@ -433,7 +433,7 @@ pub fn may_make(operators: &Expr) -> bool {
     let is_plain = |operand: &Expr| matches!(bare(operand), Expr::Lit(_) | Expr::Cast(_));
     match operators {
         Expr::Binary(binary) => {
-            arithmetic(&binary.op).is_some() && !is_plain(&binary.left) && !is_plain(&binary.right)
+            arithmetic(&binary.op).is_some() && !(is_plain(&binary.left) && is_plain(&binary.right))
         }
         Expr::Unary(unary) => !matches!(unary.op, UnOp::Deref(_)) && !is_plain(&unary.expr),
         _ => false,

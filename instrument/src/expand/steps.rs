@@ -70,6 +70,7 @@ impl Body<'_> {
                 *name = "index";
                 if is_place(&index.expr) {
                     asks.extend(self.asked_step(&index.expr, "Method"));
+                    asks.extend(self.asked_step(&index.expr, "Deref"));
                 }
                 self.index_into(&index.index, asks);
             }

@@ -460,6 +460,9 @@ impl Body<'_> {
             let told = quote_spanned!(span=> #krate::__private::parks(#site), #expression);
             *expression = library(krate, "parked", told, expression);
         } else {
+            if name == "drop" && (owner.is_empty() || owner == "mem") {
+                self.drops_arguments(call);
+            }
             self.announce(expression, name);
         }
         self.ask(expression, asks, "deref");

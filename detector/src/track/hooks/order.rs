@@ -102,6 +102,14 @@ impl Dropped {
         Self::some::<T>()
     }
 
+    /// Of this value, which may have been moved away: nothing is published.
+    #[inline]
+    pub fn perhaps<T>(_: &T) -> super::own::Own {
+        let own = super::own::Own::lasting();
+        own.keeps(super::super::foreign::does::<T>(Deed::Drop));
+        own
+    }
+
     /// Of a value of this type, which has no name.
     #[must_use]
     #[inline]
