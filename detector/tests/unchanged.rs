@@ -264,6 +264,7 @@ fn as_any(number: &u32) -> &(dyn Any + 'static) {
 #[leakcheck::track]
 fn squared(number: u32) -> Option<u32> {
     [number, 9].iter().position(|it| it == &(number * number))?;
+    assert_eq!(Some(&number), Some(&(number * number / number)));
     Some(number)
 }
 

@@ -98,7 +98,8 @@ impl Body<'_> {
             self.left_over(value, whole);
             if is_passed(whole) && lock_of(whole).is_none() {
                 let span = hygienic(value.span());
-                let held = library(&self.context.krate, "AsItIs", quote!(#value), value);
+                let made = bare(value);
+                let held = library(&self.context.krate, "AsItIs", quote!(#made), made);
                 *value = parse_quote_spanned!(span=> #held.0);
             }
         }
