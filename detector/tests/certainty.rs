@@ -68,19 +68,24 @@ static JOINED: AtomicBool = AtomicBool::new(false);
 
 #[track]
 mod ended {
-    use super::{Finding, JOINED, JoinHandle, Ordering, mpsc, thread};
+    use super::{AtomicBool, Finding, JOINED, JoinHandle, Ordering, mpsc, thread};
 
     static mut MESSAGE: u32 = 0;
+    static GO: AtomicBool = AtomicBool::new(false);
 
     /// Another thread waits for the writer's end, and tells of it by an atomic.
+    ///
+    /// The writer goes on after all else that the reader does but to load: what
+    /// ends after the write, as a `send` may, could have waited for its end.
     pub fn wait(joiner: &mpsc::Sender<JoinHandle<()>>) -> Vec<Finding> {
-        let (go, gone) = mpsc::channel::<()>();
-        let writer = thread::spawn(move || {
-            gone.recv().unwrap();
+        let writer = thread::spawn(|| {
+            while !GO.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
             unsafe { MESSAGE = 7 }
         });
         joiner.send(writer).unwrap();
-        go.send(()).unwrap();
+        GO.store(true, Ordering::Release);
         while !JOINED.load(Ordering::Acquire) {
             thread::yield_now();
         }
