@@ -69,7 +69,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             found.kind
         };
         let shape = shape(found);
-        let level = if pool.is_some() {
+        let level = if pool.is_some() || design.is_some() {
             Level::Note
         } else {
             kind.level(found.certainty)
@@ -82,6 +82,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             said: said.as_ref(),
             shape,
             pool,
+            by_design: design.is_some(),
             in_test: !test.name.is_empty(),
         };
         let title = words::title(&subject);

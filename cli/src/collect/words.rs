@@ -22,6 +22,8 @@ pub struct Subject<'a> {
     pub shape: Option<Shape>,
     /// The pool that a leaked thread idles in.
     pub pool: Option<&'static PoolRule>,
+    /// A library documents the race.
+    pub by_design: bool,
     /// False for a program that is run outside of a test.
     pub in_test: bool,
 }
@@ -295,6 +297,9 @@ pub fn help(subject: &Subject<'_>) -> Vec<String> {
                  need not be `Send`"
                     .to_owned(),
             ];
+        }
+        Kind::VolatileRace if subject.by_design => {
+            "nothing to fix for you: look for a newer version of the library".to_owned()
         }
         Kind::VolatileRace => {
             "volatile does not order threads: use relaxed atomics, unless this race is by design"
