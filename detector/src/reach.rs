@@ -17,16 +17,18 @@
 //!
 //! A pointer counts as one if it is kept as an address, with a tag or without,
 //! inverted, as a distance from where it is kept, or as the exclusive or with the
-//! address of its predecessor, as in a list of half the links. Other forms are not
-//! known, so the owners of what is found are counted as well: see `owners`.
+//! address of its predecessor, as in a list of half the links: see `forms`. Others are
+//! not known, so the owners of what is found are counted as well: see `owners`.
 //!
 //! Pure: the caller stops the world and reads the memory.
 
+mod forms;
 mod living;
 mod owners;
 
 use std::ops::Range;
 
+use self::forms::addresses;
 pub use self::owners::Holders;
 
 const WORD: usize = size_of::<usize>();
@@ -157,17 +159,6 @@ fn words(range: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
     (start..end.max(start)).step_by(WORD)
 }
 
-/// What addresses a word may stand for: itself, one that shares the word with a
-/// tag of 16 bits, above it or below, one that is inverted, or one that is linked
-/// with the address `before` by an exclusive or.
-fn addresses(word: usize, before: usize) -> impl Iterator<Item = usize> {
-    const BITS: u32 = 48;
-    let untagged = word & ((1 << BITS) - 1);
-    let shifted = word >> (usize::BITS - BITS);
-    let others = [untagged, shifted, !word, word ^ before].into_iter();
-    std::iter::once(word).chain(others.filter(move |other| *other != word))
-}
-
 impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
     fn new(space: &'a Space<'a, R>, tasks: &'a [Task]) -> Self {
         let mut search = Self {
@@ -288,14 +279,14 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
             if word == 0 {
                 continue;
             }
-            for word in addresses(word, before) {
+            for word in addresses(word) {
                 self.follow(word, at, &range, via);
             }
-            // A small number is as a rule no distance, unless it leads to where
-            // something begins.
-            let there = at.wrapping_add(word);
-            let begins = |block: &usize| self.space.blocks[*block].start == there;
-            if self.block_at(there).as_ref().is_some_and(begins) {
+            let there = [
+                self.at_distance(at, word),
+                self.linked(at, word, before, via),
+            ];
+            for there in there.into_iter().flatten() {
                 self.follow(there, at, &range, via);
             }
         }
@@ -493,19 +484,44 @@ mod tests {
             let memory = channel([0, word, 0, 0], [0, block(1), 0, 0]);
             assert_eq!(memory.unreachable(&[Some(1)]), [false], "{word:x}");
         }
-        // The third of a list that is linked by the exclusive or of two.
-        let linked = |third: usize| Memory {
+    }
+
+    /// A list that is linked by the exclusive or of two, as far as the node that has
+    /// the task's channel, with these links there and before.
+    fn half_the_links(last_but_one: usize, last: usize) -> Memory {
+        Memory {
             root: [block(2), 0, 0, 0],
             blocks: vec![
                 [0, block(1), 0, 0],
                 [2, VTABLE, block(0), 0],
                 [block(3), 0, 0, 0],
-                [block(2) ^ third, 0, 0, 0],
-                [block(3), 0, block(1), 0],
+                [last_but_one, 0, 0, 0],
+                [last, 0, block(1), 0],
             ],
-        };
-        assert_eq!(linked(block(4)).unreachable(&[Some(1)]), [false]);
-        assert_eq!(linked(0).unreachable(&[Some(1)]), [true]);
+        }
+    }
+
+    #[test]
+    fn a_channel_that_a_list_of_half_the_links_leads_to() {
+        let link = block(2) ^ block(4);
+        // The last one, one before another, and one before a root.
+        for last in [block(3), block(3) ^ block(2), block(3) ^ ROOT] {
+            let memory = half_the_links(link, last);
+            assert_eq!(memory.unreachable(&[Some(1)]), [false], "{last:x}");
+        }
+        let memory = half_the_links(block(2), block(3));
+        assert_eq!(memory.unreachable(&[Some(1)]), [true]);
+    }
+
+    #[test]
+    fn a_number_that_would_be_a_link_but_for_the_way_back_is_none() {
+        let link = block(2) ^ block(4);
+        // What is there leads nowhere from the one before: it is zero, an address
+        // of its own, or another number.
+        for last in [0, VTABLE, 7 << 48] {
+            let memory = half_the_links(link, last);
+            assert_eq!(memory.unreachable(&[Some(1)]), [true], "{last:x}");
+        }
     }
 
     #[test]
