@@ -352,26 +352,35 @@ pub fn block_at(start: usize) -> Option<BlockInfo> {
     (number & BLOCK != 0).then(|| info(start, number))
 }
 
-/// The block that holds `addr`: looks downwards for its start.
+/// The block that holds `addr`: looks downwards for its start, mostly near, and
+/// farther and farther if there is none.
 pub fn find_block(addr: usize) -> Option<BlockInfo> {
     /// Blocks larger than this are not looked for from their far end.
     const REACH: usize = 1 << 28;
+    /// What is looked through at first.
+    const NEAR: usize = 1 << 15;
     let granule = addr & !(GRANULE - 1);
-    let reach = granule.saturating_sub(REACH)..granule + GRANULE;
-    // Nearest first, and without the parts where there never was an object:
-    // below what is no block there may be nothing else.
-    for part in map::touched(Table::Objects, reach).into_iter().rev() {
-        for at in part.step_by(GRANULE).rev() {
-            if !map::covers(at, GRANULE) {
-                return None;
-            }
-            // SAFETY: covered, as just checked.
-            let number = unsafe { map::object(at) }.load(Ordering::Acquire);
-            if number & BLOCK != 0 {
-                let block = info(at, number);
-                return (addr < at + block.size.max(1)).then_some(block);
+    let lowest = granule.saturating_sub(REACH);
+    let mut end = granule + GRANULE;
+    let mut reach = NEAR;
+    while end > lowest {
+        let start = end.saturating_sub(reach).max(lowest);
+        // Without the parts where there never was an object: below what is no
+        // block there may be nothing else.
+        for part in map::touched(Table::Objects, start..end).into_iter().rev() {
+            for at in part.step_by(GRANULE).rev() {
+                if !map::covers(at, GRANULE) {
+                    return None;
+                }
+                // SAFETY: covered, as just checked.
+                let number = unsafe { map::object(at) }.load(Ordering::Acquire);
+                if number & BLOCK != 0 {
+                    let block = info(at, number);
+                    return (addr < at + block.size.max(1)).then_some(block);
+                }
             }
         }
+        (end, reach) = (start, reach * 8);
     }
     None
 }
