@@ -13,13 +13,30 @@ use super::tracked::Tracked;
 
 /// A task of tokio's, followed, that `S` schedules.
 pub(crate) fn track<T: Future, S>(future: T) -> Tracked<T> {
-    let local = core::any::type_name::<S>().contains("::task::local::");
-    let executor = if local {
+    Tracked::with(future, executor::<S>(), inspect)
+}
+
+fn executor<S>() -> u32 {
+    if core::any::type_name::<S>().contains("::task::local::") || has_to_stay() {
         table::TOKIO_LOCAL
     } else {
         table::TOKIO
-    };
-    Tracked::with(future, executor, inspect)
+    }
+}
+
+std::thread_local! {
+    /// The task that is spawned next is one of a `LocalRuntime`.
+    static STAYS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A future that becomes a task next, and is polled by this thread alone.
+pub(crate) fn stays<F>(future: F) -> F {
+    STAYS.with(|stays| stays.set(true));
+    future
+}
+
+fn has_to_stay() -> bool {
+    STAYS.with(|stays| stays.get() && stays.replace(false))
 }
 
 /// A task that has no place yet.

@@ -57,6 +57,9 @@ macro_rules! channel_permits {
 /// Nothing goes unseen without the edit, which only saves time.
 const COSTS: &str = "";
 
+/// Releases without a `LocalRuntime` have no such call.
+const LOCAL_RUNTIME: &str = "";
+
 /// Nothing goes unseen without the edit, but fewer schedules are explored.
 const SCHEDULES: &str = "";
 
@@ -141,6 +144,13 @@ const TOKIO: Overlay = Overlay {
             at: At::Before,
             text: "super::leakcheck::waker_wake(ptr);\n    ",
             otherwise: Some("who woke a task"),
+        },
+        Edit {
+            files: &["runtime/scheduler/current_thread/mod.rs"],
+            anchors: &[".bind_local(future, "],
+            at: At::Instead,
+            text: ".bind_local(crate::runtime::task::leakcheck::stays(future), ",
+            otherwise: Some(LOCAL_RUNTIME),
         },
         Edit {
             files: &["runtime/runtime.rs", "runtime/mod.rs"],
