@@ -123,6 +123,7 @@ fn report(thread: &Thread, seen: &Seen, at: usize, earlier: Cell) {
         memory: Some(memory),
         legs: vec![now, then],
         fatal: false,
+        asked: Vec::new(),
     };
     emit(&finding);
 }

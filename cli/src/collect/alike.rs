@@ -110,6 +110,7 @@ mod tests {
             memory: None,
             said: None,
             fatal: false,
+            asked: Vec::new(),
         }
     }
 

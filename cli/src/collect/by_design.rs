@@ -6,8 +6,7 @@
 
 use leakcheck::report::kind::Kind;
 
-use crate::model::{Finding, Frame, FrameClass, Leg, Stack};
-use crate::overlay::executors::OVERLAYS;
+use crate::model::{Frame, FrameClass, Stack};
 
 /// A rule that names a race by design.
 #[derive(Debug)]
@@ -49,27 +48,6 @@ pub fn by_design<'a>(
             .take_while(|frame| frame.class != FrameClass::User)
             .find_map(|frame| RULES.iter().find(|rule| (rule.applies)(frame)))
     })
-}
-
-/// True for a race of two tasks of which one side is no code of the user's:
-/// what a library does for the task that its thread polls. A runtime or a
-/// library may keep something for each thread, and find it by another way than
-/// by thread-local variables.
-pub fn made_by_library(finding: &Finding) -> bool {
-    let own = |leg: &Leg| {
-        let frames = leg.stack.frames().iter();
-        let acting = frames.clone().find(|frame| frame.class != FrameClass::Std);
-        acting.is_some_and(|frame| frame.class == FrameClass::User && !is_executor(frame))
-    };
-    finding.kind == Kind::TaskRace && !finding.legs.iter().all(own)
-}
-
-/// Code of a crate that polls tasks, in its own workspace.
-fn is_executor(frame: &Frame) -> bool {
-    let krate = frame.function.krate();
-    OVERLAYS
-        .iter()
-        .any(|overlay| overlay.krate.replace('-', "_") == krate)
 }
 
 /// `crossbeam_utils::atomic::AtomicCell` of a type without a native atomic.

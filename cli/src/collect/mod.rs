@@ -28,7 +28,8 @@ pub mod read;
 pub mod resolve;
 pub mod said;
 pub mod sources;
-pub mod tasks;
+pub mod task_race;
+mod tasks;
 pub mod waits;
 pub mod words;
 
@@ -42,7 +43,6 @@ pub use self::sources::CollectOptions;
 
 use self::alike::Alike;
 use self::build::FindingBuilder;
-use self::by_design::made_by_library;
 use self::merge::{Findings, Gaps};
 use self::read::Process;
 use self::resolve::Resolver;
@@ -136,6 +136,7 @@ impl<S: Symbols> Collector<S> {
             for (found, moment) in process.findings.iter().zip(&process.found_at) {
                 if !lock_order::holds(found, &mut resolver)
                     || lock_order::is_told_by_a_deadlock(found, &process.findings)
+                    || !task_race::holds(found, &mut resolver)
                 {
                     continue;
                 }
@@ -145,7 +146,7 @@ impl<S: Symbols> Collector<S> {
                 });
             }
             for finding in alike.into_findings() {
-                if !made_by_library(&finding) {
+                if !task_race::made_by_library(&finding) {
                     findings.add(finding);
                 }
             }

@@ -288,6 +288,7 @@ pub fn finding(kind: Kind, certainty: Certainty, legs: Vec<Leg>) -> Finding {
         memory: None,
         said: None,
         fatal: false,
+        asked: Vec::new(),
     }
 }
 

@@ -240,6 +240,7 @@ fn report(snapshot: &Snapshot, member: &Member, is_stuck: bool) {
         memory: None,
         said: None,
         fatal: false,
+        asked: Vec::new(),
     });
 }
 

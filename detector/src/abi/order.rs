@@ -126,6 +126,7 @@ fn tell(mut cycle: Vec<Edge>) {
         memory: None,
         said: None,
         fatal: false,
+        asked: Vec::new(),
     });
 }
 

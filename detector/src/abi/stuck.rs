@@ -530,6 +530,7 @@ pub fn deadlock(legs: Vec<Leg>, certainty: Certainty, fatal: bool) -> Finding {
         memory: None,
         said: None,
         fatal,
+        asked: Vec::new(),
     }
 }
 

@@ -35,7 +35,7 @@ pub use again::{Again, look_again};
 use contended::{claim, contended, listed, listed_quickly, take_over};
 pub use end::{end_of_life, frame_ends, fresh};
 pub use lines::is_long;
-pub use own::{accessed_since, own_conflicts};
+pub use own::{Before, Epochs, accessed_since, may_conflict, only_read_since, own_conflicts};
 use small::quick;
 pub use small::{small, small_covered};
 

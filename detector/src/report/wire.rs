@@ -211,6 +211,19 @@ pub struct Finding {
     pub said: Option<Said>,
     /// True when all threads of the process are stuck, and it was ended.
     pub fatal: bool,
+    /// For two tasks that one thread polled: what the later one has read of that
+    /// thread's own variables in the same poll, before the access or in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
+}
+
+/// A read of a thread-local variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Where it was read; empty if the history no longer has it.
+    pub stack: Stack,
+    /// What was read is the address of a heap block.
+    pub pointer: bool,
 }
 
 /// One side of a finding.

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Suspects;
+use super::{Suspects, ordered};
 use crate::abi::said;
 use crate::abi::task::{own, registry};
 use crate::check::{self, Seen};
@@ -14,7 +14,7 @@ use crate::findings::{self, earlier_leg, kind_of, later_leg};
 use crate::ids::StackId;
 use crate::objects;
 use crate::report::kind::{Certainty, Kind};
-use crate::report::wire::{Finding, Memory, Stack};
+use crate::report::wire::{Finding, Leg, Memory, Stack};
 use crate::rt::lock::Spin;
 use crate::rt::thread::Thread;
 use crate::shadow::word::Cell;
@@ -32,13 +32,6 @@ enum Source {
     Heap(StackId),
 }
 
-/// An access that may be one of a race.
-pub struct Place {
-    /// First byte of both accesses.
-    addr: usize,
-    source: Source,
-}
-
 #[derive(Default)]
 struct Judged {
     /// Pairs of accesses looked into, by the later one and its memory.
@@ -51,91 +44,106 @@ struct Judged {
 
 static JUDGED: Spin<Option<Judged>> = Spin::new(None);
 
-/// What the common bytes of `seen` and `earlier` are, if that is to be looked
-/// into: memory that may be shared, and not that often already.
-pub fn place(thread: &mut Thread, seen: &Seen, at: usize, earlier: Cell) -> Option<Place> {
-    let addr = (at + earlier.mask().trailing_zeros() as usize).max(seen.addr);
-    if thread.stack.contains(&addr) || thread.locals.contains(&addr) {
-        return None;
-    }
-    let source = if wire::in_module(addr) {
-        Source::Static(addr)
-    } else {
-        Source::Heap(objects::find_block(addr)?.stack)
-    };
-    thread.busy += 1;
-    let mut judged = JUDGED.lock();
-    let judged = judged.get_or_insert_default();
-    let times = judged.times.get(&(seen.pc, source)).copied();
-    let settled = judged.own.contains(&source)
-        || judged.pairs.len() >= MOST
-        || times.is_some_and(|times| times >= PER_PLACE);
-    thread.busy -= 1;
-    (!settled).then_some(Place { addr, source })
-}
-
-/// Reports that `seen` would race with `earlier`, had not one thread polled
-/// both tasks.
+/// Looks into an access that nothing but the thread may order after that of
+/// `earlier`, and tells of it if so. True if the memory is the thread's own.
 #[cold]
 #[inline(never)]
-pub fn tell(
-    thread: &Thread,
+pub fn is_own(
+    thread: &mut Thread,
     seen: &Seen,
     at: usize,
     earlier: Cell,
-    place: &Place,
     suspects: &Suspects,
-) {
-    if let Some(finding) = finding(thread, seen, at, earlier, place, suspects) {
-        registry::mention(&suspects.now.task);
-        registry::mention(&suspects.other.task);
-        findings::emit(&finding);
+) -> bool {
+    let addr = (at + earlier.mask().trailing_zeros() as usize).max(seen.addr);
+    if thread.stack.contains(&addr) {
+        return false;
     }
+    thread.busy += 1;
+    let own = source(addr).is_some_and(|source| {
+        let own = judged(|judged| judged.own.contains(&source));
+        own || looked_into(thread, seen, at, earlier, (addr, source), suspects)
+    });
+    thread.busy -= 1;
+    own
 }
 
-fn finding(
+/// Where the memory at `addr` comes from, if tasks of other threads could get at it.
+fn source(addr: usize) -> Option<Source> {
+    if wire::in_module(addr) {
+        return Some(Source::Static(addr));
+    }
+    Some(Source::Heap(objects::find_block(addr)?.stack))
+}
+
+/// True if the memory at `addr` is known, and has not been found to be a thread's own.
+pub fn is_shared_by_now(addr: usize) -> bool {
+    source(addr).is_some_and(|source| !judged(|judged| judged.own.contains(&source)))
+}
+
+fn judged<T>(with: impl FnOnce(&mut Judged) -> T) -> T {
+    with(JUDGED.lock().get_or_insert_default())
+}
+
+/// As [`is_own`], if the memory has not been found to be the thread's already.
+fn looked_into(
     thread: &Thread,
     seen: &Seen,
     at: usize,
     earlier: Cell,
-    place: &Place,
+    (addr, source): (usize, Source),
     suspects: &Suspects,
-) -> Option<Finding> {
-    let source = place.source;
-    let judged = |with: &dyn Fn(&mut Judged) -> bool| with(JUDGED.lock().get_or_insert_default());
-    judged(&|judged| {
-        *judged.times.entry((seen.pc, source)).or_default() += 1;
-        true
+) -> bool {
+    let again = judged(|judged| {
+        let times = judged.times.entry((seen.pc, source)).or_default();
+        *times += 1;
+        judged.pairs.len() >= MOST || *times > PER_PLACE
     });
+    if again || ordered(suspects, earlier) {
+        return false;
+    }
+    let memory = findings::memory(addr);
+    if !is_shared(thread, &memory, suspects) {
+        judged(|judged| judged.own.insert(source));
+        return true;
+    }
     let before = check::restore(earlier, at);
     // A volatile access is one by design, and memory that was given back
     // between is another's.
     if kind_of(seen, before.as_ref(), earlier) != Kind::DataRace {
-        return None;
+        return false;
     }
-    let earlier_pc = before.as_ref()?.stack.first().copied()?;
-    if judged(&|judged| judged.pairs.contains(&(seen.pc, earlier_pc, source))) {
-        return None;
+    let earlier_pc = before.as_ref().and_then(|before| before.stack.first());
+    let is_new =
+        earlier_pc.is_some_and(|pc| judged(|judged| judged.pairs.insert((seen.pc, *pc, source))));
+    if is_new {
+        let legs = [later_leg(thread, seen), earlier_leg(before, earlier, at)];
+        tell(thread, legs, (memory, addr), suspects);
     }
-    let memory = findings::memory(place.addr);
-    if !is_shared(thread, &memory, suspects) {
-        judged(&|judged| judged.own.insert(source));
-        return None;
-    }
-    judged(&|judged| judged.pairs.insert((seen.pc, earlier_pc, source)));
-    let mut legs = [later_leg(thread, seen), earlier_leg(before, earlier, at)];
+    false
+}
+
+/// Reports that two accesses would race, had not one thread polled both tasks.
+fn tell(thread: &Thread, mut legs: [Leg; 2], (memory, addr): (Memory, usize), suspects: &Suspects) {
     for (leg, polled) in legs.iter_mut().zip([&suspects.now, &suspects.other]) {
         leg.thread = polled.task.id;
         cut(&mut leg.stack, polled.around);
     }
-    Some(Finding {
+    let mut asked = own::asked(thread, suspects.since);
+    for asked in &mut asked {
+        cut(&mut asked.stack, suspects.now.around);
+    }
+    registry::mention(&suspects.now.task);
+    registry::mention(&suspects.other.task);
+    findings::emit(&Finding {
         kind: Kind::TaskRace,
         certainty: Certainty::Potential,
-        said: said::of(&memory, place.addr),
+        said: said::of(&memory, addr),
         memory: Some(memory),
         legs: legs.into(),
         fatal: false,
-    })
+        asked,
+    });
 }
 
 /// True for memory that tasks of other threads could get at as well.

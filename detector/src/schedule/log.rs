@@ -67,16 +67,15 @@ pub fn add(event: Event) {
     let Some(entry) = entry(number) else { return };
     let does = u64::from(event.acquires) * ACQUIRES + u64::from(event.releases) * RELEASES;
     let [written, who, stamp, at] = entry;
-    written.store(0, Ordering::SeqCst);
     who.store(does | u64::from(event.who.0), Ordering::Relaxed);
     stamp.store(event.stamp.bits(), Ordering::Relaxed);
     at.store(event.at.bits(), Ordering::Relaxed);
     written.store(number + 1, Ordering::Release);
 }
 
-/// The entries from `first` on, but for those that others are just writing,
+/// The entries from `first` on with their numbers, but for those that others are just writing,
 /// whom nobody can have heard of. None if they are not all there any more.
-pub fn since(first: u64) -> Option<Vec<Event>> {
+pub fn since(first: u64) -> Option<Vec<(u64, Event)>> {
     let next = next();
     if next - first > KEPT as u64 / 2 {
         return None;
@@ -89,13 +88,14 @@ pub fn since(first: u64) -> Option<Vec<Event>> {
         }
         let who = who.load(Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-        events.push(Event {
+        let event = Event {
             who: ThreadId(who as u32),
             acquires: who & ACQUIRES != 0,
             releases: who & RELEASES != 0,
             stamp: Cell::from_bits(stamp.load(Ordering::Relaxed)).stamp(),
             at: Object::from_bits(at.load(Ordering::Relaxed)),
-        });
+        };
+        events.push((number, event));
     }
     // What was overwritten meanwhile was half a ring away.
     (self::next() - first <= KEPT as u64).then_some(events)

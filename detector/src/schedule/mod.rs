@@ -5,64 +5,49 @@
 //! This looks at them as if each task were a thread of its own, ordered by
 //! what synchronises only: a spawn before the first poll, a wake before the
 //! next, the end of a task before its join ([`replay`]), and whatever locks,
-//! channels and atomics there are.
+//! channels and atomics there are. What one task leaves in memory of the thread's
+//! own ([`own`](crate::abi::task::own)) orders it before who finds it there: no
+//! other thread could.
 //!
 //! No second set of clocks is kept. Each poll has epochs of its own, so that a
-//! cell of one's own slot tells which poll it is of; where that was another
-//! task's, the [`log`] of recent synchronisations decides. It costs nothing
-//! before the first poll of a task, and nothing where it is not asked for
-//! (`--task-races`).
+//! cell of one's own slot tells which poll it is of ([`turns`]); where that was
+//! another task's, the [`log`] of recent synchronisations decides. It costs nothing
+//! before the first poll of a task, and little outside of a [`window`].
 //!
-//! What it misses: two polls that are far apart, for whom the log no longer
-//! reaches; accesses of tasks polled by different threads that only a third
-//! task in between orders; what an unrelated lock, such as a runtime's own,
+//! What it misses: polls outside of windows; two polls that are far apart, for whom
+//! the log no longer reaches; accesses of tasks polled by different threads that only
+//! a third task in between orders; what an unrelated lock, such as a runtime's own,
 //! orders by chance.
 
 mod found;
+mod handed;
 pub mod log;
 pub mod replay;
+mod turns;
+mod window;
 
 use std::cell::{Cell as StdCell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use self::handed::Handed;
 use self::replay::{Event, Object, reaches};
+use self::turns::{Open, Polled, Suspects, Turns};
 use crate::abi::task::record::Origin;
-use crate::check::{self, Seen};
-use crate::ids::{Epoch, Slot};
+use crate::check::{self, Before, Epochs, Seen};
+use crate::ids::Epoch;
 use crate::report::wire::ThreadId;
 use crate::rt::mode;
 use crate::rt::thread::Thread;
 use crate::session;
 use crate::shadow::word::{Cell, Stamp};
 
-/// Polls remembered of a thread.
-const POLLS: usize = 4096;
-/// Pairs of tasks remembered of a thread.
-const PAIRS: usize = 4096;
-
-/// A task in a poll.
-#[derive(Clone)]
-pub struct Polled {
-    /// The task.
-    pub task: Arc<Origin>,
-    /// Where the innermost function around the poll goes on.
-    pub around: u64,
-}
-
-/// What a thread does from an epoch on.
-struct Turn {
-    since: Epoch,
-    /// The task that it polls.
-    polled: Option<Polled>,
-    /// Where the log was.
-    logged: u64,
-}
-
 /// So many conflicts of an access in the code are looked into one by one, by
 /// each thread; of those beyond, fewer and fewer.
 const ALL_OF: u32 = 64;
+/// In the counter of an access that conflicts in memory of the thread's own: each
+/// time, that tells of an order.
+const OWN: u32 = 1 << 31;
 /// Counters of a thread.
 const PLACES: usize = 4096;
 
@@ -78,95 +63,134 @@ pub fn is_wanted() -> bool {
     WANTED.load(Ordering::Relaxed)
 }
 
-/// A poll that has not ended.
-struct Open {
-    polled: Polled,
-    /// When it began.
-    since: Stamp,
-}
-
-/// What a thread has polled, oldest first.
-struct Turns {
-    slot: Slot,
-    turns: VecDeque<Turn>,
-    /// Outermost first: a task may drive an executor of its own.
-    open: Vec<Open>,
-    /// Up to which epoch of the first task on this thread the second knows it.
-    known: BTreeMap<(ThreadId, ThreadId), Epoch>,
-}
-
 thread_local! {
-    static TURNS: RefCell<Turns> = const {
-        RefCell::new(Turns {
-            slot: Slot::new(0),
-            turns: VecDeque::new(),
-            open: Vec::new(),
-            known: BTreeMap::new(),
-        })
-    };
+    static TURNS: RefCell<Turns> = const { RefCell::new(Turns::new()) };
     /// Conflicts so far, by the access in the code that had them.
     static CONFLICTS: [StdCell<u32>; PLACES] = const { [const { StdCell::new(0) }; PLACES] };
-    /// First epoch of the poll at hand, if there is one to look at; else 0.
-    static SINCE: StdCell<u64> = const { StdCell::new(0) };
+    /// The poll at hand, if there is one to look at, and when before it the thread has
+    /// polled the same task, or none.
+    static BEFORE: StdCell<Before> = const {
+        StdCell::new(Before { since: 0, but: [Epochs { from: 0, to: 0 }; 2] })
+    };
     /// The task that is being polled, if it is a strand of its own: one that
     /// stays on its thread is as any code of that.
     static POLLED: StdCell<Option<ThreadId>> = const { StdCell::new(None) };
 }
 
-impl Turns {
-    fn begins(&mut self, stamp: Stamp) {
-        let polled = self.open.last().map(|open| open.polled.clone());
-        if self.slot != stamp.slot() {
-            self.slot = stamp.slot();
-            self.turns.clear();
-            self.known.clear();
-        }
-        if self.turns.len() == POLLS {
-            self.turns.pop_front();
-        }
-        self.turns.push_back(Turn {
-            since: stamp.epoch(),
-            polled,
-            logged: log::next(),
-        });
-    }
-
-    /// The turn that an epoch of this thread is of.
-    fn at(&self, epoch: Epoch) -> Option<&Turn> {
-        let after = self.turns.partition_point(|turn| turn.since <= epoch);
-        self.turns.get(after.checked_sub(1)?)
+/// The thread begins to poll a task, one of a `pool` of threads or one that only
+/// who drives its executor polls.
+pub fn enter(thread: &mut Thread, task: &Arc<Origin>, pool: bool) {
+    if WANTED.load(Ordering::Relaxed) {
+        enters(thread, task, pool);
     }
 }
 
-/// The thread begins to poll a task.
-pub fn enter(thread: &mut Thread, task: &Arc<Origin>) {
-    if !WANTED.load(Ordering::Relaxed) {
-        return;
-    }
+#[inline(never)]
+fn enters(thread: &mut Thread, task: &Arc<Origin>, pool: bool) {
     log::begin();
+    window::poll();
+    let nested = match around() {
+        Around::Task if pool => {
+            begins_to_work(thread);
+            false
+        }
+        Around::Task => {
+            releases(thread, Object::turn_of(task.id));
+            true
+        }
+        Around::Worker | Around::Nothing => false,
+    };
     let around = thread.frames().last().copied().unwrap_or_default();
     let task = Arc::clone(task);
+    let id = task.id;
     turn(thread, |turns, since| {
         turns.open.push(Open {
             polled: Polled { task, around },
             since,
+            nested,
+            works: false,
         });
     });
+    acquires(thread, Object::turn_of(id));
 }
 
-/// The innermost poll ends.
-pub fn exit(thread: &mut Thread) {
-    if log::is_there() {
-        turn(thread, |turns, _| drop(turns.open.pop()));
+/// The innermost poll, of the task with this number, ends, for good if it is
+/// `over`: who is next on the thread may then drop what the task had.
+pub fn exit(thread: &mut Thread, task: ThreadId, over: bool) {
+    if window::number() != 0 {
+        exits(thread, task, over);
     }
 }
 
+#[inline(never)]
+fn exits(thread: &mut Thread, task: ThreadId, over: bool) {
+    let nested = |turns: &RefCell<Turns>| {
+        let turns = turns.try_borrow().ok()?;
+        Some(turns.open.last()?.nested)
+    };
+    let heard = over || TURNS.try_with(nested).ok().flatten().unwrap_or(false);
+    if heard {
+        releases(thread, Object::end_of(task));
+    }
+    turn(thread, |turns, _| drop(turns.open.pop()));
+    if heard {
+        acquires(thread, Object::end_of(task));
+    }
+}
+
+/// The thread is about to drop a task, which is not polled any more.
+pub fn drops(thread: &Thread, task: ThreadId) {
+    if window::is_open() {
+        log::add(Event {
+            who: task,
+            acquires: false,
+            releases: true,
+            stamp: Stamp::new(thread.stamp_value().slot(), Epoch::MAX),
+            at: Object::end_of(task),
+        });
+        acquires(thread, Object::end_of(task));
+    }
+}
+
+/// What a poll that begins is inside of.
+enum Around {
+    /// The poll of a task that drives an executor of its own.
+    Task,
+    /// The poll of what is a task only by name: the loop of a pool's worker.
+    Worker,
+    /// No poll.
+    Nothing,
+}
+
+fn around() -> Around {
+    let around = TURNS.try_with(|turns| match turns.try_borrow().ok()?.open.last()? {
+        Open { works: true, .. } => Some(Around::Worker),
+        _ => Some(Around::Task),
+    });
+    around.ok().flatten().unwrap_or(Around::Nothing)
+}
+
+/// The task that the thread polls polls those of a pool: from now on it is the
+/// thread.
+fn begins_to_work(thread: &mut Thread) {
+    releases(thread, Object::turn_of(thread.id));
+    turn(thread, |turns, _| {
+        if let Some(open) = turns.open.last_mut() {
+            open.works = true;
+        }
+    });
+    acquires(thread, Object::turn_of(thread.id));
+}
+
 fn turn(thread: &mut Thread, change: impl FnOnce(&mut Turns, Stamp)) {
-    thread.before_release();
-    session::tick(thread);
+    let window = window::number();
+    if !window.is_multiple_of(2) {
+        thread.before_release();
+        session::tick(thread);
+    }
     let stamp = thread.stamp_value();
     POLLED.set(None);
-    SINCE.set(0);
+    BEFORE.set(Before::default());
     // At the end of a thread its variables may be gone, and there is nothing
     // to compare with any more.
     let _ = TURNS.try_with(|turns| {
@@ -174,11 +198,18 @@ fn turn(thread: &mut Thread, change: impl FnOnce(&mut Turns, Stamp)) {
             return;
         };
         change(&mut turns, stamp);
-        turns.begins(stamp);
-        let open = turns.open.last();
-        if let Some(open) = open.filter(|open| !open.polled.task.stays) {
-            POLLED.set(Some(open.polled.task.id));
-            SINCE.set(stamp.epoch().get());
+        let looked_at = !window.is_multiple_of(2);
+        if looked_at {
+            turns.begins(stamp, window);
+        }
+        if let Some(polled) = turns.strand() {
+            POLLED.set(Some(polled.task.id));
+            if looked_at {
+                BEFORE.set(Before {
+                    since: stamp.epoch().get(),
+                    but: turns.passed_over(&polled.task),
+                });
+            }
         }
     });
 }
@@ -186,12 +217,12 @@ fn turn(thread: &mut Thread, change: impl FnOnce(&mut Turns, Stamp)) {
 /// True while the thread polls a task that could have been polled elsewhere.
 #[inline(always)]
 pub fn looks() -> bool {
-    SINCE.get() != 0
+    BEFORE.with(|before| before.get().since) != 0
 }
 
 #[inline]
 fn add(thread: &Thread, at: Object, acquires: bool, releases: bool) {
-    if log::is_there() {
+    if window::is_open() {
         log::add(Event {
             who: POLLED.get().unwrap_or(thread.id),
             acquires,
@@ -221,101 +252,136 @@ pub fn exchanges(thread: &Thread, at: Object, releases: bool) {
     add(thread, at, true, releases);
 }
 
-/// True if a task was ever polled.
+/// True while what synchronises is noted.
 #[inline]
 pub fn is_on() -> bool {
-    log::is_there()
-}
-
-/// Two polls of one thread whose tasks nothing is known to order.
-struct Suspects {
-    now: Polled,
-    other: Polled,
-    /// Where the log was at the earlier one.
-    logged: u64,
-    /// When the later one began.
-    since: Stamp,
+    window::is_open()
 }
 
 /// Looks at an access of a task's: whether it would race with one that its
 /// own thread made for another task.
-#[inline(never)]
+#[inline(always)]
 pub fn look(thread: &mut Thread, seen: &Seen, at: usize, new: Cell) {
-    let since = SINCE.get();
-    let earlier = check::own_conflicts(at, new, Epoch::new(since));
-    if earlier.iter().all(Option::is_none) || !is_looked_into(seen.pc) {
+    window::access();
+    if check::may_conflict(at, new, &BEFORE.get()) {
+        look_at_conflicts(thread, seen, at, new);
+    }
+}
+
+#[inline(never)]
+fn look_at_conflicts(thread: &mut Thread, seen: &Seen, at: usize, new: Cell) {
+    let local = thread.locals.contains(&at);
+    let Conflicts { own, looked_into } = match local {
+        true => Conflicts::LOCAL,
+        false => count(seen.pc),
+    };
+    if !own && !looked_into {
         return;
     }
-    for cell in earlier.into_iter().flatten() {
-        // A signal may have come while they were in use.
-        let suspects = TURNS.with(|turns| suspects(&*turns.try_borrow().ok()?, cell));
-        let Some(suspects) = suspects else { continue };
-        let Some(place) = found::place(thread, seen, at, cell) else {
-            continue;
-        };
-        thread.busy += 1;
-        if !ordered(&suspects, cell) {
-            found::tell(thread, seen, at, cell, &place, &suspects);
+    let before = BEFORE.get();
+    for cell in check::own_conflicts(at, new, &before).into_iter().flatten() {
+        if own {
+            hands_over(cell, before, (!local).then_some(at));
         }
-        thread.busy -= 1;
+        if !looked_into {
+            continue;
+        }
+        // A signal may have come while they were in use.
+        let suspects = TURNS.with(|turns| turns.try_borrow().ok()?.suspects(cell));
+        let Some(suspects) = suspects else { continue };
+        if found::is_own(thread, seen, at, cell, &suspects) {
+            hands_over(cell, before, Some(at));
+            counter(seen.pc, |count| count | OWN);
+        }
     }
 }
 
-/// Whether a conflict of the access at `pc` is worth its time: that of a
-/// runtime's queues comes up in each poll, and is always the same.
-fn is_looked_into(pc: u64) -> bool {
+/// The poll at hand finds in memory of the thread's own what the access of `cell` left.
+fn hands_over(cell: Cell, before: Before, addr: Option<usize>) {
+    TURNS.with(|turns| {
+        if let Ok(mut turns) = turns.try_borrow_mut() {
+            turns.handed.add(Handed {
+                left: cell.epoch(),
+                found: Epoch::new(before.since),
+                logged: log::next(),
+                addr,
+            });
+        }
+    });
+}
+
+/// What is to be done about a conflict of an access in the code.
+struct Conflicts {
+    /// It may be in memory of the thread's own.
+    own: bool,
+    /// It is worth its time.
+    looked_into: bool,
+}
+
+impl Conflicts {
+    /// In a thread-local variable.
+    const LOCAL: Self = Self {
+        own: true,
+        looked_into: false,
+    };
+}
+
+/// Counts a conflict of the access at `pc`: those of a runtime's queues come up in each
+/// poll, and are always the same.
+fn count(pc: u64) -> Conflicts {
+    let counted = counter(pc, |counter| {
+        counter & OWN | ((counter & !OWN) + 1).min(OWN - 1)
+    });
+    let times = counted & !OWN;
+    Conflicts {
+        own: counted & OWN != 0,
+        looked_into: times <= ALL_OF || times.is_power_of_two(),
+    }
+}
+
+/// Changes the counter of the access at `pc`.
+fn counter(pc: u64, change: impl FnOnce(u32) -> u32) -> u32 {
     let hash = pc.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     let counter = hash as usize % PLACES;
-    let count = CONFLICTS.with(|counters| {
-        let count = counters[counter].get().saturating_add(1);
-        counters[counter].set(count);
-        count
-    });
-    count <= ALL_OF || count.is_power_of_two()
-}
-
-/// The poll that the thread makes now, and the one in which it made the access
-/// of `cell`, if their tasks are two and not known to be ordered.
-fn suspects(turns: &Turns, cell: Cell) -> Option<Suspects> {
-    let open = turns.open.last()?;
-    if turns.slot != cell.slot() || open.since.slot() != cell.slot() {
-        return None;
-    }
-    let turn = turns.at(cell.epoch())?;
-    let other = turn.polled.as_ref()?;
-    let now = &open.polled;
-    if other.task.id == now.task.id || other.task.stays {
-        return None;
-    }
-    let known = turns.known.get(&(other.task.id, now.task.id));
-    if known.is_some_and(|known| *known >= cell.epoch()) {
-        return None;
-    }
-    Some(Suspects {
-        now: now.clone(),
-        other: other.clone(),
-        logged: turn.logged,
-        since: open.since,
+    CONFLICTS.with(|counters| {
+        counters[counter].set(change(counters[counter].get()));
+        counters[counter].get()
     })
 }
 
 /// True if the access of `cell` happens before now, or may do so.
 fn ordered(suspects: &Suspects, cell: Cell) -> bool {
-    let pair @ (earlier, later) = (suspects.other.task.id, suspects.now.task.id);
-    // What the log no longer has may have ordered them.
-    let Some(events) = log::since(suspects.logged) else {
+    let (earlier, later) = (suspects.other.task.id, suspects.now.task.id);
+    // What is no longer remembered may have ordered them.
+    let Some(events) = events(suspects) else {
         return true;
     };
     let ordered = reaches(events, earlier, cell.stamp(), later);
     if ordered {
         TURNS.with(|turns| {
             if let Ok(mut turns) = turns.try_borrow_mut() {
-                if turns.known.len() == PAIRS {
-                    turns.known.clear();
-                }
-                turns.known.insert(pair, cell.epoch());
+                turns.knows(later, earlier, cell.epoch());
             }
         });
     }
     ordered
+}
+
+/// What may have ordered two polls, in the order in which it happened.
+fn events(suspects: &Suspects) -> Option<impl Iterator<Item = Event>> {
+    let logged = log::since(suspects.logged)?;
+    let mut all: Vec<(u64, Event)> = logged
+        .into_iter()
+        .map(|(at, it)| (2 * at + 1, it))
+        .collect();
+    TURNS.with(|turns| {
+        let turns = turns.try_borrow().ok()?;
+        for handed in turns.handed.since(suspects.logged)? {
+            let pair = turns.hand(handed).into_iter().flatten();
+            all.extend(pair.map(|event| (2 * handed.logged, event)));
+        }
+        Some(())
+    })?;
+    all.sort_by_key(|(at, _)| *at);
+    Some(all.into_iter().map(|(_, event)| event))
 }

@@ -37,6 +37,11 @@ impl Object {
         Self(Self::END | who.0 as u64)
     }
 
+    /// What it leaves in memory of the thread's that polls it.
+    pub const fn left_by(who: ThreadId) -> Self {
+        Self(Self::TURN | Self::END | who.0 as u64)
+    }
+
     /// As it is logged.
     pub const fn bits(self) -> u64 {
         self.0
@@ -157,7 +162,12 @@ mod tests {
     #[test]
     fn objects_are_told_apart() {
         let id = ThreadId(7);
-        let all = [Object::address(7), Object::turn_of(id), Object::end_of(id)];
+        let all = [
+            Object::address(7),
+            Object::turn_of(id),
+            Object::end_of(id),
+            Object::left_by(id),
+        ];
         assert!(
             all.iter()
                 .enumerate()

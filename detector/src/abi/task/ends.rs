@@ -322,6 +322,7 @@ fn emit(kind: Kind, leg: Leg) {
         legs: vec![leg],
         memory: None,
         fatal: false,
+        asked: Vec::new(),
         said: None,
     });
 }

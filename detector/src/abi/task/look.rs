@@ -465,6 +465,7 @@ fn emit(
         memory: None,
         said: None,
         fatal: false,
+        asked: Vec::new(),
     });
 }
 

@@ -405,8 +405,7 @@ extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
         frame,
     });
     if !mode::leaks_alone() {
-        schedule::enter(thread, &record.origin);
-        schedule::acquires(thread, replay::Object::turn_of(record.origin.id));
+        schedule::enter(thread, &record.origin, record.scheduler.is_pool());
     }
     thread.busy -= 1;
 }
@@ -438,9 +437,6 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
     thread.busy += 1;
     // SAFETY: the executor has polled the future.
     let record = unsafe { record(task) };
-    if !mode::leaks_alone() {
-        schedule::releases(thread, replay::Object::end_of(record.origin.id));
-    }
     let around = match NESTED.get() {
         0 => None,
         nested => {
@@ -451,10 +447,7 @@ extern "C" fn task_exit(task: u64, outcome: u32) {
     POLLING.set(around.unwrap_or(NOTHING));
     record.notes.ends(again::time());
     if !mode::leaks_alone() {
-        schedule::exit(thread);
-        if outcome != table::PENDING {
-            schedule::acquires(thread, replay::Object::end_of(record.origin.id));
-        }
+        schedule::exit(thread, record.origin.id, outcome != table::PENDING);
     }
     if outcome == table::PENDING {
         cycles::pending(record);
@@ -487,7 +480,7 @@ extern "C" fn task_drop(task: u64) {
     waits::ended(record.origin.id);
     let data = record.goes();
     if let Some(thread) = thread {
-        schedule::acquires(thread, replay::Object::end_of(record.origin.id));
+        schedule::drops(thread, record.origin.id);
         registry::remove(&record, data);
         drop(record);
         thread.busy -= 1;

@@ -8,8 +8,11 @@
 //! thread has looked at since the poll began: whatever a task uses of its
 //! thread, it finds anew in each poll.
 //!
-//! What it misses: what a thread finds as its own by other means, such as its
-//! number in a table, and pointers that are not kept as such.
+//! A task can also find by its thread's number what is the thread's own, or make
+//! sure by it that it is on the right one: so what it has read of the thread's
+//! variables goes with what is told ([`asked`]).
+//!
+//! What it misses: pointers that are not kept as such.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -18,11 +21,12 @@ use crate::abi::kernel;
 use crate::check;
 use crate::ids::StackId;
 use crate::objects::{self, BlockInfo};
+use crate::report::wire::{Asked, Stack};
 use crate::rt::lock::Spin;
 use crate::rt::thread::Thread;
 use crate::schedule;
 use crate::shadow::map;
-use crate::shadow::word::Stamp;
+use crate::shadow::word::{GRANULE, Stamp};
 use crate::wire;
 
 const WORD: usize = size_of::<usize>();
@@ -83,6 +87,20 @@ pub fn reached(thread: &Thread, wanted: usize, since: Stamp) -> bool {
         }
     }
     false
+}
+
+/// What the thread has read of its thread-local variables, and not written, since it
+/// began to poll at the stamp `since`.
+pub fn asked(thread: &Thread, since: Stamp) -> Vec<Asked> {
+    let locals = &thread.locals;
+    let granules = (locals.start & !(GRANULE - 1)..locals.end).step_by(GRANULE);
+    let reads = granules.filter_map(|at| Some((at, check::only_read_since(at, since)?)));
+    reads
+        .map(|(at, cell)| Asked {
+            stack: check::restore(cell, at).map_or_else(Stack::new, |read| read.stack),
+            pointer: read(at).is_some_and(|word| block_of(thread, word).is_some()),
+        })
+        .collect()
 }
 
 /// The heap block that a word leads to, if it is an address in one.

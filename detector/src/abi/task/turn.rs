@@ -30,6 +30,11 @@ impl Scheduler {
         self.0.store(address & !ALONE | flag, Ordering::Relaxed);
     }
 
+    /// True if it is known to be a pool.
+    pub fn is_pool(&self) -> bool {
+        self.get().is_some_and(|(_, alone)| !alone)
+    }
+
     /// The address, and whether it is no pool.
     fn get(&self) -> Option<(usize, bool)> {
         let word = self.0.load(Ordering::Relaxed);
