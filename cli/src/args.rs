@@ -223,9 +223,11 @@ pub struct DetectionOptions {
     /// tells sooner [default: 1000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub grace: Option<u64>,
-    /// Tell of tasks too that would race, had not one thread polled them in
-    /// turn
-    #[arg(long)]
+    /// Do not tell of tasks that would race, had not one thread polled them in turn
+    #[arg(long, overrides_with = "task_races")]
+    pub no_task_races: bool,
+    /// Undoes `--no-task-races`
+    #[arg(long, hide = true, overrides_with = "no_task_races")]
     pub task_races: bool,
     /// How results are told: `json` writes one JSON object a line to standard
     /// output, and the text for people to standard error as always

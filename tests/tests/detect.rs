@@ -152,13 +152,24 @@ fn task_ends() {
     );
 }
 
-/// What only the turns of one worker order is told on request, as an error here.
+/// What only the turns of one worker order is a warning, and an error here.
 #[test]
 fn task_races() {
-    check_with("task-races", &["--task-races", "--deny", "task-race"]);
-    let ended = workshop().test::<&str>("task-races", &[]).run();
-    ended.assert_code(0);
-    assert!(ended.findings().is_empty(), "{}", ended.stderr);
+    check_with("task-races", &["--deny", "task-race"]);
+    let one = "a_static_on_the_current_thread";
+    let told = |options: &[&str]| {
+        let options = [options, &["--", "--exact", one]].concat();
+        let ended = workshop().test("task-races", &options).run();
+        ended.assert_code(0);
+        let findings = ended.findings().into_iter();
+        findings
+            .map(|finding| (finding.code, finding.level))
+            .collect::<Vec<_>>()
+    };
+    let warning = [("LC0009".to_owned(), "warning".to_owned())];
+    assert_eq!(told(&[]), warning);
+    assert_eq!(told(&["--no-task-races"]), []);
+    assert_eq!(told(&["--no-task-races", "--task-races"]), warning);
 }
 
 /// Whatever tasks let others go first, on one thread or on several: what is correct

@@ -15,7 +15,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use leakcheck::report::wire::{GRACE_ENV, TASK_RACES_ENV, WIRE_DIR_ENV};
+use leakcheck::report::wire::{GRACE_ENV, NO_TASK_RACES_ENV, WIRE_DIR_ENV};
 use object::read::ReadCache;
 use object::{Object as _, ObjectSymbol as _};
 
@@ -96,8 +96,8 @@ pub fn run(
     if let Some(grace) = conditions.grace {
         command.env(GRACE_ENV, grace.to_string());
     }
-    if conditions.task_races {
-        command.env(TASK_RACES_ENV, "1");
+    if !conditions.task_races {
+        command.env(NO_TASK_RACES_ENV, "1");
     }
     if let Some(path) = environment.get("PATH") {
         // The runner may be named by a word alone.

@@ -14,7 +14,7 @@
 //! | [`NEXTEST_DIR`] | `leakcheck nextest` | the runner, which then leaves a fragment of the report there |
 //! | [`NO_RACES`] | driver, `--no-races` | the compiler wrappers |
 //! | [`UNDO`] | driver | driver: what the user's environment was before all this |
-//! | `LEAKCHECK_WIRE_DIR`, `LEAKCHECK_GRACE_MS`, `LEAKCHECK_GUARDS_STAY`, `LEAKCHECK_SUPERVISOR`, `LEAKCHECK_EXPLORE_SEED`, `LEAKCHECK_TASK_RACES` | runner | the runtime inside the tested process |
+//! | `LEAKCHECK_WIRE_DIR`, `LEAKCHECK_GRACE_MS`, `LEAKCHECK_GUARDS_STAY`, `LEAKCHECK_SUPERVISOR`, `LEAKCHECK_EXPLORE_SEED`, `LEAKCHECK_NO_TASK_RACES` | runner | the runtime inside the tested process |
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use leakcheck::report::wire::{
-    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SUPERVISOR_ENV, TASK_RACES_ENV, WIRE_DIR_ENV,
+    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, NO_TASK_RACES_ENV, SUPERVISOR_ENV, WIRE_DIR_ENV,
 };
 
 use super::env;
@@ -43,7 +43,7 @@ pub struct Conditions<'a> {
     pub guards_stay: bool,
     /// For `--grace`.
     pub grace: Option<u64>,
-    /// For `--task-races`.
+    /// Not with `--no-task-races`.
     pub task_races: bool,
     /// For `--explore`.
     pub exploration: Option<Exploration>,
@@ -112,8 +112,8 @@ pub fn execute(
     if let Some(grace) = conditions.grace {
         command.env(GRACE_ENV, grace.to_string());
     }
-    if conditions.task_races {
-        command.env(TASK_RACES_ENV, "1");
+    if !conditions.task_races {
+        command.env(NO_TASK_RACES_ENV, "1");
     }
     if let Some(seed) = seed {
         command.env(EXPLORE_ENV, seed.to_string());

@@ -106,6 +106,7 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
 fn gate(dir: &Path) -> Result<Gate, Error> {
     let setting: Setting = parse(&dir.join(SETTING))?;
     let detection = DetectionOptions {
+        no_task_races: false,
         task_races: false,
         backtrace: crate::args::Backtrace::Short,
         grace: setting.grace,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use leakcheck::report::wire::{GRACE_ENV, SNAPSHOT_ENV, TASK_RACES_ENV, WIRE_DIR_ENV};
+use leakcheck::report::wire::{GRACE_ENV, NO_TASK_RACES_ENV, SNAPSHOT_ENV, WIRE_DIR_ENV};
 
 use super::execute::spawn;
 use super::process::{Group, Stop, supervise};
@@ -30,7 +30,7 @@ pub struct Settings {
     pub telling: Telling,
     /// For `--grace`.
     pub grace: Option<u64>,
-    /// For `--task-races`.
+    /// Not with `--no-task-races`.
     pub task_races: bool,
     /// What counts.
     pub gate: Gate,
@@ -53,7 +53,7 @@ impl Default for Settings {
         Self {
             telling,
             grace: None,
-            task_races: false,
+            task_races: true,
             gate: Gate::default(),
             snapshot_signal: None,
             gaps: Vec::new(),
@@ -83,8 +83,8 @@ pub fn watch(
     if let Some(grace) = settings.grace {
         command.env(GRACE_ENV, grace.to_string());
     }
-    if settings.task_races {
-        command.env(TASK_RACES_ENV, "1");
+    if !settings.task_races {
+        command.env(NO_TASK_RACES_ENV, "1");
     }
     if let Some(signal) = settings.snapshot_signal {
         command.env(SNAPSHOT_ENV, signal.to_string());

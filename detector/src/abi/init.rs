@@ -13,7 +13,7 @@ use super::snapshot;
 use super::stuck;
 use crate::registry::{self, Entry};
 use crate::report::wire::{
-    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, SNAPSHOT_ENV, SUPERVISOR_ENV, TASK_RACES_ENV,
+    EXPLORE_ENV, GRACE_ENV, GUARDS_STAY_ENV, NO_TASK_RACES_ENV, SNAPSHOT_ENV, SUPERVISOR_ENV,
     ThreadId, WIRE_DIR_ENV,
 };
 use crate::rt::hot::set_current;
@@ -162,7 +162,7 @@ unsafe extern "C" fn start(
     snapshot::init(guards_stay.is_some());
     end::init(grace.as_deref().and_then(|grace| grace.to_str().ok()));
     // SAFETY: as above.
-    schedule::init(unsafe { variable(environment, TASK_RACES_ENV) }.is_some());
+    schedule::init(unsafe { variable(environment, NO_TASK_RACES_ENV) }.is_none());
     // SAFETY: as above.
     let seed = unsafe { variable(environment, EXPLORE_ENV) };
     pause::init(seed.as_deref().and_then(|seed| seed.to_str().ok()));

@@ -27,9 +27,9 @@ pub const WIRE_DIR_ENV: &str = "LEAKCHECK_WIRE_DIR";
 /// Environment variable: milliseconds that a thread may take to end after the
 /// test is over, where no event tells sooner. Default 1000.
 pub const GRACE_ENV: &str = "LEAKCHECK_GRACE_MS";
-/// Environment variable: set if tasks that one thread polls are to be looked at
+/// Environment variable: set if tasks that one thread polls are not to be looked at
 /// as threads of their own.
-pub const TASK_RACES_ENV: &str = "LEAKCHECK_TASK_RACES";
+pub const NO_TASK_RACES_ENV: &str = "LEAKCHECK_NO_TASK_RACES";
 /// Environment variable: the seed of the pauses of `--explore`.
 pub const EXPLORE_ENV: &str = "LEAKCHECK_EXPLORE_SEED";
 

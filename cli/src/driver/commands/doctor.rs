@@ -216,6 +216,7 @@ fn configuration(metadata_json: &str, user: &Environment) -> Check {
         ..GateOptions::default()
     };
     let detection = DetectionOptions {
+        no_task_races: false,
         task_races: false,
         backtrace: crate::args::Backtrace::Short,
         grace: None,

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Parser;
-use leakcheck::report::wire::TASK_RACES_ENV;
+use leakcheck::report::wire::NO_TASK_RACES_ENV;
 use rustix::process::Pid;
 
 use crate::args::{BuildOptions, MessageFormat, NextestArgs, Partition};
@@ -75,8 +75,8 @@ pub(super) fn nextest(args: &NextestArgs) -> Result<Outcome, Error> {
     let setting = Setting::new(&args.gate, args.detection.grace, &here);
     nextest::prepare(scratch.path(), &setting, &metadata)?;
     command.env(env::NEXTEST_DIR, scratch.path());
-    if args.detection.task_races {
-        command.env(TASK_RACES_ENV, "1");
+    if args.detection.no_task_races {
+        command.env(NO_TASK_RACES_ENV, "1");
     }
 
     let stop = Arc::new(Stop::new(None)?.with_patience(PATIENCE));

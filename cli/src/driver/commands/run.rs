@@ -35,7 +35,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Outcome, Error> {
     let settings = Settings {
         telling: Telling::new(&args.detection, true),
         grace: gate.settings.typed.grace,
-        task_races: args.detection.task_races,
+        task_races: !args.detection.no_task_races,
         gate,
         snapshot_signal: Some(args.snapshot_signal),
         gaps: built.unseen(&plan),

@@ -76,7 +76,7 @@ pub(super) fn run(args: &TestArgs) -> Result<(Outcome, Option<Document>), Error>
             .explore
             .map(|runs| Exploration::new(runs, args.runner.seed)),
         grace: gate.grace(&NO_TEST),
-        task_races: args.detection.task_races,
+        task_races: !args.detection.no_task_races,
         limit: gate.limit(&NO_TEST),
         stop: &stop,
         output: OutputMode::Captured,

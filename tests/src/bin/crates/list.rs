@@ -65,13 +65,11 @@ const fn stuck(binary: &'static str, test: &'static str, reason: &'static str) -
     }
 }
 
-/// Those with tasks are looked at as if each were a thread.
-const TASK_RACES: &str = "--task-races";
-/// See [`TASK_RACES`].
+/// Tasks that would race on two threads are a warning else.
 const DENY: &str = "--deny=task-race";
 
 /// What plain cargo does not know.
-pub const OUR_OWN: [&str; 2] = [TASK_RACES, DENY];
+pub const OUR_OWN: [&str; 1] = [DENY];
 
 /// Why tests of tokio's leave tasks.
 const DROPPED_RUNTIME: &str =
@@ -88,11 +86,7 @@ const ENDLESS_GOROUTINE: &str =
 /// All suites.
 pub const ALL: &[Suite] = &[
     suite("arc-swap", "1.9.3", &["--lib", "--tests"]),
-    suite(
-        "async-channel",
-        "2.5.0",
-        &[TASK_RACES, DENY, "--lib", "--tests"],
-    ),
+    suite("async-channel", "2.5.0", &[DENY, "--lib", "--tests"]),
     suite("concurrent-queue", "2.5.0", &["--lib", "--tests"]),
     suite("crossbeam-channel", "0.5.17", &["--lib", "--tests"]).knowing(&[
         leak("golang", "sieve1::main", ENDLESS_GOROUTINE),
@@ -104,12 +98,8 @@ pub const ALL: &[Suite] = &[
     suite("crossbeam-queue", "0.3.14", &["--lib", "--tests"]),
     suite("crossbeam-utils", "0.8.23", &["--lib", "--tests"]),
     suite("dashmap", "6.2.1", &["--lib", "--tests"]),
-    suite(
-        "event-listener",
-        "5.4.2",
-        &[TASK_RACES, DENY, "--lib", "--tests"],
-    ),
-    suite("flume", "0.12.0", &[TASK_RACES, DENY, "--lib", "--tests"]),
+    suite("event-listener", "5.4.2", &[DENY, "--lib", "--tests"]),
+    suite("flume", "0.12.0", &[DENY, "--lib", "--tests"]),
     suite(
         "once_cell",
         "1.21.4",
@@ -134,7 +124,6 @@ pub const ALL: &[Suite] = &[
         "tokio",
         "1.54.1",
         &[
-            TASK_RACES,
             DENY,
             "--features=full,test-util",
             "--test=sync_barrier",
