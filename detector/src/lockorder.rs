@@ -57,24 +57,44 @@ pub struct Hold {
     pub at: StackId,
 }
 
-/// A thread has taken a lock while it had another.
+/// When an edge was made, and what its thread or task knew before.
+pub trait Past: Clone {
+    /// True if what was done at the other edge was known before the first lock of
+    /// this one was taken.
+    fn knew_of(&self, other: &Self) -> bool;
+}
+
+/// The past of a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edge {
-    /// Who.
-    pub thread: ThreadId,
+pub struct Known {
     /// When.
     pub stamp: Stamp,
+    /// What it knew before it took the first lock, by slot.
+    pub knew: Vec<u64>,
+}
+
+impl Past for Known {
+    fn knew_of(&self, other: &Self) -> bool {
+        clock::covers(&self.knew, other.stamp.slot(), other.stamp.epoch())
+    }
+}
+
+/// A thread, or a task, has taken a lock while it had another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge<P = Known> {
+    /// Who.
+    pub thread: ThreadId,
+    /// When, and what it knew before it took `from`.
+    pub past: P,
     /// What it had.
     pub from: Hold,
     /// What it took.
     pub to: Hold,
     /// What else it had.
     pub others: Vec<Hold>,
-    /// What it knew before it took `from`, by slot.
-    pub knew: Vec<u64>,
 }
 
-impl Edge {
+impl<P: Past> Edge<P> {
     fn held(&self) -> impl Iterator<Item = &Hold> {
         std::iter::once(&self.from).chain(&self.others)
     }
@@ -96,12 +116,8 @@ impl Edge {
         };
         self.thread != other.thread
             && !self.held().any(gate)
-            && !self.knew_of(other)
-            && !other.knew_of(self)
-    }
-
-    fn knew_of(&self, other: &Self) -> bool {
-        clock::covers(&self.knew, other.stamp.slot(), other.stamp.epoch())
+            && !self.past.knew_of(&other.past)
+            && !other.past.knew_of(&self.past)
     }
 
     /// True if who has what `next` has keeps this one from what it wants.
@@ -114,9 +130,9 @@ impl Edge {
 type Places = Vec<(u32, u32)>;
 
 /// The edges so far.
-#[derive(Debug, Default)]
-pub struct LockOrder {
-    edges: HashMap<(LockNumber, LockNumber), Vec<Edge>>,
+#[derive(Debug)]
+pub struct LockOrder<P = Known> {
+    edges: HashMap<(LockNumber, LockNumber), Vec<Edge<P>>>,
     /// Which locks were taken under each.
     after: HashMap<LockNumber, Vec<LockNumber>>,
     told: HashSet<Places>,
@@ -125,10 +141,22 @@ pub struct LockOrder {
     no_way_back: HashMap<(LockNumber, LockNumber), u64>,
 }
 
-impl LockOrder {
+impl<P> Default for LockOrder<P> {
+    fn default() -> Self {
+        Self {
+            edges: HashMap::new(),
+            after: HashMap::new(),
+            told: HashSet::new(),
+            version: 0,
+            no_way_back: HashMap::new(),
+        }
+    }
+}
+
+impl<P: Past> LockOrder<P> {
     /// Adds an edge. Returns the cycle that it closes, the new edge first, if
     /// there is one that was not told before.
-    pub fn add(&mut self, edge: Edge) -> Option<Vec<Edge>> {
+    pub fn add(&mut self, edge: Edge<P>) -> Option<Vec<Edge<P>>> {
         let pair = (edge.from.lock, edge.to.lock);
         if pair.0 == pair.1 {
             return None;
@@ -191,9 +219,13 @@ impl LockOrder {
     }
 
     /// Goes on from the last edge of a path until the first lock is reached.
-    fn search<'a>(&'a self, path: &mut Vec<&'a Edge>, steps: &mut usize) -> Option<Vec<Edge>> {
+    fn search<'a>(
+        &'a self,
+        path: &mut Vec<&'a Edge<P>>,
+        steps: &mut usize,
+    ) -> Option<Vec<Edge<P>>> {
         let (first, last) = (*path.first()?, *path.last()?);
-        let fits = |next: &Edge, path: &[&Edge]| {
+        let fits = |next: &Edge<P>, path: &[&Edge<P>]| {
             last.is_kept_out_by(next) && path.iter().all(|edge| edge.may_meet(next))
         };
         // Short cycles first: those that close here.
@@ -201,7 +233,7 @@ impl LockOrder {
         for next in self.edges.get(&closing).into_iter().flatten() {
             *steps = steps.checked_sub(1)?;
             if fits(next, path) && next.is_kept_out_by(first) {
-                let cycle: Vec<Edge> = path.iter().copied().chain([next]).cloned().collect();
+                let cycle: Vec<Edge<P>> = path.iter().copied().chain([next]).cloned().collect();
                 if !self.told.contains(&places(&cycle)) {
                     return Some(cycle);
                 }
@@ -230,8 +262,8 @@ impl LockOrder {
     }
 }
 
-fn places(cycle: &[Edge]) -> Places {
-    let of = |edge: &Edge| (edge.from.at.0, edge.to.at.0);
+fn places<P>(cycle: &[Edge<P>]) -> Places {
+    let of = |edge: &Edge<P>| (edge.from.at.0, edge.to.at.0);
     let mut places: Places = cycle.iter().map(of).collect();
     places.sort_unstable();
     places
@@ -266,12 +298,16 @@ mod tests {
     fn edge(thread: u32, from: Hold, to: Hold) -> Edge {
         Edge {
             thread: ThreadId(thread),
-            stamp: Stamp::new(Slot::new(thread as usize), Epoch::new(5)),
+            past: known(thread, 5, Vec::new()),
             from,
             to,
             others: Vec::new(),
-            knew: Vec::new(),
         }
+    }
+
+    fn known(slot: u32, epoch: u64, knew: Vec<u64>) -> Known {
+        let stamp = Stamp::new(Slot::new(slot as usize), Epoch::new(epoch));
+        Known { stamp, knew }
     }
 
     fn threads(cycle: Option<Vec<Edge>>) -> Vec<u32> {
@@ -335,11 +371,11 @@ mod tests {
         let mut order = LockOrder::default();
         assert_eq!(order.add(edge(1, hold(1, 10), hold(2, 11))), None);
         let mut after = edge(2, hold(2, 20), hold(1, 21));
-        after.knew = vec![0, 5];
+        after.past.knew = vec![0, 5];
         assert_eq!(order.add(after.clone()), None);
         // The first thread goes on, in an epoch that the second does not know.
         let mut again = edge(1, hold(1, 10), hold(2, 11));
-        again.stamp = Stamp::new(Slot::new(1), Epoch::new(6));
+        again.past = known(1, 6, Vec::new());
         assert_eq!(threads(order.add(again)), [1, 2]);
     }
 
@@ -400,9 +436,8 @@ mod tests {
                     ..hold(lock, lock * 2 + u32::from(shared))
                 };
                 Edge {
-                    stamp: Stamp::new(Slot::new(thread as usize), Epoch::new(time)),
+                    past: known(thread, time, knew),
                     others: others.into_iter().map(made).collect(),
-                    knew,
                     ..edge(thread, made(from), made(to))
                 }
             },
@@ -420,8 +455,9 @@ mod tests {
             (0..a).all(|b| {
                 let (a, b) = (cycle[a], cycle[b]);
                 let knows = |x: &Edge, y: &Edge| {
-                    let known = x.knew.get(y.stamp.slot().index()).copied().unwrap_or(0);
-                    known >= y.stamp.epoch().get()
+                    let stamp = y.past.stamp;
+                    let known = x.past.knew.get(stamp.slot().index()).copied();
+                    known.unwrap_or(0) >= stamp.epoch().get()
                 };
                 let gate = a.held().any(|x| {
                     b.held()

@@ -6,7 +6,7 @@
 //! file knows. So nothing is told where nobody reads it.
 
 use crate::findings;
-use crate::lockorder::{Edge, Hold, LockOrder};
+use crate::lockorder::{Edge, Hold, Known, LockOrder, Past};
 use crate::objects;
 use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{Finding, Leg, Lock, Wait};
@@ -19,9 +19,9 @@ use crate::wire;
 
 /// Of the locks that a thread has, those that it took last are in edges; all are
 /// gates.
-const NEAREST: usize = 6;
+pub const NEAREST: usize = 6;
 /// Cycles that one process tells of, at most.
-const MOST: usize = 64;
+pub const MOST: usize = 64;
 
 struct State {
     order: LockOrder,
@@ -64,7 +64,10 @@ fn cycles(thread: &mut Thread) -> Vec<Vec<Edge>> {
         .filter(|&at| holds[at].lock != taken.lock)
         .map(|at| Edge {
             thread: thread.id,
-            stamp: thread.stamp_value(),
+            past: Known {
+                stamp: thread.stamp_value(),
+                knew: thread.knew_before(at).to_vec(),
+            },
             from: holds[at],
             to: taken,
             others: holds
@@ -73,7 +76,6 @@ fn cycles(thread: &mut Thread) -> Vec<Vec<Edge>> {
                 .filter(|(other, _)| *other != at)
                 .map(|(_, hold)| *hold)
                 .collect(),
-            knew: thread.knew_before(at).to_vec(),
         })
         .collect();
     let mut state = STATE.lock();
@@ -110,8 +112,9 @@ fn hold(thread: &mut Thread, at: usize) -> Option<Hold> {
     })
 }
 
+/// Reports a cycle of edges.
 #[cold]
-fn tell(mut cycle: Vec<Edge>) {
+pub fn tell<P: Past>(mut cycle: Vec<Edge<P>>) {
     // The edge of now last.
     cycle.rotate_left(1);
     let next = cycle.iter().cycle().skip(1);
@@ -130,7 +133,7 @@ fn tell(mut cycle: Vec<Edge>) {
     });
 }
 
-fn leg(edge: &Edge, next: &Edge) -> Leg {
+fn leg<P: Past>(edge: &Edge<P>, next: &Edge<P>) -> Leg {
     let lock = |hold: &Hold| Lock {
         addr: hold.addr,
         stack: stack::get(hold.at),
