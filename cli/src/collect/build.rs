@@ -205,7 +205,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
                     None => waits,
                 })
             }
-            (None, wait) => wait.as_ref().map(|wait| self.wait(wait, &stack)),
+            (None, wait) => wait.as_ref().map(|wait| self.wait(kind, wait, &stack)),
         };
         let of = self.resolver.task(leg.thread);
         let task = leg.task.as_ref().zip(of);
@@ -224,8 +224,12 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
         }
     }
 
-    fn wait(&mut self, wait: &wire::Wait, stack: &Stack) -> Wait {
-        let what = wait_for(wait.on, stack);
+    fn wait(&mut self, kind: Kind, wait: &wire::Wait, stack: &Stack) -> Wait {
+        // The side of an order that is a task's does not wait either.
+        let of_task = (kind == Kind::LockOrder).then(|| tasks::awaited(stack));
+        let what = of_task
+            .flatten()
+            .unwrap_or_else(|| wait_for(wait.on, stack));
         Wait {
             what,
             for_ms: wait.for_ms,

@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use leakcheck::report::kind::Kind;
-use leakcheck::report::wire::{self, WaitOn};
+use leakcheck::report::wire::{self, STACK_FRAMES, WaitOn};
 
 use super::resolve::Resolver;
-use crate::model::{FrameClass, Stack};
+use crate::model::{Frame, FrameClass, Stack};
 
 /// How a lock is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ const fn tries(krate: &'static str, tail: &'static [&'static str], mode: Mode) -
     }
 }
 
-/// The functions of std and lock_api that take locks.
+/// The functions of std, lock_api and tokio that take locks.
 const APIS: &[Api] = &[
     takes("std", &["Mutex", "lock"], Mode::Alone),
     tries("std", &["Mutex", "try_lock"], Mode::Alone),
@@ -101,6 +101,12 @@ const APIS: &[Api] = &[
     ),
     takes("parking_lot", &["Condvar", "wait"], Mode::Alone),
     takes("parking_lot", &["Condvar", "wait_while"], Mode::Alone),
+    takes("tokio", &["Mutex", "lock"], Mode::Alone),
+    takes("tokio", &["Mutex", "lock_owned"], Mode::Alone),
+    takes("tokio", &["RwLock", "read"], Mode::Shared),
+    takes("tokio", &["RwLock", "read_owned"], Mode::Shared),
+    takes("tokio", &["RwLock", "write"], Mode::Alone),
+    takes("tokio", &["RwLock", "write_owned"], Mode::Alone),
 ];
 
 /// How the lock is taken that is taken with this stack, if it is one; and
@@ -137,6 +143,34 @@ fn taken(on: WaitOn, stack: &Stack) -> Option<(Mode, bool)> {
     (caller.class != FrameClass::Std).then_some((api.mode, api.waits))
 }
 
+/// True if a lock that makes no thread wait is taken with this stack.
+fn is_async(stack: &Stack) -> bool {
+    let frames = stack.frames().iter();
+    frames
+        .take_while(|frame| frame.class != FrameClass::User)
+        .any(|frame| frame.function.krate() == "tokio")
+}
+
+/// True unless what takes a lock with this stack of so many calls may be a branch of a
+/// task, which waits beside others: a lock that one of these has is given back all the
+/// same.
+fn is_alone(stack: &Stack, calls: usize) -> bool {
+    let polls = |frame: &Frame| {
+        let path = frame.function.path();
+        match frame.class {
+            // All that drives a future does so by a function of this name, and one
+            // future drives one other as a rule by `.await`.
+            FrameClass::User | FrameClass::Dependency => {
+                let name = path.rsplit("::").next();
+                name.is_some_and(|name| name.starts_with("poll"))
+            }
+            FrameClass::Runtime => false,
+            FrameClass::Std => path.contains("future::poll_fn::") || path.contains("future::join"),
+        }
+    };
+    calls < STACK_FRAMES && !stack.frames().iter().any(polls)
+}
+
 /// True if a finding is what it says it is, as far as orders of locks go.
 pub fn holds(found: &wire::Finding, resolver: &mut Resolver<'_>) -> bool {
     if found.kind != Kind::LockOrder {
@@ -144,7 +178,9 @@ pub fn holds(found: &wire::Finding, resolver: &mut Resolver<'_>) -> bool {
     }
     found.legs.iter().all(|leg| {
         let Some(wait) = &leg.wait else { return false };
-        let wanted = taken(wait.on, &resolver.stack(&leg.stack));
+        let stack = resolver.stack(&leg.stack);
+        let may_go_on = is_async(&stack) && !is_alone(&stack, leg.stack.len());
+        let wanted = taken(wait.on, &stack).filter(|_| !may_go_on);
         let had = taken(wait.on, &resolver.stack(&wait.acquired_at));
         match (wanted, had) {
             (Some((wanted, true)), Some((had, _))) => had.keeps_out(wanted),

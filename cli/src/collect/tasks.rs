@@ -190,7 +190,7 @@ const APIS: &[Api] = &[
 
 /// What a task that left its waker there waits for: what its own code called
 /// decides.
-fn awaited(stack: &Stack) -> Option<WaitFor> {
+pub fn awaited(stack: &Stack) -> Option<WaitFor> {
     stack
         .frames()
         .iter()

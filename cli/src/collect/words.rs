@@ -212,8 +212,19 @@ fn order_title(subject: &Subject<'_>) -> String {
         ),
         (legs, names) => {
             let (last, others) = names.split_last().map_or(("", names), |(l, o)| (l, o));
+            let of_task = |leg: &Leg| {
+                matches!(
+                    leg.thread.label,
+                    ThreadLabel::Task(_) | ThreadLabel::TaskNamesake(..)
+                )
+            };
+            let who = if legs.iter().all(of_task) {
+                "tasks"
+            } else {
+                "threads"
+            };
             format!(
-                "lock order: {} threads take {} and {last} in orders that form a circle",
+                "lock order: {} {who} take {} and {last} in orders that form a circle",
                 legs.len(),
                 others.join(", ")
             )

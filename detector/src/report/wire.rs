@@ -62,6 +62,9 @@ pub type Pc = u64;
 /// A call stack, innermost frame first.
 pub type Stack = Vec<Pc>;
 
+/// Frames kept of a stack: one with as many may go on.
+pub const STACK_FRAMES: usize = 30;
+
 /// Number of a thread or task, unique in its process: 0 is the main thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

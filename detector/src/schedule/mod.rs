@@ -22,6 +22,7 @@
 mod found;
 mod handed;
 pub mod log;
+mod moment;
 pub mod replay;
 mod turns;
 mod window;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::handed::Handed;
+pub use self::moment::Moment;
 use self::replay::{Event, Object, reaches};
 use self::turns::{Open, Polled, Suspects, Turns};
 use crate::abi::task::record::Origin;
@@ -220,11 +222,17 @@ pub fn looks() -> bool {
     BEFORE.with(|before| before.get().since) != 0
 }
 
+/// What runs on the thread: the task that it polls, or itself.
+#[inline]
+fn strand(thread: &Thread) -> ThreadId {
+    POLLED.get().unwrap_or(thread.id)
+}
+
 #[inline]
 fn add(thread: &Thread, at: Object, acquires: bool, releases: bool) {
     if window::is_open() {
         log::add(Event {
-            who: POLLED.get().unwrap_or(thread.id),
+            who: strand(thread),
             acquires,
             releases,
             stamp: thread.stamp_value(),

@@ -7,12 +7,12 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 pub use crate::ids::StackId;
-use crate::report::wire::Stack;
+use crate::report::wire::{STACK_FRAMES, Stack};
 use crate::rt::lock::SpinWord;
 use crate::rt::sys;
 
 /// Frames kept of a stack.
-pub const FRAMES: usize = 30;
+pub const FRAMES: usize = STACK_FRAMES;
 /// Frames that the hash of a stack is made of.
 const HASHED: usize = 8;
 const BUCKETS: usize = 1 << 16;

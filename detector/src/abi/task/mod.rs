@@ -20,7 +20,9 @@ pub mod cycles;
 pub mod ends;
 pub mod look;
 pub mod maps;
+mod order;
 pub mod own;
+mod permits;
 pub mod record;
 pub mod registry;
 pub mod root;
@@ -36,7 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::record::{Origin, Record, Wake};
-use self::waits::{Holder, Object};
+use self::waits::Object;
 use self::world::Here;
 use super::caller::{self, return_address};
 use super::edge::tracked;
@@ -71,9 +73,9 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     named,
     tasks_on_their_way,
     snapshot,
-    permits_wanted,
-    permits_waited,
-    permits_back,
+    permits_wanted: permits::wanted,
+    permits_waited: permits::waited,
+    permits_back: permits::back,
     task_joined,
     variable_named,
     field_accessed,
@@ -120,6 +122,7 @@ pub fn spawned() -> u64 {
 pub fn reset() {
     registry::reset();
     waits::reset();
+    order::reset();
     turn::reset();
     cycles::reset();
     ends::reset();
@@ -200,38 +203,6 @@ extern "C" fn field_accessed(field: *const Field) {
 /// Which poll of the task at hand this is; 0 outside of tasks.
 fn poll_number() -> u64 {
     polled().map_or(0, |task| task.notes.count())
-}
-
-extern "C" fn permits_wanted(semaphore: *const ()) {
-    let Some(thread) = tracked() else { return };
-    thread.busy += 1;
-    let on = Object::Permits(semaphore as usize);
-    waits::polled(actor(thread), poll_number(), on);
-    cycles::waits_by_name();
-    thread.busy -= 1;
-}
-
-extern "C" fn permits_waited(semaphore: *const (), taken: u32) {
-    let pc = return_address();
-    let Some(thread) = tracked() else { return };
-    thread.busy += 1;
-    let who = actor(thread);
-    let holder = (taken != 0).then(|| Holder {
-        who,
-        at: stack_here(thread, pc),
-    });
-    waits::over(who, semaphore as usize, holder);
-    thread.busy -= 1;
-}
-
-extern "C" fn permits_back(semaphore: *const ()) {
-    if waits::nobody_holds() {
-        return;
-    }
-    let Some(thread) = tracked() else { return };
-    thread.busy += 1;
-    waits::given_back(actor(thread), semaphore as usize);
-    thread.busy -= 1;
 }
 
 extern "C" fn task_joined(data: *const (), handle: *const ()) {
@@ -478,6 +449,7 @@ extern "C" fn task_drop(task: u64) {
         ends::dropped(&record);
     }
     waits::ended(record.origin.id);
+    order::ended(record.origin.id);
     let data = record.goes();
     if let Some(thread) = thread {
         schedule::drops(thread, record.origin.id);

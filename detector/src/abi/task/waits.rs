@@ -16,6 +16,7 @@ use dashmap::DashMap;
 use super::registry;
 use crate::report::wire::ThreadId;
 use crate::rt::replaceable::Replaceable;
+use crate::schedule::log;
 use crate::stack::StackId;
 
 /// What is waited for.
@@ -39,6 +40,8 @@ pub struct Waits {
     pub on: Object,
     /// In which poll of the task; 0 of a thread that blocks on a future.
     poll: u64,
+    /// Where the log of synchronisations was when it was polled first.
+    since: u64,
 }
 
 /// Who has a permit.
@@ -60,24 +63,32 @@ static HOLDERS: Replaceable<DashMap<usize, Vec<Holder>>> = Replaceable::new();
 
 /// `who` polls a wait, in its poll of this number.
 pub fn polled(who: ThreadId, poll: u64, on: Object) {
-    WAITS.get().insert(who, Waits { on, poll });
+    let mut waits = WAITS.get().entry(who).or_insert_with(|| Waits {
+        on,
+        poll,
+        since: log::next(),
+    });
+    if waits.on != on {
+        waits.since = log::next();
+    }
+    (waits.on, waits.poll) = (on, poll);
 }
 
 /// A wait for permits is over, and `holder` has them if it is told and the wait
-/// was ever polled.
-pub fn over(who: ThreadId, semaphore: usize, holder: Option<Holder>) {
+/// was ever polled. Where the log of synchronisations was at first, if it has.
+pub fn over(who: ThreadId, semaphore: usize, holder: Option<Holder>) -> Option<u64> {
     let own = |_: &ThreadId, waits: &Waits| waits.on == Object::Permits(semaphore);
-    let was_polled = WAITS.get().remove_if(&who, own).is_some();
-    if let Some(holder) = holder.filter(|_| was_polled) {
-        let mut holders = HOLDERS.get().entry(semaphore).or_default();
-        if holders.is_empty() {
-            HELD.fetch_add(1, Ordering::Relaxed);
-        }
-        if holders.len() == KEPT {
-            holders.remove(0);
-        }
-        holders.push(holder);
+    let (_, waits) = WAITS.get().remove_if(&who, own)?;
+    let holder = holder?;
+    let mut holders = HOLDERS.get().entry(semaphore).or_default();
+    if holders.is_empty() {
+        HELD.fetch_add(1, Ordering::Relaxed);
     }
+    if holders.len() == KEPT {
+        holders.remove(0);
+    }
+    holders.push(holder);
+    Some(waits.since)
 }
 
 /// A wait for the end of a task is over.
@@ -92,15 +103,12 @@ pub fn nobody_holds() -> bool {
     HELD.load(Ordering::Relaxed) == 0
 }
 
-/// Permits of the semaphore are given back by `who`.
-pub fn given_back(who: ThreadId, semaphore: usize) {
-    let Some(mut holders) = HOLDERS.get().get_mut(&semaphore) else {
-        return;
-    };
+/// Permits of the semaphore are given back by `who`. Who counts as having had them, if
+/// somebody does.
+pub fn given_back(who: ThreadId, semaphore: usize) -> Option<ThreadId> {
+    let mut holders = HOLDERS.get().get_mut(&semaphore)?;
     let own = holders.iter().rposition(|holder| holder.who == who);
-    if !holders.is_empty() {
-        holders.remove(own.unwrap_or(0));
-    }
+    let had = (!holders.is_empty()).then(|| holders.remove(own.unwrap_or(0)).who);
     let empty = holders.is_empty();
     drop(holders);
     if empty
@@ -111,6 +119,7 @@ pub fn given_back(who: ThreadId, semaphore: usize) {
     {
         HELD.fetch_sub(1, Ordering::Relaxed);
     }
+    had
 }
 
 /// The task is gone.

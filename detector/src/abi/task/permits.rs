@@ -1,0 +1,52 @@
+//! Semaphores of tokio's, which its locks are made of: the hooks that say who waits for
+//! permits and who has them.
+
+use super::super::caller::return_address;
+use super::super::edge::tracked;
+use super::waits::{self, Holder, Object};
+use super::{actor, cycles, order, poll_number, polled, stack_here};
+
+/// See [`crate::hooks::table::Hooks::permits_wanted`].
+pub extern "C" fn wanted(semaphore: *const ()) {
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    let on = Object::Permits(semaphore as usize);
+    waits::polled(actor(thread), poll_number(), on);
+    cycles::waits_by_name();
+    thread.busy -= 1;
+}
+
+/// See [`crate::hooks::table::Hooks::permits_waited`].
+pub extern "C" fn waited(semaphore: *const (), taken: u32) {
+    let pc = return_address();
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    let who = actor(thread);
+    let holder = (taken != 0).then(|| Holder {
+        who,
+        at: stack_here(thread, pc),
+    });
+    if let (Some(wanted), Some(holder)) = (waits::over(who, semaphore as usize, holder), holder) {
+        let taken = order::Taken {
+            addr: semaphore as usize,
+            at: holder.at,
+            wanted,
+        };
+        order::taken(thread, who, polled().map(|task| &task.origin), &taken);
+    }
+    thread.busy -= 1;
+}
+
+/// See [`crate::hooks::table::Hooks::permits_back`].
+pub extern "C" fn back(semaphore: *const ()) {
+    if waits::nobody_holds() {
+        return;
+    }
+    let Some(thread) = tracked() else { return };
+    thread.busy += 1;
+    let who = actor(thread);
+    if let Some(had) = waits::given_back(who, semaphore as usize) {
+        order::given_back(who, had, semaphore as usize);
+    }
+    thread.busy -= 1;
+}
