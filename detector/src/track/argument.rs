@@ -10,11 +10,13 @@ use std::ops::Deref;
 use std::pin::Pin;
 
 use super::hooks::opaque;
-use super::hooks::spawn::task;
+use super::hooks::spawn::{function as spawned, task};
 use super::probe::Other;
 use super::site::Site;
 use super::task::Tracked;
 
+/// A function?
+pub struct Callable<'a, T: ?Sized>(&'a T, Other);
 /// A boxed future of a named type?
 pub struct Argument<'a, T: ?Sized>(Movable<'a, T>);
 /// A future that can be moved?
@@ -31,6 +33,28 @@ impl<'a, T: ?Sized> Argument<'a, T> {
     /// Asks about `value`, of a callee that takes any future or function.
     pub const fn of_any(value: &'a T) -> Fixed<'a, T> {
         Fixed(value, Other)
+    }
+}
+
+impl<'a, T: ?Sized> Argument<'a, T> {
+    /// Asks about `value`, of a callee that takes any function.
+    pub const fn of_function(value: &'a T) -> Callable<'a, T> {
+        Callable(value, Other)
+    }
+}
+
+impl<T, F: FnOnce() -> T> Callable<'_, F> {
+    /// A function.
+    pub const fn kind(&self) -> IsFunction {
+        IsFunction
+    }
+}
+
+impl<T: ?Sized> Deref for Callable<'_, T> {
+    type Target = Other;
+
+    fn deref(&self) -> &Other {
+        &self.1
     }
 }
 
@@ -90,6 +114,21 @@ impl<T: ?Sized> Deref for Fixed<'_, T> {
 
     fn deref(&self) -> &Other {
         &self.1
+    }
+}
+
+/// The argument is a function.
+#[derive(Debug, Clone, Copy)]
+pub struct IsFunction;
+
+impl IsFunction {
+    /// The function, tracked.
+    pub fn spawn<T, F: FnOnce() -> T>(
+        self,
+        site: &'static Site,
+        function: F,
+    ) -> impl FnOnce() -> T + use<T, F> {
+        spawned(site, function)
     }
 }
 

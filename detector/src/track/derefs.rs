@@ -9,7 +9,14 @@
 use std::ops::Deref;
 
 use super::foreign::{Deed, does};
+use super::object;
 use super::place::{First, Pointers, Second, Whatever};
+
+/// Another pointer: behind it anything may be.
+fn is_pointer<T: ?Sized>() -> bool {
+    let name = std::any::type_name::<T>();
+    name.starts_with('&') || object::known(name).is_pointer
+}
 
 impl<T: ?Sized> Pointers<T>
 where
@@ -22,6 +29,7 @@ where
             || does::<T::Target>(Deed::Deref)
             || does::<<T::Target as Deref>::Target>(Deed::Deref)
             || does::<<<T::Target as Deref>::Target as Deref>::Target>(Deed::Deref)
+            || is_pointer::<<<T::Target as Deref>::Target as Deref>::Target>()
     }
 }
 

@@ -8,7 +8,9 @@
 
 use std::marker::PhantomData;
 
+use super::callee;
 use super::hooks::{calls, elsewhere, hash};
+use super::methods;
 use super::object::{self, Class, classify};
 
 /// What may run code of a type's own.
@@ -28,6 +30,10 @@ pub enum Deed {
     Coercion,
     /// The end of its life.
     Drop,
+    /// A method that spawns what it is given.
+    Spawns,
+    /// An index: a map's compares keys.
+    Index,
 }
 
 /// Stands for the name of what a drop calls.
@@ -42,6 +48,8 @@ pub struct Foreign {
     deref: bool,
     coercion: bool,
     drop: bool,
+    spawns: bool,
+    index: bool,
 }
 
 impl Foreign {
@@ -53,6 +61,8 @@ impl Foreign {
         deref: true,
         coercion: true,
         drop: true,
+        spawns: true,
+        index: true,
     };
 
     /// By its name.
@@ -69,19 +79,28 @@ impl Foreign {
         let is_pointer = type_name.starts_with(['*', '&']);
         let is_lazy = type_name.starts_with("std::sync::lazy_lock::LazyLock<")
             || type_name.starts_with("core::cell::lazy::LazyCell<");
+        // It borrows what it owns.
+        let is_borrowed = parts && type_name.starts_with("alloc::borrow::Cow<");
         // It derefs as what it pins does.
         let is_pinned = type_name
             .strip_prefix("core::pin::Pin<")
             .is_some_and(|pinned| !pinned.starts_with('&') && !is_known(pinned));
-        let method = !is_known(behind(type_name));
+        // Its methods are those of what it holds, and so is its `Deref`.
+        let holds = parts && HOLDS.iter().any(|of| behind(type_name).starts_with(of));
+        let method = holds || !is_known(behind(type_name));
+        let is_list = ["[", "alloc::vec::", "alloc::collections::vec_deque::"]
+            .iter()
+            .any(|of| behind(type_name).starts_with(of));
         Self {
             method,
             each: parts && !is_counted && !of.starts_with('*'),
             operator: parts && !of.starts_with('*'),
-            deref: is_lazy || is_pinned || !is_pointer && !is_known(type_name),
+            index: method || parts && !is_list,
+            deref: is_lazy || is_pinned || is_borrowed || !is_pointer && !is_known(type_name),
             // A closure is nothing but itself.
             coercion: type_name.starts_with('&') && method && !of.ends_with("{{closure}}"),
             drop: parts && !is_pointer && !is_guard(type_name),
+            spawns: !SPAWNERS.iter().any(|of| behind(type_name).starts_with(of)),
         }
     }
 
@@ -94,12 +113,41 @@ impl Foreign {
             Deed::Deref => self.deref,
             Deed::Coercion => self.coercion,
             Deed::Drop => self.drop,
+            Deed::Spawns => self.spawns,
+            Deed::Index => self.index,
         }
     }
 }
 
+/// Types of std that deref to what they hold.
+const HOLDS: &[&str] = &[
+    "alloc::borrow::Cow<",
+    "core::mem::manually_drop::ManuallyDrop<",
+    "core::panic::unwind_safe::AssertUnwindSafe<",
+    "core::pin::Pin<",
+    "core::cell::lazy::LazyCell<",
+    "std::sync::lazy_lock::LazyLock<",
+    "alloc::collections::binary_heap::PeekMut<",
+];
+
+/// Crates whose types spawn what they are given, and do nothing else before.
+const SPAWNERS: &[&str] = &[
+    "std::thread::",
+    "tokio::",
+    "tokio_util::",
+    "rayon::",
+    "rayon_core::",
+    "crossbeam_utils::thread::",
+    "futures_executor::",
+    "futures_util::",
+    "async_executor::",
+    "async_global_executor::",
+    "async_std::",
+    "smol::",
+];
+
 /// What a method is called on: behind pointers, and behind guards.
-fn behind(type_name: &str) -> &str {
+pub fn behind(type_name: &str) -> &str {
     let mut name = type_name;
     loop {
         let inner = name.trim_start_matches('&').trim_start_matches("mut ");
@@ -144,12 +192,13 @@ const KNOWN: &[&str] = &[
     "leakcheck::track::task::",
 ];
 
-fn is_known(path: &str) -> bool {
+/// True if the type of this name is of a crate that is known, or plain.
+pub fn is_known(path: &str) -> bool {
     classify(path) != Class::Unknown || KNOWN.iter().any(|known| path.starts_with(known))
 }
 
 /// True if a type's name has a part in it that is not known.
-fn is_foreign(type_name: &str) -> bool {
+pub fn is_foreign(type_name: &str) -> bool {
     let words = type_name.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':' | '\'')));
     words.filter(|word| !word.is_empty()).any(|word| {
         let is_word = [
@@ -175,7 +224,7 @@ const fn is_number(type_name: &str) -> bool {
 pub fn does<T: ?Sized>(deed: Deed) -> bool {
     let name = std::any::type_name::<T>();
     if deed == Deed::Drop && !std::mem::needs_drop::<T>()
-        || is_number(name)
+        || is_number(name) && deed != Deed::Spawns
         || deed == Deed::Deref && name.starts_with('&')
         || elsewhere()
     {
@@ -184,12 +233,32 @@ pub fn does<T: ?Sized>(deed: Deed) -> bool {
     object::known(name).foreign.does(deed)
 }
 
+/// As [`does`], of a method of this name.
+#[inline]
+pub fn does_as<T: ?Sized>(deed: Deed, name: u64) -> bool {
+    const ENDS: [u64; 3] = [hash("ok"), hash("err"), hash("unwrap_or")];
+    does::<T>(deed)
+        || (deed == Deed::Method || ENDS.contains(&name))
+            && !elsewhere()
+            && methods::is_extension(behind(std::any::type_name::<T>()), name)
+}
+
 /// Tells that code of `T`'s own is about to run, if it has any that is not
 /// known: as a call of this name.
 #[inline]
 pub fn runs<T: ?Sized>(deed: Deed, name: u64) {
-    if does::<T>(deed) {
-        calls(name);
+    if does_as::<T>(deed, name) {
+        calls(number::<T>(name));
+    }
+}
+
+/// The number of what of this name a value of `T` may run.
+#[inline]
+pub fn number<T: ?Sized>(name: u64) -> u64 {
+    if name == DROPS {
+        DROPS
+    } else {
+        callee::method::<T>(name)
     }
 }
 
@@ -249,6 +318,21 @@ impl<T: ?Sized> Runs<T> {
         runs::<T>(deed, name);
     }
 
+    /// A method of this name is about to be called on it.
+    #[inline]
+    pub fn calls(self, name: u64) {
+        if !elsewhere() {
+            calls(callee::method::<T>(name));
+        }
+    }
+
+    /// True if its own code does that, by a method of this name.
+    #[inline]
+    #[must_use]
+    pub fn does_as(self, deed: Deed, name: u64) -> bool {
+        does_as::<T>(deed, name)
+    }
+
     /// True if its own code does that.
     #[inline]
     #[must_use]
@@ -276,6 +360,8 @@ mod tests {
             deref,
             coercion: _,
             drop,
+            spawns: _,
+            index: _,
         } = Foreign::of(type_name::<T>());
         [method, each, deref, drop]
     }

@@ -28,6 +28,13 @@ pub struct Recent {
     stamp: u64,
 }
 
+/// What goes on around a tracked function, see [`Local::enters`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Around {
+    calling: u64,
+    own: usize,
+}
+
 /// The thread's own cells.
 pub struct Local {
     strand: OnceCell<Arc<Strand>>,
@@ -178,13 +185,31 @@ impl Local {
         self.calling.get() == name
     }
 
-    /// A tracked function is entered: true if who calls it is tracked, too.
-    pub fn entered(&self, name: u64) -> bool {
-        let called = self.called() == name;
-        if !called {
+    /// A tracked function of this number is entered, or one that anybody may
+    /// call (zero): what goes on around it, and whether who calls is tracked,
+    /// too. Nothing does inside.
+    pub fn enters(&self, number: u64) -> (Around, bool) {
+        let around = Around {
+            calling: self.called(),
+            own: self.own.replace(0),
+        };
+        let is_answer = around.calling == number && number != 0;
+        if !is_answer || around.own != 0 {
             self.opaque();
         }
-        called
+        (around, is_answer)
+    }
+
+    /// It is left, and what is around it goes on: what was called, if that was
+    /// another function.
+    pub fn leaves(&self, around: Around, was_answer: bool) {
+        if around.own != 0 {
+            self.own.set(around.own);
+            self.opaque();
+        }
+        if !was_answer && around.calling != 0 {
+            self.calls(around.calling);
+        }
     }
 
     /// What was called, if anything: it is known now.

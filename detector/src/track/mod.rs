@@ -17,6 +17,7 @@
 //! No unsafe code but in [`identity`], no system call: it runs wherever std does.
 
 pub mod argument;
+pub mod callee;
 pub mod channel;
 pub mod context;
 pub mod coverage;
@@ -28,6 +29,7 @@ pub mod harness;
 pub mod hooks;
 pub mod identity;
 pub mod local;
+pub mod methods;
 pub mod object;
 pub mod place;
 pub mod probe;

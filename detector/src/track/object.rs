@@ -9,11 +9,12 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::callee::{self, Callee};
 use super::channel::End;
 use super::engine::Key;
-use super::foreign::Foreign;
+use super::foreign::{Foreign, behind};
 use super::hooks::elsewhere;
-use super::{local, place};
+use super::{local, methods, place};
 
 /// How an object synchronises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +116,8 @@ pub struct Object {
     pub carries: u64,
     /// Which end it is, of a channel.
     end: Option<End>,
+    /// The name of its type, if that was asked.
+    type_name: &'static str,
 }
 
 /// An object in two words, for a future that keeps it while it waits.
@@ -148,6 +151,7 @@ impl Small {
             addr,
             carries: self.carries,
             end: (class == Class::Channel).then(|| End::sharing(addr, self.carries)),
+            type_name: "",
         }
     }
 }
@@ -177,6 +181,7 @@ impl Object {
         addr: 0,
         carries: 0,
         end: None,
+        type_name: "",
     };
 
     /// In two words.
@@ -195,7 +200,8 @@ impl Object {
         if elsewhere() {
             return Self::UNKNOWN;
         }
-        let known = known(std::any::type_name::<T>());
+        let type_name = std::any::type_name::<T>();
+        let known = known(type_name);
         if known.is_pointer {
             return Self::UNKNOWN;
         }
@@ -204,7 +210,18 @@ impl Object {
             addr: std::ptr::from_ref(value).cast::<()>().addr(),
             carries: known.carries,
             end: (known.class == Class::Channel).then(|| End::of(value, known)),
+            type_name,
         }
+    }
+
+    /// This object, of which a method of this name is called: unknown, if that
+    /// is none that its type is known for.
+    #[must_use]
+    pub fn called(mut self, method: u64) -> Self {
+        if !methods::fits(self.class, self.type_name, method) {
+            self.class = Class::Unknown;
+        }
+        self
     }
 
     /// By what it orders.
@@ -242,17 +259,21 @@ pub fn is_pointer(type_name: &str) -> bool {
         "alloc::boxed::Box<",
         "std::sync::lazy_lock::LazyLock<",
         "core::pin::Pin<",
+        "core::mem::manually_drop::ManuallyDrop<",
         PADDED,
     ];
     POINTERS.iter().any(|prefix| type_name.starts_with(prefix))
 }
 
 fn is_primitive(type_name: &str) -> bool {
-    const OTHERS: &[&str] = &["bool", "char", "str", "f32", "f64", "()"];
-    let number = type_name.strip_prefix(['u', 'i']);
-    OTHERS.contains(&type_name)
-        || type_name.starts_with(['[', '*', '('])
-        || number.is_some_and(|bits| bits == "size" || bits.bytes().all(|b| b.is_ascii_digit()))
+    const OTHERS: &[&str] = &["bool", "char", "str", "()"];
+    OTHERS.contains(&type_name) || type_name.starts_with(['[', '*', '(']) || is_number(type_name)
+}
+
+/// True for the name of a number's type.
+pub fn is_number(type_name: &str) -> bool {
+    let bits = type_name.strip_prefix(['u', 'i', 'f']);
+    bits.is_some_and(|bits| bits == "size" || bits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What the name of a type says.
@@ -270,6 +291,12 @@ pub struct Known {
     pub derefs_plainly: bool,
     /// What its own code may do.
     pub foreign: Foreign,
+    /// It as the owner of functions, see [`callee`].
+    pub itself: u64,
+    /// What a method is called on, behind pointers, as that.
+    pub behind: u64,
+    /// What it is if it is a function.
+    pub callee: Callee,
     /// What others may learn when a value of it is dropped: what the ends of
     /// channels and the permits in it carry.
     pub ends: Vec<u64>,
@@ -296,6 +323,12 @@ static NOT_ASKED: Known = Known {
     derefs_plainly: false,
     ends: Vec::new(),
     foreign: Foreign::ANYTHING,
+    itself: 0,
+    behind: 0,
+    callee: Callee {
+        runs: true,
+        number: 1,
+    },
 };
 
 /// What the name of a type says; as many are kept as the program has types.
@@ -338,6 +371,9 @@ impl Known {
             is_pointer: is_pointer(type_name),
             derefs_plainly: place::derefs_plainly(type_name),
             foreign: Foreign::of(type_name),
+            itself: callee::owned(type_name),
+            behind: callee::owned(behind(type_name)),
+            callee: Callee::of(type_name),
             ends,
         }
     }

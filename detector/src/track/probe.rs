@@ -7,6 +7,7 @@
 use std::ops::Deref;
 use std::thread::{JoinHandle, ScopedJoinHandle, Thread, ThreadId};
 
+use super::foreign::{Deed, does};
 use super::hooks::elsewhere;
 use super::object::{self, Object};
 
@@ -79,6 +80,13 @@ impl<T> Pointer<'_, *const T> {
     }
 }
 
+impl<T: ?Sized> Pointer<'_, *mut T> {
+    /// True if the end of what it points to runs code that is not known.
+    pub fn drops(&self) -> bool {
+        does::<T>(Deed::Drop)
+    }
+}
+
 impl<T> Pointer<'_, *mut T> {
     /// An access.
     pub fn access(&self, site: impl Into<super::site::Told>, writes: bool) {
@@ -100,6 +108,11 @@ impl<T: ?Sized> Deref for Pointer<'_, T> {
 }
 
 impl NoPointer {
+    /// A method of another type is announced by itself.
+    pub const fn drops(&self) -> bool {
+        false
+    }
+
     /// Nothing that can be told.
     pub fn access(&self, _site: impl Into<super::site::Told>, _writes: bool) {}
 

@@ -67,7 +67,7 @@ pub fn written(block: &Block, names: &mut BTreeSet<String>) {
 }
 
 /// The argument of `addr_of!` and `addr_of_mut!`.
-fn address_of(called: &syn::Macro) -> Option<Expr> {
+pub fn address_of(called: &syn::Macro) -> Option<Expr> {
     takes_address(called).then(|| called.parse_body().ok())?
 }
 

@@ -10,6 +10,7 @@ use super::chain::is_place;
 use super::operated::{Tree, other_name};
 use super::operators::is_assignment;
 use super::place::{hygienic, library};
+use super::steps::askable;
 use super::way::{Use, Way};
 
 impl Body<'_> {
@@ -35,13 +36,10 @@ impl Body<'_> {
             self.visit_expr_mut(right);
             if let Expr::Assign(assign) = &whole {
                 self.left_over(right, &assign.right);
+                self.assigned_parts(&assign.left);
             }
             return;
         }
-        let overwritten = match &whole {
-            Expr::Assign(assign) => self.overwritten(&assign.left, &assign.right),
-            _ => None,
-        };
         let mut tree = match &whole {
             Expr::Binary(binary) => Tree::of(other_name(&binary.op)),
             _ => Tree::default(),
@@ -60,6 +58,10 @@ impl Body<'_> {
             self.coerced_before([&**right]);
             self.visit_expr_mut(right);
         }
+        let overwritten = match &whole {
+            Expr::Assign(assign) => self.overwritten(&assign.left, right, &assign.right),
+            _ => Vec::new(),
+        };
         match self.way(left, Use::Write, &whole) {
             Way::Before(hook) => {
                 self.inside_place(left);
@@ -70,11 +72,37 @@ impl Body<'_> {
             way => self.operand(left, Use::Write, way, &whole),
         }
         self.opaque = opaque;
-        self.before(expression, overwritten);
+        if !overwritten.is_empty() && self.unsafety {
+            // The access is told of in between.
+            self.new_own();
+        }
+        self.ask(expression, overwritten, "drop");
         if is_operated {
             self.operates(expression, &tree);
         }
         self.stepped(expression, &place);
+    }
+
+    /// What a pattern assigns to: steps of places, and what was there is dropped.
+    fn assigned_parts(&mut self, pattern: &Expr) {
+        match pattern {
+            Expr::Paren(inner) => self.assigned_parts(&inner.expr),
+            Expr::Tuple(parts) => parts.elems.iter().for_each(|it| self.assigned_parts(it)),
+            Expr::Array(parts) => parts.elems.iter().for_each(|it| self.assigned_parts(it)),
+            Expr::Call(parts) => parts.args.iter().for_each(|it| self.assigned_parts(it)),
+            Expr::Struct(parts) => {
+                let fields = parts.fields.iter();
+                fields.for_each(|field| self.assigned_parts(&field.expr));
+            }
+            Expr::Infer(_) | Expr::Range(_) => {}
+            place if is_place(place) && askable(place) => {
+                self.stepped_before(place);
+                let drops = Vec::from_iter(self.does(place, "Drop"));
+                self.asks_at_least(drops, "drop");
+                self.new_own();
+            }
+            _ => self.asks_at_least(vec![quote!(true)], "drop"),
+        }
     }
 
     /// Input: `PLACE == OTHER`, which borrows both. Output:

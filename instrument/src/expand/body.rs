@@ -12,20 +12,21 @@ use syn::{
 };
 
 use super::Context;
+use super::address::address_of;
 use super::asked::Asked;
 use super::attributes;
 use super::bound::bound_by;
-use super::calls::{self, Calls};
+use super::calls;
 use super::declared::Declared;
 use super::foreign::drops_a_value;
 use super::guards::{self, Guarded};
 use super::handles::Handles;
-use super::macros::FORMATS;
+use super::macros::{FORMATS, prints};
 use super::operated::is_told;
 use super::operators::{is_assignment, is_comparison};
 use super::pattern::binds_by_reference;
-use super::place::{hygienic, ident};
-use super::typed::Typed;
+use super::place::{bare, hygienic, ident};
+use super::typed::{Typed, answers_to_a_name};
 
 /// The walk.
 pub struct Body<'c> {
@@ -43,8 +44,8 @@ pub struct Body<'c> {
     /// What is declared before the statement; none where there is none.
     pub declared: Option<Declared>,
     count: usize,
-    /// Each call of this name in the statement is announced.
-    pub each: Option<String>,
+    /// In what is borrowed: the compiler may keep it for ever.
+    pub borrowed: bool,
     /// Code that is not tracked ran in the statement before, after which
     /// nothing could stand.
     late: bool,
@@ -91,7 +92,7 @@ impl<'c> Body<'c> {
             release: None,
             declared: None,
             count: 0,
-            each: None,
+            borrowed: false,
             late: false,
             names: Vec::new(),
             by_reference: is_reference(signature),
@@ -125,7 +126,6 @@ impl<'c> Body<'c> {
     ///
     /// ```text
     /// ::leakcheck::__private::opaque(); S ::leakcheck::__private::opaque();
-    /// ::leakcheck::__private::calls(const { hash("f") }); S
     /// ```
     fn statement(
         &mut self,
@@ -144,13 +144,10 @@ impl<'c> Body<'c> {
         let is_last = is_last || !conditions.is_empty() && attributes::may_be_last(&statement);
         let begun = out.len();
         let late = std::mem::take(&mut self.late);
-        let calls = calls::of_statement(&statement);
+        let is_opaque = self.runs_anything(&statement);
         let opaque = self.opaque;
-        self.opaque |= calls == Calls::Anything;
-        let each = std::mem::take(&mut self.each);
-        if let Calls::Each(name) = &calls {
-            self.each = Some(name.clone());
-        }
+        self.opaque |= is_opaque;
+        let borrowed = std::mem::replace(&mut self.borrowed, false);
         let declared = self.declared.replace(Declared {
             asked: Asked::of(&statement),
             ..Declared::default()
@@ -166,10 +163,7 @@ impl<'c> Body<'c> {
             Guarded::No => None,
         };
         let made = self.ends_made(&statement);
-        let ends = match &guarded {
-            Guarded::Named(_) => Vec::new(),
-            Guarded::No => self.sees_the_end(&statement, rest),
-        };
+        let ends = self.sees_the_end(&statement, rest);
         let drops = drops_a_value(&statement);
         if let Stmt::Expr(value, None) = &statement {
             self.coerced_before([value]);
@@ -191,17 +185,10 @@ impl<'c> Body<'c> {
             only_asks: _,
         } = std::mem::replace(&mut self.declared, declared).unwrap_or_default();
         self.opaque = opaque;
-        self.each = each;
+        self.borrowed = borrowed;
 
-        if late && calls != Calls::Anything {
+        if late || is_opaque {
             out.push(self.mark(&statement));
-        }
-        match &calls {
-            Calls::Nothing | Calls::Each(_) => {}
-            Calls::One(name) => out.push(parse_quote_spanned! {span=>
-                #krate::__private::calls(const { #krate::__private::hash(#name) });
-            }),
-            Calls::Anything => out.push(self.mark(&statement)),
         }
         for release in &releases {
             out.push(parse_quote_spanned! {span=>
@@ -231,7 +218,7 @@ impl<'c> Body<'c> {
         }
         releases.retain(|release| Some(release) != held.as_ref());
         if is_last {
-            self.late = !conditions.is_empty() && calls == Calls::Anything;
+            self.late = !conditions.is_empty() && is_opaque;
             return;
         }
         if leaves {
@@ -243,7 +230,7 @@ impl<'c> Body<'c> {
             out.push(parse_quote_spanned!(span=> #release.now();));
         }
         out.extend(over);
-        if calls == Calls::Anything {
+        if is_opaque {
             let mark = parse_quote_spanned!(span=> #krate::__private::opaque(););
             out.push(mark);
         }
@@ -289,7 +276,7 @@ impl VisitMut for Body<'_> {
         let names = self.names.len();
         let opaque = statements
             .iter()
-            .any(|statement| calls::of_statement(statement) == Calls::Anything);
+            .any(|statement| self.runs_anything(statement));
         let mut rest = statements.as_slice();
         let mut copies = statements.clone().into_iter();
         if opaque && let Some(first) = rest.first() {
@@ -329,15 +316,16 @@ impl VisitMut for Body<'_> {
         let Some(init) = &mut local.init else { return };
         // `let f = || …;` answers to its name.
         if let (Some(name), Expr::Closure(closure)) = (name_of(&local.pat), &mut *init.expr)
-            && closure.asyncness.is_none()
-            && !matches!(closure.output, syn::ReturnType::Type(..))
+            && answers_to_a_name(closure)
         {
             let around = self.binds_in(closure);
             let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(quote!()));
             let span = body.span();
             let mut block = self.as_block(body);
             self.leaves_closure(around);
-            block.stmts.insert(0, self.entered(&name, &block));
+            let arguments = self.sees_parameters(&closure.inputs, &block);
+            block.stmts.splice(0..0, arguments);
+            block.stmts.insert(0, self.entered_closure(&name, &block));
             *closure.body = parse_quote_spanned!(span=> #block);
             return;
         }
@@ -348,6 +336,10 @@ impl VisitMut for Body<'_> {
         self.handed_back = name_of(&local.pat).is_some_and(|name| self.handles.denies(&name));
         let whole = (*init.expr).clone();
         if takes {
+            if name_of(&local.pat).is_some_and(|name| name.starts_with(char::is_uppercase)) {
+                // A constant, which it is compared with.
+                self.named_value(&whole);
+            }
             self.visit_expr_mut(&mut init.expr);
         } else {
             self.taken_apart(&local.pat, init.diverge.is_some(), &mut init.expr);
@@ -385,11 +377,21 @@ impl VisitMut for Body<'_> {
                 let _: Vec<TokenStream> = self.macro_(&mut called.mac);
                 let told = told.map(|told| Stmt::Expr(Expr::Verbatim(told), None));
                 self.declare_hooks(Vec::from_iter(told));
+                if prints(&called.mac) {
+                    let mac = Expr::Macro(ExprMacro {
+                        attrs: std::mem::take(&mut called.attrs),
+                        mac: called.mac.clone(),
+                    });
+                    *statement = Stmt::Expr(self.printed(mac), Some(syn::token::Semi::default()));
+                }
             }
             Stmt::Local(local) => self.visit_local_mut(local),
             // A place as a statement is not read.
             Stmt::Expr(expression, Some(_)) => match expression {
-                Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => self.place(expression),
+                Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => {
+                    self.stepped_before(&expression.clone());
+                    self.place(expression);
+                }
                 other => self.visit_expr_mut(other),
             },
             Stmt::Expr(expression, None) => self.visit_expr_mut(expression),
@@ -414,7 +416,12 @@ impl Body<'_> {
             Expr::Assign(_) => self.assign(expression),
             Expr::Binary(binary) if is_assignment(&binary.op) => self.assign(expression),
             Expr::Binary(binary) if is_comparison(&binary.op) => self.compare(expression),
-            Expr::Reference(_) => self.borrow(expression),
+            Expr::Reference(reference) => {
+                self.named_value(bare(&reference.expr));
+                let around = std::mem::replace(&mut self.borrowed, true);
+                self.borrow(expression);
+                self.borrowed = around;
+            }
             Expr::RawAddr(raw) => {
                 self.stepped_before(&raw.expr.clone());
                 self.place(&mut raw.expr);
@@ -454,11 +461,18 @@ impl Body<'_> {
                 visit_mut::visit_expr_break_mut(self, left);
             }
             Expr::Macro(ExprMacro { mac, .. }) => {
+                if let Some(place) = address_of(mac) {
+                    self.stepped_before(&place);
+                }
                 let told = self.asserts(mac);
+                let prints = prints(mac);
                 let asks = self.macro_(mac);
                 self.address(expression);
                 self.before(expression, told);
                 self.ask(expression, asks, FORMATS);
+                if prints {
+                    *expression = self.printed(expression.clone());
+                }
             }
             // So is a length.
             Expr::Repeat(repeated) => self.visit_expr_mut(&mut repeated.expr),
@@ -514,7 +528,7 @@ impl Body<'_> {
                 }
             }
             Expr::While(turns) => {
-                let known = calls::of_expression(&turns.cond) == Calls::Nothing;
+                let known = !self.expression_runs_anything(&turns.cond);
                 let bound = bound_by(&turns.cond);
                 self.visit_expr_mut(&mut turns.cond);
                 self.turns(&bound, &mut turns.body, known);

@@ -1,117 +1,152 @@
-//! Which calls of a statement may run code that is not tracked.
+//! Which statements may run code that is not tracked.
 //!
-//! A call is *inert* if it runs no code of others (constructors, known
-//! functions of std), *tracked itself* if its expansion tells the library what
-//! it does, or else it may be a tracked function or any other: one such call
-//! in a statement, or several of one name, are announced by the name, which a
-//! tracked function answers to. Other calls make the statement *opaque*.
+//! A call by a path is announced where it is ([`super::callee`]): the library
+//! asks which function it is. So is a method of a place, if nothing happens
+//! between that and the call. What locks, orders or spawns tells of itself. All
+//! else makes the statement *opaque*.
 //!
 //! Blocks inside of a statement are looked at when they are walked.
 
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, ExprBlock, ExprCall, ExprMethodCall, ExprUnsafe, Macro, Pat, Stmt};
 
-use super::address::takes_address;
-use super::names::{
-    INERT_FUNCTIONS, INERT_MACROS, INERT_METHODS, INERT_TYPES, LOCKS, MACROS, POINTER_STEPS,
-    SHARES, SPAWNS, TRIES,
-};
+use super::address::{address_of, takes_address};
+use super::body::Body;
+use super::chain::is_place;
+use super::foreign::{EACH, is_returned, is_variant, may_pass};
+use super::macros::{arguments, rewritten};
+use super::names::{CALLS_BACK, INERT_METHODS, LOCKS, POINTER_STEPS, SHARES, SPAWNS, TRIES};
+use super::steps::askable;
 use super::sync::{is_joined, meets, operation, simple};
 
-/// What a statement calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Calls {
-    /// Nothing that is not known.
-    Nothing,
-    /// One function of this name.
-    One(String),
-    /// Several of this name.
-    Each(String),
-    /// Anything.
-    Anything,
-}
-
-/// What a statement calls, blocks inside of it left out.
-pub fn of_statement(statement: &Stmt) -> Calls {
-    let mut heads = Heads::default();
-    match statement {
-        Stmt::Item(_) => {}
-        Stmt::Local(_) | Stmt::Expr(..) | Stmt::Macro(_) => heads.visit_stmt(statement),
+impl Body<'_> {
+    /// True if a statement may run code that is not tracked and does not tell of
+    /// itself, blocks inside of it left out.
+    pub fn runs_anything(&self, statement: &Stmt) -> bool {
+        let mut heads = Heads::of(self);
+        match statement {
+            Stmt::Item(_) => {}
+            Stmt::Local(_) | Stmt::Expr(..) | Stmt::Macro(_) => heads.visit_stmt(statement),
+        }
+        heads.anything
     }
-    heads.into()
+
+    /// As [`Body::runs_anything`], of an expression.
+    pub fn expression_runs_anything(&self, expression: &Expr) -> bool {
+        let mut heads = Heads::of(self);
+        heads.visit_expr(expression);
+        heads.anything
+    }
+
+    /// True if nothing is told while the expression is computed, and it runs no
+    /// code but of operators, which are asked about before.
+    pub fn is_quiet(&self, expression: &Expr) -> bool {
+        match expression {
+            Expr::Lit(_) => true,
+            Expr::Path(_) if !self.unsafety => true,
+            Expr::Path(path) => path
+                .path
+                .get_ident()
+                .is_some_and(|name| name == "self" || self.typed.times(&name.to_string()) > 0),
+            Expr::Paren(inner) => self.is_quiet(&inner.expr),
+            Expr::Group(inner) => self.is_quiet(&inner.expr),
+            Expr::Reference(inner) => self.is_quiet(&inner.expr),
+            Expr::Field(field) => self.is_quiet(&field.base),
+            Expr::Cast(cast) => self.is_quiet(&cast.expr),
+            Expr::Unary(unary) => {
+                self.is_quiet(&unary.expr)
+                    && !(self.unsafety && matches!(unary.op, syn::UnOp::Deref(_)))
+            }
+            Expr::Binary(binary) => {
+                !super::operators::is_assignment(&binary.op)
+                    && self.is_quiet(&binary.left)
+                    && self.is_quiet(&binary.right)
+            }
+            Expr::Index(index) => {
+                !self.unsafety && self.is_quiet(&index.expr) && self.is_quiet(&index.index)
+            }
+            Expr::Range(range) => [&range.start, &range.end]
+                .into_iter()
+                .flatten()
+                .all(|end| self.is_quiet(end)),
+            Expr::Tuple(made) => made.elems.iter().all(|it| self.is_quiet(it)),
+            Expr::Array(made) => made.elems.iter().all(|it| self.is_quiet(it)),
+            _ => false,
+        }
+    }
+
+    /// True for a method that is announced where it is called.
+    pub fn announces(&self, call: &ExprMethodCall) -> bool {
+        simple(&call.receiver)
+            && self.is_quiet(&call.receiver)
+            && call.args.iter().all(|argument| self.is_quiet(argument))
+            && !matches!(&*call.receiver, Expr::Path(path) if is_variant(path))
+    }
 }
 
-/// What an expression calls, blocks inside of it left out.
-pub fn of_expression(expression: &Expr) -> Calls {
-    let mut heads = Heads::default();
-    heads.visit_expr(expression);
-    heads.into()
-}
-
-#[derive(Default)]
-struct Heads {
-    names: Vec<String>,
+struct Heads<'b, 'c> {
+    body: &'b Body<'c>,
     anything: bool,
     /// In the arguments of a macro that is left as it is.
     untold: bool,
 }
 
-impl From<Heads> for Calls {
-    fn from(mut heads: Heads) -> Self {
-        match (heads.anything, heads.names.len()) {
-            (true, _) => Self::Anything,
-            (false, 0) => Self::Nothing,
-            (false, 1) => Self::One(heads.names.remove(0)),
-            (false, _) if heads.names.iter().all(|name| *name == heads.names[0]) => {
-                Self::Each(heads.names.remove(0))
-            }
-            (false, _) => Self::Anything,
+impl<'b, 'c> Heads<'b, 'c> {
+    const fn of(body: &'b Body<'c>) -> Self {
+        Self {
+            body,
+            anything: false,
+            untold: false,
         }
     }
-}
 
-impl Heads {
+    /// What is not rewritten tells nothing of what it does.
+    fn untold(&mut self, walk: impl FnOnce(&mut Self)) {
+        let around = std::mem::replace(&mut self.untold, true);
+        walk(self);
+        self.untold = around;
+    }
+
     fn call(&mut self, call: &ExprCall) {
         let Expr::Path(path) = &*call.func else {
             self.anything = true;
             return;
         };
-        let mut segments = path.path.segments.iter().rev();
-        let Some(last) = segments.next().map(|segment| segment.ident.to_string()) else {
-            return;
-        };
-        let before = segments.next().map(|segment| segment.ident.to_string());
-        let known = INERT_TYPES.iter().any(|(owner, functions)| {
-            before.as_deref() == Some(owner) && functions.contains(&last.as_str())
+        self.anything |= self.untold;
+        // What is given a scope runs here, and is no argument like others.
+        let last = path.path.segments.last();
+        let scopes = last.is_some_and(|last| {
+            ["scope", "scope_fifo", "in_place_scope"]
+                .iter()
+                .any(|name| last.ident == name)
         });
-        // `CALLBACK(x)` calls what a variable holds.
-        let constructor = last.starts_with(|c: char| c.is_ascii_uppercase())
-            && (last.len() == 1 || last.contains(|c: char| c.is_ascii_lowercase()));
-        let alone = before.is_none() && INERT_FUNCTIONS.contains(&last.as_str());
-        if !(known || constructor || alone) {
-            self.names.push(last);
-        }
+        self.anything |= scopes && !call.args.iter().all(|it| matches!(it, Expr::Closure(_)));
     }
 
     fn method(&mut self, call: &ExprMethodCall) {
         let name = call.method.to_string();
         let name = name.as_str();
-        let told = is_joined(call)
+        let locks = call.args.is_empty()
+            && [LOCKS, SHARES, TRIES]
+                .iter()
+                .any(|names| names.contains(&name));
+        let orders = locks || meets(call) || operation(call).is_some();
+        let is_variant = matches!(&*call.receiver, Expr::Path(path) if is_variant(path));
+        let is_told = is_joined(call) && (simple(&call.receiver) || is_returned(&call.receiver))
+            || SPAWNS.contains(&name) && !is_variant
+            // What happens in an argument comes after what goes before the call.
             || simple(&call.receiver)
-                && (call.args.is_empty()
-                    && [LOCKS, SHARES, TRIES]
-                        .iter()
-                        .any(|names| names.contains(&name))
-                    || meets(call)
-                    || operation(call).is_some());
-        let told = (told || SPAWNS.contains(&name)) && !self.untold;
-        if !(told || is_inert(call)) {
-            self.names.push(name.to_owned());
-        }
+                && orders
+                && !CALLS_BACK.contains(&name)
+                && call.args.iter().all(|argument| self.body.is_quiet(argument));
+        let is_known = is_told
+            || is_inert(call) && (asks_receiver(&call.receiver) || is_of_literal(call))
+            || !orders && self.body.announces(call);
+        self.anything |= self.untold || !is_known;
     }
 }
 
-impl<'ast> Visit<'ast> for Heads {
+impl<'ast> Visit<'ast> for Heads<'_, '_> {
     fn visit_block(&mut self, _: &'ast Block) {}
 
     fn visit_pat(&mut self, _: &'ast Pat) {}
@@ -121,37 +156,57 @@ impl<'ast> Visit<'ast> for Heads {
             Expr::Call(call) => self.call(call),
             Expr::MethodCall(call) => self.method(call),
             Expr::ForLoop(each) if !is_range(&each.expr) => self.anything = true,
-            // Each turn is a call.
-            Expr::While(turns) if of_expression(&turns.cond) != Calls::Nothing => {
-                self.anything = true;
-            }
             Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => return,
+            Expr::Verbatim(_) | Expr::Yield(_) | Expr::TryBlock(_) => self.anything = true,
             _ => {}
         }
         visit::visit_expr(self, expression);
     }
 
     fn visit_macro(&mut self, called: &'ast Macro) {
-        let name = called
-            .path
-            .segments
-            .last()
-            .map(|last| last.ident.to_string());
-        let name = name.as_deref().unwrap_or_default();
-        let arguments = match super::macros::arguments(called) {
-            Some(arguments) if MACROS.contains(&name) || INERT_MACROS.contains(&name) => arguments,
-            _ => {
-                self.anything = true;
-                return;
-            }
-        };
-        // What is not rewritten tells nothing of what it does.
-        let told = super::macros::rewritten(called);
-        let around = std::mem::replace(&mut self.untold, !told);
-        for argument in &arguments {
-            self.visit_expr(argument);
+        if self.body.context.is_own_macro(called) {
+            self.anything = true;
+            return;
         }
-        self.untold = around;
+        let told = rewritten(called);
+        if let Some(place) = address_of(called) {
+            self.untold(|heads| heads.visit_expr(&place));
+            return;
+        }
+        let condition = super::asserted::bare_condition(called);
+        let Some(arguments) = arguments(called).filter(|_| told || condition.is_some()) else {
+            self.anything = true;
+            return;
+        };
+        if told {
+            for argument in &arguments {
+                self.visit_expr(argument);
+            }
+            return;
+        }
+        self.untold(|heads| {
+            for argument in &arguments {
+                heads.visit_expr(argument);
+            }
+        });
+    }
+}
+
+/// `5.to_string()`, which no other trait may offer.
+fn is_of_literal(call: &ExprMethodCall) -> bool {
+    matches!(&*call.receiver, Expr::Lit(_)) && EACH.iter().any(|name| call.method == name)
+}
+
+/// True for a receiver of which the type is asked, or is known.
+fn asks_receiver(receiver: &Expr) -> bool {
+    match receiver {
+        Expr::Paren(inner) => asks_receiver(&inner.expr),
+        Expr::Reference(inner) => asks_receiver(&inner.expr),
+        Expr::Path(path) => !is_variant(path),
+        Expr::Cast(_) | Expr::RawAddr(_) => true,
+        Expr::Macro(called) => takes_address(&called.mac),
+        place if is_place(place) => askable(place),
+        other => may_pass(other),
     }
 }
 
@@ -172,7 +227,6 @@ pub fn simple_head(head: &Expr) -> Option<&Expr> {
         _ => None,
     }
 }
-
 /// True for a method that runs no code of others, on the types that are known.
 pub fn is_inert(call: &ExprMethodCall) -> bool {
     INERT_METHODS.iter().any(|name| call.method == name) && !may_lock(call)

@@ -102,10 +102,8 @@ impl Body<'_> {
             },
         };
         let opaque = std::mem::replace(&mut self.opaque, false);
-        let each = self.each.take();
         self.capturing(|body| body.visit_block_mut(&mut block));
         self.opaque = opaque;
-        self.each = each;
         block
     }
 

@@ -21,7 +21,7 @@ use syn::{
 use super::body::Body;
 use super::calls::simple_head;
 use super::guards::{drops, is_moved};
-use super::names::{INERT_MACROS, MACROS};
+use super::names::{COMPUTED_MACROS, MACROS};
 use super::operated::may_make;
 use super::place::{hygienic, ident, library};
 use super::sync::{meets, simple};
@@ -85,10 +85,40 @@ pub fn may_matter(init: &Expr) -> bool {
 fn is_known(called: &syn::Macro) -> bool {
     called.path.segments.last().is_some_and(|last| {
         last.ident != "vec"
-            && [MACROS, INERT_MACROS]
+            && [MACROS, COMPUTED_MACROS]
                 .iter()
                 .any(|names| names.iter().any(|name| last.ident == name))
     })
+}
+
+/// True if a macro that is not known is called in it, closures left out.
+fn has_unknown_macro(init: &Expr) -> bool {
+    struct Unknown(bool);
+
+    impl<'ast> Visit<'ast> for Unknown {
+        fn visit_macro(&mut self, called: &'ast syn::Macro) {
+            self.0 |= !super::macros::is_known(called);
+        }
+
+        fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {}
+        fn visit_block(&mut self, _: &'ast Block) {}
+    }
+
+    let mut unknown = Unknown(false);
+    unknown.visit_expr(init);
+    unknown.0
+}
+
+/// A number, a reference, a pointer.
+fn is_plain(of: &Type) -> bool {
+    match of {
+        Type::Reference(_) | Type::Ptr(_) => true,
+        Type::Path(path) => {
+            let name = path.path.get_ident();
+            name.is_some_and(|name| super::typed::is_number(&name.to_string()))
+        }
+        _ => false,
+    }
 }
 
 /// The arguments that are dropped at the end of a function.
@@ -185,7 +215,38 @@ impl Body<'_> {
     /// ```
     pub fn sees_the_end(&mut self, statement: &Stmt, rest: &[Stmt]) -> Vec<Stmt> {
         let ends = bound(statement, rest);
-        ends.iter().map(|end| self.sees(end)).collect()
+        let mut seen: Vec<Stmt> = ends.iter().map(|end| self.sees(end)).collect();
+        if let Stmt::Local(local) = statement {
+            match (&local.init, &local.pat) {
+                // What a macro has made besides ends with what it returns.
+                (Some(init), _) if has_unknown_macro(&init.expr) => seen.push(self.sees_any(None)),
+                // It gets its first value later.
+                (None, Pat::Type(typed)) if !is_plain(&typed.ty) => {
+                    let of = (!super::coercions::is_opaque(&typed.ty)).then_some(&*typed.ty);
+                    seen.push(self.sees_any(of));
+                }
+                (None, pattern) if !matches!(pattern, Pat::Type(_)) => {
+                    seen.push(self.sees_any(None));
+                }
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    /// Sees the end of a value of this type, or of one that has no name.
+    fn sees_any(&mut self, of: Option<&Type>) -> Stmt {
+        let krate = self.context.krate.clone();
+        let span = hygienic(of.span());
+        let dropped = self.numbered("__leakcheck_dropped");
+        match of {
+            Some(of) => parse_quote_spanned! {span=>
+                let #dropped = #krate::__private::Dropped::some::<#of>();
+            },
+            None => parse_quote_spanned! {span=>
+                let #dropped = #krate::__private::Dropped::any();
+            },
+        }
     }
 
     /// What goes before the body of a function that takes values.
@@ -200,17 +261,30 @@ impl Body<'_> {
             ends.push(End::of(&own, &block.stmts));
         }
         seen.extend(ends.iter().map(|end| self.sees(end)));
-        for of in unnamed(signature) {
-            let krate = self.context.krate.clone();
-            let span = hygienic(of.span());
-            let dropped = self.numbered("__leakcheck_dropped");
-            seen.push(match of {
-                Some(of) => parse_quote_spanned! {span=>
-                    let #dropped = #krate::__private::Dropped::some::<#of>();
-                },
-                None => parse_quote_spanned! {span=>
-                    let #dropped = #krate::__private::Dropped::any();
-                },
+        seen.extend(unnamed(signature).map(|of| self.sees_any(of)));
+        seen
+    }
+
+    /// What goes before the body of a closure that takes values.
+    pub fn sees_parameters<'p>(
+        &mut self,
+        parameters: impl IntoIterator<Item = &'p Pat>,
+        block: &Block,
+    ) -> Vec<Stmt> {
+        let mut seen = Vec::new();
+        for parameter in parameters {
+            let (pattern, of) = match parameter {
+                Pat::Type(typed) => (&*typed.pat, Some(&*typed.ty)),
+                other => (other, None),
+            };
+            if of.is_some_and(is_plain) {
+                continue;
+            }
+            seen.push(match pattern {
+                Pat::Ident(name) if name.subpat.is_none() => {
+                    self.sees(&End::of(&name.ident, &block.stmts))
+                }
+                _ => self.sees_any(of.filter(|of| !super::coercions::is_opaque(of))),
             });
         }
         seen

@@ -5,12 +5,12 @@ use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Block, Expr, Signature, Stmt, parse_quote_spanned};
+use syn::{Block, Signature, Stmt, parse_quote_spanned};
 
 use super::body::Body;
 use super::guards;
 use super::handles::Handles;
-use super::place::{hygienic, ident, library};
+use super::place::{hygienic, ident};
 use super::typed::Typed;
 
 impl Body<'_> {
@@ -19,7 +19,8 @@ impl Body<'_> {
     /// Input: `{ BODY }`. Output: who calls is asked first.
     ///
     /// ```text
-    /// { let entered = ::leakcheck::__private::entered(const { hash("name") }); BODY }
+    /// { let entered = ::leakcheck::__private::entered({ fn here() {} here }); BODY }
+    /// { let entered = ::leakcheck::__private::entered_of::<Self>(const { hash("name") }); BODY }
     /// ```
     pub fn function(&mut self, signature: &Signature, block: &mut Block) {
         if self.is_test {
@@ -33,17 +34,17 @@ impl Body<'_> {
         if let Some(left) = self.all_left(block) {
             block.stmts.insert(0, left);
         }
+        let enters = self.enters(signature, block);
         // What a destructor sees came by the last drop of something shared.
         let entered = if self.name == "drop" {
             let krate = &self.context.krate;
             let span = hygienic(block.span());
-            let opaque = ident("__leakcheck_opaque");
-            parse_quote_spanned!(span=> let #opaque = #krate::__private::Opaque::begin();)
+            let entered = ident("__leakcheck_entered");
+            parse_quote_spanned!(span=> let #entered = #krate::__private::Entered::by_any();)
         } else if signature.asyncness.is_some() {
             // It is left, and entered again, at each await, which is told.
             let krate = &self.context.krate;
             let span = hygienic(block.span());
-            let name = &self.name;
             if let Some(lends) = self.lends(signature) {
                 let lent = ident("__leakcheck_lent");
                 let lent = parse_quote_spanned! {span=>
@@ -52,37 +53,48 @@ impl Body<'_> {
                 block.stmts.insert(0, lent);
             }
             parse_quote_spanned! {span=>
-                ::core::mem::drop(
-                    #krate::__private::entered(const { #krate::__private::hash(#name) })
-                );
+                ::core::mem::drop(#enters);
             }
         } else {
-            match self.lends(signature) {
-                Some(lends) => self.entered_lending(&lends, block),
-                None => self.entered(&self.name, block),
-            }
+            let span = hygienic(block.span());
+            let entered = ident("__leakcheck_entered");
+            let lends = self.lends(signature);
+            let lending = lends.map(|lends| quote_spanned!(span=> .lending(#lends)));
+            parse_quote_spanned!(span=> let #entered = #enters #lending;)
         };
         block.stmts.insert(0, entered);
     }
 
-    /// As [`Body::entered`], of what returns a reference.
-    fn entered_lending(&self, lends: &TokenStream, at: &impl syn::spanned::Spanned) -> Stmt {
+    /// What tells that this function is entered.
+    ///
+    /// A function of a type is known by the type, another by one inside of it.
+    fn enters(&self, signature: &Signature, at: &impl syn::spanned::Spanned) -> TokenStream {
         let krate = &self.context.krate;
         let span = hygienic(at.span());
-        let entered = ident("__leakcheck_entered");
-        let name = &self.name;
-        parse_quote_spanned! {span=>
-            let #entered = #krate::__private::entered(const { #krate::__private::hash(#name) })
-                .lending(#lends);
+        if signature.receiver().is_some() || !self.context.is_in_module() {
+            let name = &self.name;
+            return quote_spanned! {span=>
+                #krate::__private::entered_of::<Self>(const { #krate::__private::hash(#name) })
+            };
+        }
+        let here = ident("__leakcheck_here");
+        quote_spanned! {span=>
+            #krate::__private::entered({
+                fn #here() {}
+                #here
+            })
         }
     }
 
-    pub fn entered(&self, name: &str, at: &impl syn::spanned::Spanned) -> Stmt {
+    /// What goes into a closure that is called by this name.
+    pub fn entered_closure(&self, name: &str, at: &impl syn::spanned::Spanned) -> Stmt {
         let krate = &self.context.krate;
         let span = hygienic(at.span());
         let entered = ident("__leakcheck_entered");
+        let name = self.closure_name(name);
         parse_quote_spanned! {span=>
-            let #entered = #krate::__private::entered(const { #krate::__private::hash(#name) });
+            let #entered =
+                #krate::__private::entered_closure(const { #krate::__private::hash(#name) });
         }
     }
 
@@ -91,20 +103,5 @@ impl Body<'_> {
         let krate = &self.context.krate;
         let span = hygienic(at.span());
         parse_quote_spanned!(span=> #krate::__private::opaque();)
-    }
-
-    /// Announces a call, where each call of its name is.
-    ///
-    /// Input: `f(X)`. Output: `second(calls(const { hash("f") }), f(X))`.
-    pub fn announce(&self, expression: &mut Expr, name: &str) {
-        if self.each.as_deref() != Some(name) {
-            return;
-        }
-        let krate = &self.context.krate;
-        let span = hygienic(expression.span());
-        let told = quote_spanned! {span=>
-            #krate::__private::calls(const { #krate::__private::hash(#name) }), #expression
-        };
-        *expression = library(krate, "second", told, expression);
     }
 }

@@ -18,19 +18,28 @@ use syn::{Expr, ExprCall, ExprMethodCall, Local, Pat, Stmt, parse_quote, parse_q
 use super::attributes;
 use super::body::Body;
 use super::calls::is_inert;
-use super::chain;
+use super::chain::{self, is_place};
 use super::ends::may_matter;
-use super::guards::{drops, lock_of};
-use super::names::INERT_TYPES;
+use super::guards::drops;
 use super::place::{bare, hygienic, ident, library};
+use super::steps::askable;
 use super::sync::simple;
 
 /// Methods that do the same with what is in a value.
-const EACH: &[&str] = &["clone", "to_string", "to_owned", "min", "max"];
+pub const EACH: &[&str] = &["clone", "to_string", "to_owned", "min", "max"];
+
+/// Methods that drop a part of the value.
+const ENDS: &[&str] = &["ok", "err", "unwrap_or"];
 
 /// What may run code of a type's own: see the library's `Deed`.
 pub fn deed(of: &str) -> &'static str {
-    if EACH.contains(&of) { "Each" } else { "Method" }
+    if EACH.contains(&of) {
+        "Each"
+    } else if ENDS.contains(&of) {
+        "Operator"
+    } else {
+        "Method"
+    }
 }
 
 impl Body<'_> {
@@ -70,16 +79,23 @@ impl Body<'_> {
     /// second({ RUNS of PLACE }, PLACE.clone())
     /// asked(CALL(), Deed::Each, hash("clone")).clone()
     /// ```
-    pub fn inert_method(&self, expression: &mut Expr, original: &ExprMethodCall) {
+    pub fn inert_method(&mut self, expression: &mut Expr, original: &ExprMethodCall) {
         let name = original.method.to_string();
         if !is_inert(original) {
             return;
         }
         if simple(&original.receiver) {
+            if !original.args.iter().all(|argument| self.is_quiet(argument)) {
+                self.asks_of_receiver(expression, original);
+                return;
+            }
             let runs = self.runs(&original.receiver, deed(&name), &name);
             self.before(expression, runs);
-        } else if lock_of(&original.receiver).is_none()
-            && is_computed(&original.receiver)
+        } else if let Some(place) = borrowed(&original.receiver) {
+            self.asks_of(expression, place, &name);
+        } else if is_place(&original.receiver) && askable(&original.receiver) {
+            self.asks_of(expression, &original.receiver, &name);
+        } else if may_pass(&original.receiver)
             && let Expr::MethodCall(call) = expression
         {
             self.asks_returned(&mut call.receiver, deed(&name), &name);
@@ -115,9 +131,26 @@ impl Body<'_> {
     }
 
     /// What goes before `PLACE = VALUE`: what was there is dropped.
-    pub fn overwritten(&self, place: &Expr, value: &Expr) -> Option<TokenStream> {
-        let matters = simple(place) && may_matter(value);
-        self.runs(place, "Drop", "drop").filter(|_| matters)
+    ///
+    /// Input: `PLACE = VALUE`. Output, where the place is computed:
+    /// `PLACE = own.temporary(VALUE)`, which is of the same type.
+    pub fn overwritten(
+        &mut self,
+        place: &Expr,
+        value: &mut Expr,
+        whole: &Expr,
+    ) -> Vec<TokenStream> {
+        if !may_matter(whole) {
+            return Vec::new();
+        }
+        if simple(place) {
+            return Vec::from_iter(self.does(place, "Drop"));
+        }
+        if let Some(own) = self.new_own() {
+            let told = quote!(&#own, #value);
+            *value = library(&self.context.krate, "Own::temporary", told, &value.clone());
+        }
+        Vec::new()
     }
 
     /// Input: `drop(VALUE)`. Output: `drop(dropping(VALUE))`.
@@ -173,7 +206,24 @@ pub fn drops_a_value(statement: &Stmt) -> bool {
         return false;
     }
     let mut copy = statement.clone();
-    dropped_value(&mut copy).is_some_and(|value| makes(value) || is_returned(bare(value)))
+    dropped_value(&mut copy).is_some_and(|value| makes(value) || is_left(bare(value)))
+}
+
+/// True for what leaves a value that may have been made in it.
+fn is_left(value: &Expr) -> bool {
+    match value {
+        Expr::Unsafe(_)
+        | Expr::Match(_)
+        | Expr::Loop(_)
+        | Expr::Tuple(_)
+        | Expr::Array(_)
+        | Expr::Await(_)
+        | Expr::Try(_) => true,
+        Expr::Path(path) => is_variant(path),
+        Expr::Block(block) => block.label.is_none() && block.block.stmts.len() > 1,
+        Expr::If(branches) => branches.else_branch.is_some(),
+        other => is_returned(other),
+    }
 }
 
 /// True if there is an `unsafe` block in a closure's body, not in another's.
@@ -212,12 +262,31 @@ pub fn is_variant(path: &syn::ExprPath) -> bool {
             .is_some_and(|owner| owner.starts_with(|c: char| c.is_ascii_uppercase()))
 }
 
-/// True for what a call returns, or a future.
-fn is_computed(expression: &Expr) -> bool {
+/// True for what may go through a function as it is: what a call returns, or a
+/// future, or a block.
+pub fn may_pass(expression: &Expr) -> bool {
     match expression {
-        Expr::Paren(inner) => is_computed(&inner.expr),
-        Expr::Await(_) | Expr::Try(_) => true,
+        Expr::Paren(inner) => may_pass(&inner.expr),
+        Expr::Await(_)
+        | Expr::Try(_)
+        | Expr::Unsafe(_)
+        | Expr::Block(_)
+        | Expr::If(_)
+        | Expr::Match(_)
+        | Expr::Binary(_)
+        | Expr::Unary(_) => !is_place(expression),
         other => is_returned(other),
+    }
+}
+
+/// The place that is borrowed here: `x` of `(&&x)`.
+fn borrowed(expression: &Expr) -> Option<&Expr> {
+    match expression {
+        Expr::Paren(inner) => borrowed(&inner.expr),
+        Expr::Reference(inner) => {
+            borrowed(&inner.expr).or_else(|| simple(&inner.expr).then_some(&*inner.expr))
+        }
+        _ => None,
     }
 }
 
@@ -231,24 +300,6 @@ fn makes(expression: &Expr) -> bool {
     match expression {
         Expr::Struct(_) => true,
         Expr::Paren(paren) => makes(&paren.expr),
-        Expr::Call(call) => is_constructor(call),
         _ => false,
     }
-}
-
-/// `Type(…)`, `Box::new(…)`.
-fn is_constructor(call: &ExprCall) -> bool {
-    let Expr::Path(path) = &*call.func else {
-        return false;
-    };
-    let mut segments = path.path.segments.iter().rev();
-    let Some(last) = segments.next().map(|segment| segment.ident.to_string()) else {
-        return false;
-    };
-    let owner = segments.next().map(|segment| segment.ident.to_string());
-    last.starts_with(|c: char| c.is_ascii_uppercase())
-        || last == "new"
-            && INERT_TYPES
-                .iter()
-                .any(|(of, _)| owner.as_deref() == Some(of))
 }

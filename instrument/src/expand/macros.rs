@@ -1,18 +1,19 @@
 //! Macros of std, and their arguments.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, quote, quote_spanned};
+use quote::{ToTokens as _, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
 use syn::{Expr, Macro, Token, parse_quote, parse_quote_spanned};
 
+use super::address::takes_address;
 use super::asserted::bare_condition;
 use super::body::Body;
 use super::chain::{Chain, Root, is_place};
 use super::foreign::is_returned;
 use super::left::{CAPTURED, UNSEEN_MACRO};
-use super::names::{INERT_MACROS, MACROS};
+use super::names::{COMPUTED_MACROS, MACROS};
 use super::operated::Tree;
 use super::place::{bare, hygienic, ident, library};
 use super::steps::askable;
@@ -44,16 +45,30 @@ pub fn rewritten(called: &Macro) -> bool {
 
 /// True for a macro that takes its arguments by value.
 fn takes_values(called: &Macro) -> bool {
-    called.path.is_ident("vec")
+    let last = called.path.segments.last();
+    last.is_some_and(|last| last.ident == "vec")
 }
 
-/// True for macros that are left as they are, and run nothing unseen.
-fn is_inert(called: &Macro) -> bool {
+/// True for a macro that prints: it takes a lock that others take, too.
+pub fn prints(called: &Macro) -> bool {
     let last = called.path.segments.last();
-    last.is_some_and(|segment| {
-        INERT_MACROS.iter().any(|name| segment.ident == name)
-            || MACROS.iter().any(|name| segment.ident == name)
+    last.is_some_and(|last| {
+        ["print", "println", "eprint", "eprintln"]
+            .iter()
+            .any(|name| last.ident == name)
     })
+}
+
+/// True for macros of std's, by their names, which bind nothing and are seen.
+pub fn is_known(called: &Macro) -> bool {
+    const OTHERS: &[&str] = &["assert", "debug_assert", "cfg", "todo", "unimplemented"];
+    let last = called.path.segments.last();
+    let is_known = last.is_some_and(|segment| {
+        [OTHERS, MACROS, COMPUTED_MACROS]
+            .iter()
+            .any(|names| names.iter().any(|name| segment.ident == name))
+    });
+    is_known || takes_address(called)
 }
 
 /// How a report names the call: `path!(…)`.
@@ -76,10 +91,10 @@ impl Body<'_> {
         }
         let rewritten = rewritten(called);
         let Some(mut arguments) = arguments(called).filter(|_| rewritten) else {
-            if !is_inert(called) {
+            if !is_known(called) {
                 self.alone_as(&*called, UNSEEN_MACRO, Some(&head(called)));
             }
-            return self.formats_unseen(called);
+            return Vec::new();
         };
         if takes_values(called) {
             for value in &mut arguments {
@@ -164,6 +179,14 @@ impl Body<'_> {
         self.asks_before(asks, name).unwrap_or_default()
     }
 
+    /// Input: `println!(…)`. Output: `first(println!(…), opaque())`.
+    pub fn printed(&self, called: Expr) -> Expr {
+        let krate = &self.context.krate;
+        let span = hygienic(called.span());
+        let told = quote_spanned!(span=> #called, #krate::__private::opaque());
+        library(krate, "first", told, &called)
+    }
+
     /// A message that names variables: it is formatted only if it is shown.
     ///
     /// Input: `assert!(IS, "{x}")`, `assert_eq!(A, B, "{x}")`. Output:
@@ -226,30 +249,6 @@ impl Body<'_> {
             self.asks_returned(into, "Method", "write_fmt");
         }
         None
-    }
-
-    /// What is known of a macro that is left as it is: its arguments may be
-    /// formatted.
-    fn formats_unseen(&self, called: &Macro) -> Vec<TokenStream> {
-        let last = called.path.segments.last();
-        let formats = last.is_some_and(|last| {
-            ["dbg", "todo", "unimplemented"]
-                .iter()
-                .any(|name| last.ident == name)
-        });
-        let mut tree = Tree::of(FORMATS);
-        let mut asks = Vec::new();
-        for argument in arguments(called).filter(|_| formats).into_iter().flatten() {
-            tree.looks(self, &mut value_of(&argument).clone(), true);
-            if !captured_by(&argument).is_empty() {
-                asks.push(quote!(true));
-            }
-        }
-        if !tree.made().is_empty() {
-            asks.push(quote!(true));
-        }
-        asks.extend(self.places_of(&tree));
-        asks
     }
 
     /// The variables that a format names.

@@ -10,7 +10,7 @@
 //!   [`bound`]: those that a pattern binds; [`temporaries`]: what is borrowed where it is made;
 //! - [`left`]: what is left alone;
 //! - [`attributes`]: conditions on statements; [`closures`]: what they capture;
-//! - [`calls`]: which calls may run code that is not tracked; [`foreign`]: what
+//! - [`calls`]: which statements may run code that is not tracked; [`callee`]: how calls are announced; [`foreign`]: what
 //!   may where no call is written: by operators ([`operated`]), steps of places
 //!   ([`steps`]), [`coercions`], formats ([`macros`]), and what [`left_off`] says; [`asked`]:
 //!   how it is asked; [`operators`]: what these do;
@@ -28,6 +28,7 @@ mod assigned;
 mod attributes;
 mod body;
 mod bound;
+mod callee;
 mod calls;
 mod chain;
 mod channels;
@@ -61,7 +62,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Block, Item, Signature, StaticMutability};
+use syn::visit::Visit;
+use syn::{Attribute, Block, Ident, Item, Macro, Signature, StaticMutability, UseTree};
 
 use crate::args::Args;
 use crate::item::of_static;
@@ -83,6 +85,8 @@ pub struct Context {
     structs: Rc<BTreeSet<String>>,
     /// Static variables that are left alone.
     skipped: Rc<BTreeSet<String>>,
+    /// Macros that are not std's, whatever they are called.
+    macros: Rc<BTreeSet<String>>,
 }
 
 impl Context {
@@ -96,6 +100,7 @@ impl Context {
             constants: Rc::default(),
             structs: Rc::default(),
             skipped: Rc::default(),
+            macros: Rc::default(),
         }
     }
 
@@ -134,9 +139,44 @@ impl Context {
     fn with_written(&self, block: &Block) -> Self {
         let mut statics = (*self.statics).clone();
         address::written(block, &mut statics);
+        let mut inside = Items::default();
+        inside.visit_block(block);
         Self {
             statics: Rc::new(statics),
+            macros: self.with_macros(inside.0),
             ..self.clone()
+        }
+    }
+
+    /// With the macros that these items define, or import by name.
+    fn with_macros<'i>(&self, items: impl IntoIterator<Item = &'i Item>) -> Rc<BTreeSet<String>> {
+        let mut macros = (*self.macros).clone();
+        for item in items {
+            match item {
+                Item::Macro(defined) => {
+                    macros.extend(defined.ident.as_ref().map(ToString::to_string));
+                }
+                Item::Use(imported) => imports(&imported.tree, false, &mut macros),
+                _ => {}
+            }
+        }
+        Rc::new(macros)
+    }
+
+    /// True for a macro that is not std's, as far as can be seen.
+    fn is_own_macro(&self, called: &Macro) -> bool {
+        let Some(last) = called.path.segments.last() else {
+            return true;
+        };
+        let first = called
+            .path
+            .segments
+            .first()
+            .filter(|_| called.path.segments.len() > 1);
+        match first {
+            // `ptr::addr_of!`
+            Some(first) => !(is_std(&first.ident) || first.ident == "ptr"),
+            None => self.macros.contains(&last.ident.to_string()),
         }
     }
 
@@ -179,8 +219,40 @@ impl Context {
             constants: Rc::new(constants),
             structs: Rc::new(structs),
             skipped: Rc::new(skipped),
+            macros: self.with_macros(items),
             ..self.clone()
         })
+    }
+}
+
+/// The items of a body, wherever they are in it.
+#[derive(Default)]
+struct Items<'i>(Vec<&'i Item>);
+
+impl<'i> Visit<'i> for Items<'i> {
+    fn visit_item(&mut self, item: &'i Item) {
+        self.0.push(item);
+    }
+}
+
+fn is_std(krate: &Ident) -> bool {
+    ["std", "core", "alloc"].iter().any(|name| krate == name)
+}
+
+/// The names that a `use` brings, but of std's.
+fn imports(tree: &UseTree, is_of_std: bool, names: &mut BTreeSet<String>) {
+    match tree {
+        UseTree::Path(path) => {
+            imports(&path.tree, is_of_std || is_std(&path.ident), names);
+        }
+        UseTree::Name(name) if !is_of_std => _ = names.insert(name.ident.to_string()),
+        UseTree::Rename(renamed) => _ = names.insert(renamed.rename.to_string()),
+        UseTree::Group(group) => {
+            for tree in &group.items {
+                imports(tree, is_of_std, names);
+            }
+        }
+        UseTree::Name(_) | UseTree::Glob(_) => {}
     }
 }
 

@@ -232,13 +232,9 @@ pub const MACROS: &[&str] = &[
     "writeln",
 ];
 
-/// Macros that are left as they are, and run nothing unseen.
-pub const INERT_MACROS: &[&str] = &[
-    "assert",
-    "debug_assert",
-    "matches",
-    "addr_of",
-    "addr_of_mut",
+/// Macros that are computed when the program is compiled, and those that name a
+/// place.
+pub const COMPUTED_MACROS: &[&str] = &[
     "concat",
     "stringify",
     "line",
@@ -247,17 +243,26 @@ pub const INERT_MACROS: &[&str] = &[
     "module_path",
     "env",
     "include_str",
-    "cfg",
-    "todo",
-    "unimplemented",
-    "dbg",
-    "pin",
-    "ready",
     "include_bytes",
     "option_env",
     "compile_error",
-    "thread_local",
     "offset_of",
+];
+
+/// Methods that order, and call what they are given.
+pub const CALLS_BACK: &[&str] = &[
+    "get_or_init",
+    "get_or_try_init",
+    "call_once",
+    "call_once_force",
+    "wait_while",
+    "wait_timeout_while",
+    "wait_while_until",
+    "wait_while_for",
+    "wait_for",
+    "send_modify",
+    "send_if_modified",
+    "run_until_cancelled",
 ];
 
 /// Methods that run no code of others, on the types that are known: on others
@@ -311,91 +316,6 @@ pub const INERT_METHODS: &[&str] = &[
     "write_bytes",
     "elapsed",
     "name",
-];
-
-/// Functions of std that are called by their names alone.
-pub const INERT_FUNCTIONS: &[&str] = &[
-    "drop",
-    "spawn",
-    "fence",
-    "black_box",
-    "spin_loop",
-    "yield_now",
-    "sleep",
-    "size_of",
-];
-
-/// Types of std whose functions run no code of others, and their functions.
-pub const INERT_TYPES: &[(&str, &[&str])] = &[
-    ("Arc", &["new", "clone", "downgrade", "as_ptr", "ptr_eq"]),
-    ("Rc", &["new", "clone"]),
-    ("Box", &["new", "into_raw", "leak"]),
-    ("Vec", &["new", "with_capacity"]),
-    ("String", &["new", "from"]),
-    ("HashMap", &["new"]),
-    ("BTreeMap", &["new"]),
-    ("VecDeque", &["new"]),
-    ("Cell", &["new"]),
-    ("RefCell", &["new"]),
-    ("UnsafeCell", &["new", "raw_get"]),
-    ("Mutex", &["new"]),
-    ("RwLock", &["new"]),
-    ("Condvar", &["new"]),
-    ("Barrier", &["new"]),
-    ("AtomicBool", &["new"]),
-    ("AtomicUsize", &["new"]),
-    ("AtomicU32", &["new"]),
-    ("AtomicU64", &["new"]),
-    ("AtomicI32", &["new"]),
-    ("AtomicI64", &["new"]),
-    ("AtomicPtr", &["new"]),
-    (
-        "Duration",
-        &["from_millis", "from_secs", "from_micros", "from_nanos"],
-    ),
-    ("Instant", &["now"]),
-    ("Builder", &["new"]),
-    (
-        "thread",
-        &[
-            "sleep",
-            "yield_now",
-            "spawn",
-            "scope",
-            "current",
-            "park",
-            "park_timeout",
-        ],
-    ),
-    ("hint", &["black_box", "spin_loop"]),
-    (
-        "ptr",
-        &[
-            "read",
-            "write",
-            "read_volatile",
-            "write_volatile",
-            "read_unaligned",
-            "write_unaligned",
-            "replace",
-            "swap",
-            "copy",
-            "copy_nonoverlapping",
-            "swap_nonoverlapping",
-            "write_bytes",
-            "null",
-            "null_mut",
-            "addr_of",
-            "from_ref",
-            "from_mut",
-        ],
-    ),
-    (
-        "mem",
-        &["swap", "replace", "take", "size_of", "forget", "drop"],
-    ),
-    ("tokio", &["spawn"]),
-    ("task", &["spawn", "spawn_local", "spawn_blocking"]),
-    ("atomic", &["fence"]),
-    ("rayon", &["spawn", "join", "scope"]),
+    "borrow",
+    "borrow_mut",
 ];

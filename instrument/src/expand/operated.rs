@@ -47,6 +47,8 @@ pub struct Tree {
     computed: usize,
     /// Of these, those that are asked.
     made: Vec<Expr>,
+    /// Variants and constants of types, of which the others tell the type.
+    constants: usize,
     /// See [`Tree::fails`].
     fails: bool,
     /// What sees from when on operators may run.
@@ -79,7 +81,12 @@ impl Tree {
             self,
             &mut |tree, operand, at| match operand {
                 Operand::Literal => {}
-                Operand::Plain => tree.computed += usize::from(!is_place(at)),
+                Operand::Plain => {
+                    tree.computed += usize::from(!is_place(at));
+                    let is_constant = matches!(borrowed_in(at), Expr::Path(path)
+                        if is_variant(path) && !is_of_number(path));
+                    tree.constants += usize::from(is_constant);
+                }
                 Operand::Place => tree.places.push(at.clone()),
                 Operand::Value | Operand::Looked => {
                     tree.computed += 1;
@@ -102,6 +109,15 @@ impl Tree {
     /// Takes in a place whose type is not asked for by name.
     pub fn holds(&mut self, place: &Expr) {
         self.places.push(place.clone());
+    }
+}
+
+/// `x` of `&&x`.
+fn borrowed_in(operand: &Expr) -> &Expr {
+    match operand {
+        Expr::Paren(inner) => borrowed_in(&inner.expr),
+        Expr::Reference(inner) => borrowed_in(&inner.expr),
+        other => other,
     }
 }
 
@@ -250,7 +266,9 @@ impl Body<'_> {
             other => other,
         });
         let asks = places.filter_map(|place| self.does(place, "Operator"));
-        asks.chain(tree.fails.then(|| quote!(true))).collect()
+        let are_constants = tree.constants > 0 && tree.places.is_empty() && tree.made.is_empty();
+        let is_unknown = tree.fails || are_constants;
+        asks.chain(is_unknown.then(|| quote!(true))).collect()
     }
 
     /// Input: `A + CALL()`, `!A`. Output:
@@ -385,8 +403,8 @@ impl Operands<'_, '_> {
         let told = self.told();
         *value = match &self.own {
             Some(own) => {
-                let span = hygienic(value.span());
-                parse_quote_spanned!(span=> #own.asked(#value, #told))
+                let krate = &self.body.context.krate;
+                library(krate, "Own::asked", quote!(&#own, #value, #told), value)
             }
             None => library(
                 &self.body.context.krate,

@@ -20,7 +20,6 @@ use syn::{Expr, Lit, Member, Pat, Path, Stmt, Token, parse_quote_spanned};
 use super::Context;
 use super::body::Body;
 use super::chain;
-use super::guards::lock_of;
 use super::left::TAKEN_APART;
 use super::place::hygienic;
 use super::way::{Use, Way};
@@ -34,7 +33,8 @@ impl Body<'_> {
         let whole = place.clone();
         if chain::is_place(place) {
             self.stepped_before(&whole);
-        } else if lock_of(place).is_none() {
+            self.named_value(&whole);
+        } else {
             self.visit_expr_mut(place);
             let extends = std::mem::replace(&mut self.extends, false);
             self.left_over(place, &whole);

@@ -59,7 +59,8 @@ impl Context {
     }
 }
 
-/// A call of a function of the library in the place of an expression.
+/// A call of a function of the library, or of a type of it, in the place of an
+/// expression.
 ///
 /// The tokens at both ends have the places of the expression's own: debug
 /// information takes what a macro brings for the attribute's line.
@@ -76,8 +77,11 @@ pub fn library(
         .last()
         .map_or(first, |token| token.span());
     let mut path = respan(krate.clone(), first);
-    let function = syn::Ident::new(function, first);
-    path.extend(quote_spanned!(first=> ::__private::#function));
+    path.extend(quote_spanned!(first=> ::__private));
+    for part in function.split("::") {
+        let part = syn::Ident::new(part, first);
+        path.extend(quote_spanned!(first=> ::#part));
+    }
     let mut group = Group::new(Delimiter::Parenthesis, arguments);
     group.set_span(last);
     path.extend([TokenTree::Group(group)]);

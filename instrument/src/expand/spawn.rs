@@ -3,12 +3,13 @@
 //! block, whose type nobody can name, becomes another unnamed future.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
 use syn::{Expr, ExprCall, ExprClosure, ExprMethodCall, Ident, parse_quote_spanned};
 
 use super::body::Body;
+use super::chain::is_place;
 use super::place::{hygienic, ident, library, text_of};
 
 /// How a function spawns its argument.
@@ -92,26 +93,34 @@ impl Body<'_> {
         };
         let site = self.spawn_site(expression);
         let krate = self.context.krate.clone();
-        let Expr::Call(ExprCall { args, .. }) = expression else {
+        let Expr::Call(call) = expression else {
             return false;
         };
+        let whole = call.clone();
+        let args = &mut call.args;
         match (how, args.len()) {
             (How::Function | How::Future | How::Either, 1) => {
                 if let Some(argument) = args.first_mut() {
                     self.argument(argument, &site, Some(how));
                 }
+                let before = self.names_callee(call, &whole);
+                self.before(expression, before);
             }
             (How::Both, 2) | (How::PoolScope, 1) => {
                 let how = if how == How::Both { How::Function } else { how };
                 for argument in args.iter_mut() {
                     self.argument(argument, &site, Some(how));
                 }
+                let before = self.names_callee(call, &whole);
+                self.before(expression, before);
                 *expression = library(&krate, "all_joined", quote!(#expression), expression);
             }
             (How::Scope, 1) => {
                 for argument in args.iter_mut() {
                     self.visit_expr_mut(argument);
                 }
+                let before = self.names_callee(call, &whole);
+                self.before(expression, before);
                 *expression = library(&krate, "all_joined", quote!(#expression), expression);
             }
             _ => return false,
@@ -121,9 +130,34 @@ impl Body<'_> {
 
     /// A method that spawns its first argument, on whatever receiver; a
     /// builder's `spawn_scoped(scope, F)` its second.
-    pub fn spawn_method(&mut self, method: &mut ExprMethodCall) {
+    ///
+    /// Whose method it is, is asked: `RECEIVER` may be of a type of the program's
+    /// own.
+    pub fn spawn_method(&mut self, expression: &mut Expr) {
+        let Expr::MethodCall(method) = expression else {
+            return;
+        };
         let site = self.spawn_site(&*method);
-        self.place(&mut method.receiver);
+        let name = method.method.to_string();
+        let asks = if is_place(&method.receiver) {
+            let asks = self.does(&method.receiver, "Spawns");
+            self.place(&mut method.receiver);
+            Vec::from_iter(asks)
+        } else {
+            self.place(&mut method.receiver);
+            if let Some(own) = self.new_own() {
+                let krate = &self.context.krate;
+                let value = &*method.receiver;
+                let told = quote! {
+                    &#own,
+                    #value,
+                    #krate::__private::Deed::Spawns,
+                    const { #krate::__private::hash(#name) }
+                };
+                *method.receiver = library(krate, "Own::asked", told, value);
+            }
+            Vec::new()
+        };
         let spawned = usize::from(method.method == "spawn_scoped");
         for (at, argument) in method.args.iter_mut().enumerate() {
             if at != spawned {
@@ -134,6 +168,7 @@ impl Body<'_> {
             let how = typed.then_some(How::Perhaps);
             self.argument(argument, &site, how);
         }
+        self.ask(expression, asks, &name);
     }
 
     /// A site whose text is the call without the body of what it spawns.
@@ -183,25 +218,21 @@ impl Body<'_> {
             return;
         }
         let original = argument.clone();
-        let name = match &*argument {
-            Expr::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
-            _ => None,
-        };
         self.visit_expr_mut(argument);
+        if matches!(original, Expr::Lit(_)) {
+            return;
+        }
         match how {
             Some(How::Future) => {
                 *argument = library(&krate, "task", quote!(#site, #argument), argument);
             }
-            Some(How::Function) => {
-                let name = name.unwrap_or_default();
-                let told = quote_spanned! {span=>
-                    #site, const { #krate::__private::hash(#name) }, #argument
-                };
-                *argument = library(&krate, "function", told, argument);
-            }
-            Some(how @ (How::Either | How::Perhaps)) => {
+            Some(how @ (How::Function | How::Either | How::Perhaps)) => {
                 let value = ident("__leakcheck_argument");
-                let ask = ident(if how == How::Either { "of_any" } else { "new" });
+                let ask = ident(match how {
+                    How::Function => "of_function",
+                    How::Either => "of_any",
+                    _ => "new",
+                });
                 *argument = parse_quote_spanned! {span=>
                     match #argument {
                         #value => #krate::__private::Argument::#ask(&#value)
@@ -213,11 +244,7 @@ impl Body<'_> {
             Some(How::Both | How::Scope | How::PoolScope) => {
                 self.alone(&original, NOT_A_CLOSURE);
             }
-            None => {
-                if !matches!(argument, Expr::Lit(_)) {
-                    self.alone(&original, NOT_TYPED);
-                }
-            }
+            None => self.alone(&original, NOT_TYPED),
         }
     }
 

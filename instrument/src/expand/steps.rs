@@ -13,8 +13,7 @@ use syn::{Expr, UnOp, parse_quote};
 
 use super::body::Body;
 use super::chain::{self, is_place};
-use super::foreign::is_variant;
-use super::guards::lock_of;
+use super::foreign::{is_variant, may_pass};
 use super::place::{bare, hygienic, ident, library};
 use super::sync::simple;
 
@@ -51,13 +50,20 @@ impl Body<'_> {
     fn steps_into(&self, place: &Expr, asks: &mut Vec<TokenStream>, name: &mut &'static str) {
         match place {
             Expr::Paren(inner) => self.steps_into(&inner.expr, asks, name),
-            Expr::Field(field) if is_place(&field.base) => {
-                self.steps_into(&field.base, asks, name);
-                asks.extend(if self.captures_part(&field.base) {
-                    Some(quote!(true))
-                } else {
-                    self.derefs(&field.base)
-                });
+            Expr::Reference(inner) => self.steps_into(&inner.expr, asks, name),
+            Expr::Field(field) => {
+                let borrowed = behind(&field.base);
+                let base = borrowed.unwrap_or(&field.base);
+                if borrowed.is_some() && !askable(base) {
+                    asks.push(quote!(true));
+                } else if is_place(base) {
+                    self.steps_into(base, asks, name);
+                    asks.extend(if self.captures_part(base) {
+                        Some(quote!(true))
+                    } else {
+                        self.derefs(base)
+                    });
+                }
             }
             Expr::Unary(unary) if matches!(unary.op, UnOp::Deref(_)) => {
                 self.steps_into(&unary.expr, asks, name);
@@ -66,11 +72,15 @@ impl Body<'_> {
                 }
             }
             Expr::Index(index) => {
-                self.steps_into(&index.expr, asks, name);
+                let borrowed = behind(&index.expr);
+                let base = borrowed.unwrap_or(&index.expr);
+                self.steps_into(base, asks, name);
                 *name = "index";
-                if is_place(&index.expr) {
-                    asks.extend(self.asked_step(&index.expr, "Method"));
-                    asks.extend(self.asked_step(&index.expr, "Deref"));
+                if borrowed.is_some() && !askable(base) {
+                    asks.push(quote!(true));
+                } else if is_place(base) {
+                    asks.extend(self.asked_step(base, "Index"));
+                    asks.extend(self.asked_step(base, "Deref"));
                 }
                 self.index_into(&index.index, asks);
             }
@@ -80,6 +90,8 @@ impl Body<'_> {
 
     fn index_into(&self, index: &Expr, asks: &mut Vec<TokenStream>) {
         match index {
+            // Of a type of its own, and so the index is.
+            Expr::Path(path) if is_variant(path) => asks.push(quote!(true)),
             Expr::Paren(inner) => self.index_into(&inner.expr, asks),
             Expr::Reference(inner) => self.index_into(&inner.expr, asks),
             Expr::Range(range) => {
@@ -96,8 +108,11 @@ impl Body<'_> {
 
     /// Asks whether a step from this place does that, if it may be asked.
     fn asked_step(&self, place: &Expr, deed: &str) -> Option<TokenStream> {
-        if self.typed.is_plain(place) || self.typed.is_reference(place) {
+        if self.typed.is_plain(place) || deed == "Deref" && self.typed.is_reference(place) {
             return None;
+        }
+        if matches!(bare(place), Expr::Path(path) if is_variant(path)) {
+            return Some(quote!(true));
         }
         if !askable(place) {
             let krate = &self.context.krate;
@@ -133,9 +148,12 @@ impl Body<'_> {
     /// goes through a `Deref` of the program's own.
     pub fn derefs(&self, place: &Expr) -> Option<TokenStream> {
         let place = bare(place);
-        let is_variant = matches!(place, Expr::Path(path) if is_variant(path));
-        if !is_place(place) || self.typed.is_plain(place) || is_variant {
+        if !is_place(place) || self.typed.is_plain(place) {
             return None;
+        }
+        if matches!(place, Expr::Path(path) if is_variant(path)) {
+            // Of a constant of a type the type is not asked: see `foreign`.
+            return Some(quote!(true));
         }
         if !askable(place) {
             return self.computed_place(place, "Step", &quote!(derefs()));
@@ -156,11 +174,7 @@ impl Body<'_> {
     ///
     /// Input: `CALL().field`. Output: `pass(own.temporary(CALL()), |v| …).field`.
     pub fn computed_base(&mut self, base: &mut Expr, whole: &Expr, is_indexed: bool) {
-        if !matches!(
-            bare(whole),
-            Expr::Call(_) | Expr::MethodCall(_) | Expr::Try(_) | Expr::Await(_)
-        ) || lock_of(whole).is_some()
-        {
+        if !may_pass(whole) {
             return;
         }
         self.temporary(base);
@@ -211,6 +225,15 @@ impl Body<'_> {
         if matches!(bare(&whole), Expr::Call(_) | Expr::MethodCall(_)) {
             self.asks_returned(index, "Operator", "index");
         }
+    }
+}
+
+/// The place that is borrowed here: `*p` of `(&*p)`.
+fn behind(base: &Expr) -> Option<&Expr> {
+    match base {
+        Expr::Paren(inner) => behind(&inner.expr),
+        Expr::Reference(inner) => Some(&*inner.expr).filter(|place| is_place(place)),
+        _ => None,
     }
 }
 

@@ -8,12 +8,11 @@ use syn::visit_mut::VisitMut as _;
 use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
 
 use super::body::Body;
+use super::calls::is_inert;
 use super::chain::{self, Chain, Root, is_place};
 use super::foreign::is_returned;
 use super::guards::lock_of;
-use super::names::{
-    ATOMICS, COLLECTS, INERT_FUNCTIONS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES,
-};
+use super::names::{ATOMICS, COLLECTS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
 use super::place::{hygienic, ident, library};
 use super::way::RUNS_CODE;
 
@@ -159,7 +158,7 @@ impl Body<'_> {
         let name = call.method.to_string();
         let name = name.as_str();
         if SPAWNS.contains(&name) && !call.args.is_empty() {
-            self.spawn_method(call);
+            self.spawn_method(expression);
             return;
         }
         if is_joined(call) {
@@ -188,12 +187,22 @@ impl Body<'_> {
         if simple(&original.receiver) {
             self.pointer_method(expression, &original);
             self.counted_method(expression, &original);
-            self.ordered(expression, &original);
+            if original.method == "drop_in_place" {
+                let krate = &self.context.krate;
+                let receiver = &original.receiver;
+                let span = hygienic(receiver.span());
+                let drops = quote_spanned! {span=>
+                    #krate::__private::Pointer::new(&#receiver).drops()
+                };
+                asks.push(self.unless_it_runs(receiver, &drops, &quote!(true)));
+            }
+            if !self.ordered(expression, &original) && !is_inert(&original) {
+                self.announces_method(expression, &original);
+            }
         } else if self.unsafety {
             self.computed_pointer_method(expression, &original);
         }
         self.inert_method(expression, &original);
-        self.announce(expression, &original.method.to_string());
         self.ask(expression, asks, "deref");
     }
 
@@ -229,22 +238,29 @@ impl Body<'_> {
         }
     }
 
-    fn ordered(&mut self, expression: &mut Expr, original: &ExprMethodCall) {
+    /// False if the method is none that orders.
+    fn ordered(&mut self, expression: &mut Expr, original: &ExprMethodCall) -> bool {
         let name = original.method.to_string();
         let name = name.as_str();
         let krate = self.context.krate.clone();
         let span = hygienic(original.method.span());
         let object = self.object(&original.receiver);
+        let object = quote_spanned! {span=>
+            #object.called(const { #krate::__private::hash(#name) })
+        };
         if original.args.is_empty() && (LOCKS.contains(&name) || SHARES.contains(&name)) {
             let wrap = self.locked(original);
-            let value = wrap(expression.to_token_stream());
+            let span = hygienic(original.method.span());
+            let value = wrap(quote_spanned! {span=>
+                #krate::__private::second(#krate::__private::takes(#object), #expression)
+            });
             *expression = Expr::Verbatim(value);
         } else if original.args.is_empty() && TRIES.contains(&name) {
             let site = self.site(original);
             let shared = name == "try_read" || name == "try_read_owned";
             let value = ident("__leakcheck_value");
             let told = quote_spanned! {span=>
-                #expression,
+                #krate::__private::second(#krate::__private::takes(#object), #expression),
                 |#value| #krate::__private::took(
                     #site,
                     #object,
@@ -255,6 +271,11 @@ impl Body<'_> {
             };
             *expression = library(&krate, "pass", told, expression);
         } else if meets(original) {
+            if name == "set" {
+                // What was there is dropped.
+                let asks = self.does(&original.receiver, "Operator");
+                self.ask(expression, Vec::from_iter(asks), "drop");
+            }
             let site = self.site(original);
             let told = quote_spanned! {span=>
                 #krate::__private::meets(#site, #object), #expression
@@ -266,7 +287,10 @@ impl Body<'_> {
                 #krate::__private::atomic(#object, #operation), #operation, #expression
             };
             *expression = library(&krate, "atomically", told, expression);
+        } else {
+            return false;
         }
+        true
     }
 
     /// What wraps the result of a call that takes a lock.
@@ -275,6 +299,10 @@ impl Body<'_> {
         let span = hygienic(lock.method.span());
         let site = self.site(lock);
         let object = self.object(&lock.receiver);
+        let name = lock.method.to_string();
+        let object = quote_spanned! {span=>
+            #object.called(const { #krate::__private::hash(#name) })
+        };
         let shared = SHARES.contains(&lock.method.to_string().as_str());
         let release = match self.release.take() {
             Some(release) => {
@@ -333,7 +361,7 @@ impl Body<'_> {
             let told = quote_spanned! {span=>
                 {
                     let #handle = #asked;
-                    #handle
+                    #krate::__private::joins(#handle)
                 },
                 #expression
             };
@@ -351,7 +379,7 @@ impl Body<'_> {
         *expression = parse_quote_spanned! {span=>
             match #receiver {
                 #handle => #krate::__private::joined(
-                    #krate::__private::Joins::new(&#handle).thread(),
+                    #krate::__private::joins(#krate::__private::Joins::new(&#handle).thread()),
                     #expression,
                 )
             }
@@ -423,11 +451,18 @@ impl Body<'_> {
     pub fn call(&mut self, expression: &mut Expr) {
         let whole = expression.clone();
         let Expr::Call(call) = expression else { return };
+        let Expr::Call(original) = &whole else {
+            return;
+        };
         let Some(function) = path_of(call) else {
             self.place(&mut call.func);
             for argument in &mut call.args {
                 self.visit_expr_mut(argument);
             }
+            let asks = self.coerced(&original.args);
+            let before = self.names_callee(call, original);
+            self.before(expression, before);
+            self.ask(expression, asks, "deref");
             return;
         };
         if self.spawn_call(expression, &function) {
@@ -436,7 +471,10 @@ impl Body<'_> {
         let Expr::Call(call) = expression else { return };
         // What takes any type coerces nothing.
         let [owner, name] = &function;
-        let asks = if owner.is_empty() && INERT_FUNCTIONS.contains(&name.as_str()) {
+        let says_a_type = matches!(&*call.func, Expr::Path(path)
+            if path.path.segments.iter().any(|part| !part.arguments.is_none()));
+        let takes_any = owner.is_empty() && ["black_box", "drop"].contains(&name.as_str());
+        let asks = if takes_any && !says_a_type {
             Vec::new()
         } else {
             self.coerced(&call.args)
@@ -444,6 +482,7 @@ impl Body<'_> {
         for argument in &mut call.args {
             self.visit_expr_mut(argument);
         }
+        let before = self.names_callee(call, original);
         let krate = &self.context.krate;
         let span = hygienic(whole.span());
         if owner == "ptr" && self.unsafety {
@@ -459,12 +498,10 @@ impl Body<'_> {
             let site = self.site(&whole);
             let told = quote_spanned!(span=> #krate::__private::parks(#site), #expression);
             *expression = library(krate, "parked", told, expression);
-        } else {
-            if name == "drop" && (owner.is_empty() || owner == "mem") {
-                self.drops_arguments(call);
-            }
-            self.announce(expression, name);
+        } else if name == "drop" && (owner.is_empty() || owner == "mem") {
+            self.drops_arguments(call);
         }
+        self.before(expression, before);
         self.ask(expression, asks, "deref");
     }
 }

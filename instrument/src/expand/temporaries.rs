@@ -13,7 +13,6 @@ use syn::{Expr, ExprCall, ExprMethodCall, Stmt, parse_quote_spanned};
 use super::body::Body;
 use super::chain::{self, is_place};
 use super::foreign::is_variant;
-use super::guards::lock_of;
 use super::names::POINTER_STEPS;
 use super::operated::may_make;
 use super::place::{bare, hygienic, ident, library};
@@ -60,15 +59,20 @@ impl Body<'_> {
     /// `own.temporary(CALL())`; where a variable borrows it,
     /// `own.temporary(kept.kept(CALL()))`.
     pub fn temporary(&mut self, value: &mut Expr) {
-        let span = hygienic(value.span());
         *value = bare(value).clone();
         if self.extends
             && let Some(kept) = self.new_kept()
         {
-            *value = parse_quote_spanned!(span=> #kept.kept(#value));
+            let told = quote!(&#kept, #value);
+            *value = library(&self.context.krate, "Own::kept", told, &value.clone());
         }
         *value = match self.new_own() {
-            Some(own) => parse_quote_spanned!(span=> #own.temporary(#value)),
+            Some(own) => library(
+                &self.context.krate,
+                "Own::temporary",
+                quote!(&#own, #value),
+                &value.clone(),
+            ),
             None => library(
                 &self.context.krate,
                 "dropping",
@@ -96,7 +100,7 @@ impl Body<'_> {
     pub fn lent(&mut self, value: &mut Expr, whole: &Expr) {
         if !self.opaque || self.extends {
             self.left_over(value, whole);
-            if is_passed(whole) && lock_of(whole).is_none() {
+            if is_passed(whole) {
                 let span = hygienic(value.span());
                 let made = bare(value);
                 let held = library(&self.context.krate, "AsItIs", quote!(#made), made);
@@ -107,9 +111,6 @@ impl Body<'_> {
 
     /// What is made here, and not moved on.
     pub fn left_over(&mut self, value: &mut Expr, whole: &Expr) {
-        if lock_of(whole).is_some() {
-            return;
-        }
         match (&mut *value, whole) {
             (Expr::Paren(value), Expr::Paren(whole)) => {
                 self.left_over(&mut value.expr, &whole.expr);
@@ -133,6 +134,7 @@ impl Body<'_> {
             (_, whole) if is_passed(whole) => self.temporary(value),
             (_, Expr::Call(call)) if is_promoted(call) => {}
             (_, Expr::Call(_) | Expr::Struct(_)) => self.made(whole),
+            (_, Expr::Path(_)) => self.named_value(whole),
             (_, Expr::If(_) | Expr::Match(_) | Expr::Loop(_) | Expr::Block(_)) => {
                 self.drops_later(quote!(true));
             }
@@ -185,6 +187,14 @@ impl Body<'_> {
     }
 
     /// What is asked before the statement may run code when that ends.
+    /// A value that a name makes: its type is not asked, for it may be one that
+    /// only its use says.
+    pub fn named_value(&mut self, value: &Expr) {
+        if matches!(value, Expr::Path(path) if may_end(path)) {
+            self.drops_later(quote!(true));
+        }
+    }
+
     fn drops_later(&mut self, asks: TokenStream) {
         if self.extends
             && let Some(kept) = self.new_kept()
@@ -196,6 +206,27 @@ impl Body<'_> {
         // That the end of the statement is seen.
         self.new_own();
     }
+}
+
+/// True for a value that a name makes, with code for its end perhaps: `Unit`,
+/// `State::FREE`.
+fn may_end(path: &syn::ExprPath) -> bool {
+    const KNOWN: &[&str] = &[
+        "None",
+        "PhantomData",
+        "Option",
+        "Poll",
+        "Ordering",
+        "Duration",
+        "Instant",
+        "Self",
+    ];
+    let mut names = path.path.segments.iter().rev().take(2);
+    is_variant(path)
+        && !names.any(|part| {
+            let name = part.ident.to_string();
+            KNOWN.contains(&name.as_str()) || super::typed::is_number(&name)
+        })
 }
 
 /// True for what is made by a call, an operator or a block, and not by a name.
@@ -229,7 +260,7 @@ fn constructor(call: &ExprCall) -> Option<String> {
 }
 
 /// True for a call of [`PROMOTED`].
-fn is_promoted(call: &ExprCall) -> bool {
+pub fn is_promoted(call: &ExprCall) -> bool {
     let Expr::Path(path) = &*call.func else {
         return false;
     };

@@ -12,8 +12,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Block, Expr, FnArg, Ident, Local, Pat, PatIdent, Signature, Type};
+use syn::{
+    Block, Expr, ExprClosure, FnArg, Ident, Local, Pat, PatIdent, ReturnType, Signature, Type,
+};
 
 use super::ends::Names;
 use super::macros::arguments;
@@ -43,6 +46,10 @@ pub struct Typed {
     returned: BTreeSet<String>,
     /// Pointers that are shared, most likely.
     shared: BTreeSet<String>,
+    /// Closures that answer to their name, see [`super::callee`].
+    closures: BTreeSet<String>,
+    /// Names in macros that may bind them.
+    loose: BTreeSet<String>,
 }
 
 /// How a name is bound.
@@ -149,6 +156,16 @@ impl Typed {
             || self.is_one_of(&self.returned, place)
     }
 
+    /// True for a variable that is a closure, called by nothing but its name.
+    pub fn is_closure(&self, name: &str) -> bool {
+        self.closures.contains(name) && self.times(name) == 1 && !self.may_bind(name)
+    }
+
+    /// True for a name that a macro may bind.
+    pub fn may_bind(&self, name: &str) -> bool {
+        self.loose.contains(name)
+    }
+
     /// How often the name is bound.
     pub fn times(&self, name: &str) -> usize {
         self.names.get(name).map_or(0, |binding| binding.times)
@@ -213,6 +230,16 @@ impl Typed {
         self.parted.extend(parts.map(Ident::to_string));
     }
 
+    fn may_be_bound(&mut self, tokens: TokenStream) {
+        for token in tokens {
+            match token {
+                TokenTree::Ident(name) => _ = self.loose.insert(name.to_string()),
+                TokenTree::Group(group) => self.may_be_bound(group.stream()),
+                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+            }
+        }
+    }
+
     fn may_be_box(&mut self, name: &Ident, is_box: bool) {
         if is_box {
             self.boxes.insert(name.to_string());
@@ -231,6 +258,9 @@ impl<'ast> Visit<'ast> for Typed {
     fn visit_item(&mut self, _: &'ast syn::Item) {}
 
     fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        if !super::macros::is_known(called) {
+            self.may_be_bound(called.tokens.clone());
+        }
         for argument in arguments(called).into_iter().flatten() {
             Visit::visit_expr(self, &argument);
         }
@@ -289,6 +319,9 @@ impl<'ast> Visit<'ast> for Typed {
             match &*init.expr {
                 Expr::Lit(_) => _ = self.numbers.insert(name.ident.to_string()),
                 Expr::Reference(_) => _ = self.references.insert(name.ident.to_string()),
+                Expr::Closure(closure) if answers_to_a_name(closure) => {
+                    self.closures.insert(name.ident.to_string());
+                }
                 init if makes_shared(init) => _ = self.shared.insert(name.ident.to_string()),
                 _ => {}
             }
@@ -303,6 +336,11 @@ impl<'ast> Visit<'ast> for Typed {
             }
         }
     }
+}
+
+/// True for a closure that a variable's name stands for.
+pub const fn answers_to_a_name(closure: &ExprClosure) -> bool {
+    closure.asyncness.is_none() && !matches!(closure.output, ReturnType::Type(..))
 }
 
 /// Types of numbers, and those that are as simple.

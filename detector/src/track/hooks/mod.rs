@@ -15,10 +15,11 @@ pub mod reached;
 pub mod spawn;
 pub mod tag;
 
+use super::callee;
 use super::channel;
 use super::engine;
 use super::foreign::DROPS;
-use super::local::{self, Local};
+use super::local::{self, Around, Local};
 use super::object::{Keys, name_hash};
 use super::site::{Owner, Site};
 use crate::hooks::lookup;
@@ -125,33 +126,53 @@ pub const fn hash(name: &str) -> u64 {
     name_hash(name) | 1
 }
 
-/// A tracked function is entered; dropped when it is left.
+/// A tracked function of a module is entered, in which this one is.
 #[inline]
-pub fn entered(name: u64) -> Entered {
-    Entered {
-        returns_to_tracked: here(|local| local.entered(name)).unwrap_or(true),
-        lends: false,
-    }
+pub fn entered<F>(_here: F) -> Entered {
+    Entered::begin(|| callee::of_value::<F>().number)
 }
 
-/// A tracked function runs. Where it returns to code that is not tracked, that
-/// may publish what was done here.
+/// A tracked function of a type, of this name, is entered.
+#[inline]
+pub fn entered_of<T: ?Sized>(name: u64) -> Entered {
+    Entered::begin(|| callee::of_type::<T>(name))
+}
+
+/// A closure is entered that is called by nothing but its name.
+#[inline]
+pub fn entered_closure(name: u64) -> Entered {
+    Entered::begin(|| name)
+}
+
+/// A tracked function runs; dropped when it is left. Where it returns to code
+/// that is not tracked, that may publish what was done here.
 #[derive(Debug)]
 pub struct Entered {
     returns_to_tracked: bool,
     /// Who called may coerce what is returned, by code of its type's own.
     lends: bool,
+    around: Option<Around>,
 }
 
 impl Entered {
+    #[inline]
+    fn begin(number: impl FnOnce() -> u64) -> Self {
+        let entered = (!elsewhere()).then(number).and_then(|number| {
+            // In this order: what is around it does not count here.
+            local::inside(|local| local.enters(number))
+        });
+        Self {
+            returns_to_tracked: entered.is_none_or(|(_, is_answer)| is_answer),
+            lends: false,
+            around: entered.map(|(around, _)| around),
+        }
+    }
+
     /// A closure, of which nobody knows who calls it.
     #[must_use]
     #[inline]
-    pub const fn by_any() -> Self {
-        Self {
-            returns_to_tracked: false,
-            lends: false,
-        }
+    pub fn by_any() -> Self {
+        Self::begin(|| 0)
     }
 
     /// An `async fn`, which who awaits it goes on with.
@@ -161,19 +182,16 @@ impl Entered {
         Self {
             returns_to_tracked: true,
             lends: false,
+            around: None,
         }
     }
 
     /// What is returned may be coerced by code of its type's own.
     #[must_use]
     #[inline]
-    pub const fn lending(self, lends: bool) -> Self {
-        let returns_to_tracked = self.returns_to_tracked;
-        std::mem::forget(self);
-        Self {
-            returns_to_tracked,
-            lends,
-        }
+    pub const fn lending(mut self, lends: bool) -> Self {
+        self.lends = lends;
+        self
     }
 }
 
@@ -183,14 +201,31 @@ impl Drop for Entered {
         if !self.returns_to_tracked {
             leaves();
         }
+        if let Some(around) = self.around.take() {
+            let was_answer = self.returns_to_tracked;
+            local::inside(|local| local.leaves(around, was_answer));
+        }
         own::operates(self.lends, const { hash("deref") }, None);
     }
 }
 
 /// A function is about to be called that may be tracked.
 #[inline]
-pub fn calls(name: u64) {
-    here(|local| local.calls(name));
+pub fn calls(number: u64) {
+    here(|local| local.calls(number));
+}
+
+/// The function that a path names, which is about to be called: nothing happens
+/// before.
+#[inline]
+pub fn called<F>(function: F) -> F {
+    if !elsewhere() {
+        let callee = callee::of_value::<F>();
+        if callee.runs {
+            calls(callee.number);
+        }
+    }
+    function
 }
 
 /// Code that is not tracked runs here.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 
-use super::{acquire, elsewhere, here, release};
+use super::{acquire, elsewhere, here, opaque, release};
 use crate::sync::Order;
 use crate::track::channel::of_unknown;
 use crate::track::engine::{self, Key, Taking};
@@ -201,6 +201,13 @@ impl Drop for Release {
     }
 }
 
+/// Before a method that takes a lock, if it is one.
+pub fn takes(object: Object) {
+    if object.class == Class::Unknown {
+        opaque();
+    }
+}
+
 /// After a method that takes a lock, whose release is seen if `seen` is there.
 pub fn locked<T>(
     site: &'static Site,
@@ -325,6 +332,14 @@ pub fn fence(operation: Atomic) {
     });
 }
 
+/// Before the join of a thread; what it is called on may be no handle.
+pub fn joins(thread: Option<ThreadId>) -> Option<ThreadId> {
+    if thread.is_none() {
+        opaque();
+    }
+    thread
+}
+
 /// After the join of a thread.
 pub fn joined<T>(thread: Option<ThreadId>, value: T) -> T {
     here(|local| {
@@ -332,7 +347,10 @@ pub fn joined<T>(thread: Option<ThreadId>, value: T) -> T {
         local.settle();
         match thread {
             Some(thread) => {
-                engine::acquire_last(strand, Key::Thread(thread));
+                if !engine::acquire_last(strand, Key::Thread(thread)) {
+                    // It was not tracked.
+                    local.opaque();
+                }
             }
             None => {
                 acquire(local, Key::Ended);
@@ -372,6 +390,10 @@ pub fn unparks(thread: ThreadId) {
 
 /// After a scope that joins all its threads.
 pub fn all_joined<T>(value: T) -> T {
-    here(|local| acquire(local, Key::Ended));
+    here(|local| {
+        acquire(local, Key::Ended);
+        // What of it was not seen is not known.
+        local.opaque();
+    });
     value
 }

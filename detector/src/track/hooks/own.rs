@@ -9,7 +9,8 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-use super::super::foreign::{DROPS, Deed, does};
+use super::super::callee;
+use super::super::foreign::{DROPS, Deed, does, number};
 use super::super::local;
 use super::super::probe::Other;
 use super::{calls, elsewhere, hash};
@@ -75,15 +76,32 @@ impl Own {
     /// An operand is there.
     #[inline]
     pub fn asked<T>(&self, value: T, deed: Deed, name: u64) -> T {
-        operates(does::<T>(deed), name, Some(self));
+        operates(does::<T>(deed), number::<T>(name), Some(self));
         value
     }
 
     /// As [`Own::asked`], of what is looked at.
     #[inline]
     pub fn looked<'v, T: ?Sized>(&self, value: &'v T, deed: Deed, name: u64) -> &'v T {
-        operates(does::<T>(deed), name, Some(self));
+        operates(does::<T>(deed), number::<T>(name), Some(self));
         value
+    }
+
+    /// The function that a path names, which is called once its arguments are
+    /// there: more may happen before.
+    #[inline]
+    pub fn called<F>(&self, function: F) -> F {
+        if !elsewhere() {
+            let callee = callee::of_value::<F>();
+            operates(callee.runs, callee.number, Some(self));
+        }
+        function
+    }
+
+    /// What is called is not known.
+    #[inline]
+    pub fn anything(&self) {
+        operates(true, const { hash("…") }, Some(self));
     }
 
     /// A temporary is there: its drop comes at the end of the statement.

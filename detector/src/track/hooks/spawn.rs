@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{acquire, calls, elsewhere, here, release, tell_name};
+use super::{acquire, called, elsewhere, here, release, tell_name};
 use crate::track::context::ContextId;
 use crate::track::engine::{self, Key, Spawned};
 use crate::track::site::Site;
@@ -204,17 +204,15 @@ impl Drop for Leaving {
     }
 }
 
-/// A function that is spawned here and has this name, or none (zero).
+/// A function that is spawned here.
 pub fn function<T, F: FnOnce() -> T>(
     site: &'static Site,
-    name: u64,
     function: F,
 ) -> impl FnOnce() -> T + use<T, F> {
     let spawn = Spawn::new(site);
     move || {
         let _running = spawn.enter();
-        calls(name);
-        function()
+        called(function)()
     }
 }
 

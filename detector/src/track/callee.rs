@@ -1,0 +1,349 @@
+//! Which function a path or a method names, by names of types.
+//!
+//! A function that is tracked is known by its owner, a type or a module, and
+//! its own name: what calls it computes the same number from the type of the
+//! path ([`Callee::of`]) or of the receiver ([`method`]). So another function of
+//! that name is never taken for it.
+//!
+//! What it cannot tell apart: methods of one type, of several traits or of none,
+//! that have the same name, and those of a pointer from those of what it points
+//! to.
+
+use super::foreign::{is_foreign, is_known};
+use super::object::{self, name_hash};
+
+/// The last name of a function that a tracked one has inside.
+const HERE: &str = "::__leakcheck_here";
+
+/// What is known of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Callee {
+    /// It may run code that is not known.
+    pub runs: bool,
+    /// Its number.
+    pub number: u64,
+}
+
+impl Callee {
+    /// By the name of its type.
+    pub fn of(type_name: &str) -> Self {
+        let function = type_name.strip_suffix(HERE).unwrap_or(type_name);
+        let Some((owner, name)) = parts(function) else {
+            return Self {
+                runs: true,
+                number: name_hash(function) | 1,
+            };
+        };
+        Self {
+            runs: !is_inert(function, owner, name),
+            number: member(owned(owner), name_hash(name)),
+        }
+    }
+}
+
+/// The number of what has methods, by the name of its type.
+pub fn owned(type_name: &str) -> u64 {
+    // Which lifetime it borrows for does not tell it apart.
+    name_hash(&type_name.replace("'_, ", "").replace("<'_>", ""))
+}
+
+/// The number of a function of this name that something has.
+const fn member(owner: u64, name: u64) -> u64 {
+    // Zero stands for no function.
+    (owner.rotate_left(7) ^ name).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
+}
+
+/// The number of `T`'s own function of this name.
+#[inline]
+pub fn of_type<T: ?Sized>(name: u64) -> u64 {
+    member(object::known(std::any::type_name::<T>()).itself, name)
+}
+
+/// The number of the method of this name that is called on a `T`.
+#[inline]
+pub fn method<T: ?Sized>(name: u64) -> u64 {
+    member(object::known(std::any::type_name::<T>()).behind, name)
+}
+
+/// What a function, given as a value, is.
+#[inline]
+pub fn of_value<F>() -> Callee {
+    object::known(std::any::type_name::<F>()).callee
+}
+
+/// Where a character is that is outside of all brackets, from the end.
+fn rfind_outside(name: &str, text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let bytes = name.as_bytes();
+    for at in (0..bytes.len()).rev() {
+        match bytes[at] {
+            // The arrow of a function's type is no bracket.
+            b'>' if at == 0 || bytes[at - 1] != b'-' => depth += 1,
+            b')' | b']' => depth += 1,
+            b'<' | b'(' | b'[' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 && bytes[at..].starts_with(text.as_bytes()) {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Without the arguments at the end: `f` of `f<u8>`.
+fn without_arguments(name: &str) -> &str {
+    if !name.ends_with('>') {
+        return name;
+    }
+    rfind_outside(name, "<").map_or(name, |at| &name[..at])
+}
+
+/// Whose a function is, and its name: `("a::T<u8>", "f")` of `a::T<u8>::f<u8>`,
+/// `<a::T<u8> as b::Trait>::f` and `a::m::<impl b::Trait for a::T<u8>>::f`.
+fn parts(function: &str) -> Option<(&str, &str)> {
+    let function = without_arguments(function);
+    let at = rfind_outside(function, "::")?;
+    let (owner, name) = (&function[..at], &function[at + 2..]);
+    Some((owner_of(owner), name))
+}
+
+fn owner_of(path: &str) -> &str {
+    let last = rfind_outside(path, "::").map_or(path, |at| &path[at + 2..]);
+    let inside = |text: &str, begin: &str| -> Option<usize> {
+        (text.starts_with(begin) && text.ends_with('>')).then_some(begin.len())
+    };
+    if let Some(begin) = inside(last, "<impl ") {
+        let of = &last[begin..last.len() - 1];
+        return rfind_outside(of, " for ").map_or(of, |at| &of[at + " for ".len()..]);
+    }
+    if let Some(begin) = inside(path, "<") {
+        let of = &path[begin..path.len() - 1];
+        return rfind_outside(of, " as ").map_or(of, |at| &of[..at]);
+    }
+    path
+}
+
+/// Functions of modules, by their crates, that run no code of others.
+const FUNCTIONS: &[(&[&str], &[&str])] = &[
+    (
+        &["core", "std"],
+        &[
+            "addr_of",
+            "align_of",
+            "align_of_val",
+            "black_box",
+            "compiler_fence",
+            "copy",
+            "copy_nonoverlapping",
+            "current",
+            "drop",
+            "fence",
+            "forget",
+            "from_mut",
+            "from_ref",
+            "needs_drop",
+            "null",
+            "null_mut",
+            "park",
+            "park_timeout",
+            "read",
+            "read_unaligned",
+            "read_volatile",
+            "replace",
+            "scope",
+            "size_of",
+            "size_of_val",
+            "sleep",
+            "spawn",
+            "spin_loop",
+            "swap",
+            "swap_nonoverlapping",
+            "take",
+            "write",
+            "write_bytes",
+            "write_unaligned",
+            "write_volatile",
+            "yield_now",
+        ],
+    ),
+    (
+        &["tokio", "async_std", "smol", "async_global_executor"],
+        &["spawn", "spawn_local", "spawn_blocking"],
+    ),
+    (
+        &["rayon", "rayon_core"],
+        &[
+            "spawn",
+            "spawn_fifo",
+            "join",
+            "scope",
+            "scope_fifo",
+            "in_place_scope",
+        ],
+    ),
+];
+
+/// Types that are known, and their functions that run no code of others.
+const OF_TYPES: &[(&str, &[&str])] = &[
+    ("Arc", &["new", "clone", "downgrade", "as_ptr", "ptr_eq"]),
+    ("Rc", &["new", "clone"]),
+    ("Box", &["new", "into_raw", "leak"]),
+    ("Vec", &["new", "with_capacity"]),
+    ("String", &["new", "from"]),
+    ("HashMap", &["new"]),
+    ("BTreeMap", &["new"]),
+    ("VecDeque", &["new"]),
+    ("Cell", &["new"]),
+    ("RefCell", &["new"]),
+    ("UnsafeCell", &["new", "raw_get"]),
+    ("Mutex", &["new"]),
+    ("RwLock", &["new"]),
+    ("Condvar", &["new"]),
+    ("Barrier", &["new"]),
+    (
+        "Duration",
+        &[
+            "new",
+            "from_millis",
+            "from_secs",
+            "from_micros",
+            "from_nanos",
+        ],
+    ),
+    ("Instant", &["now"]),
+    ("Builder", &["new"]),
+    ("RawWaker", &["new"]),
+    ("RawWakerVTable", &["new"]),
+];
+
+/// True for a function that runs no code but its own, and waits for nobody
+/// unless the expansion tells of that.
+fn is_inert(function: &str, owner: &str, name: &str) -> bool {
+    if name == "{{constructor}}" {
+        return true;
+    }
+    // What it makes may be of any type, and made by that type's code.
+    if ["from", "take"].contains(&name) && is_foreign(function) {
+        return false;
+    }
+    let krate = owner.split("::").next().unwrap_or_default();
+    let bare = without_arguments(owner);
+    let of = bare.rsplit("::").next().unwrap_or_default();
+    let is_module = !of.starts_with(|c: char| c.is_uppercase());
+    if is_module {
+        return FUNCTIONS
+            .iter()
+            .any(|(crates, names)| crates.contains(&krate) && names.contains(&name));
+    }
+    let is_of_type = |(one, names): &(&str, &[&str])| *one == of && names.contains(&name);
+    is_known(owner)
+        && (of.starts_with("Atomic") && name == "new" || OF_TYPES.iter().any(is_of_type))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::type_name_of_val;
+    use std::sync::{Arc, Mutex};
+
+    use super::{Callee, member, owned, parts};
+    use crate::track::object::name_hash;
+
+    mod other {
+        use super::super::Callee;
+
+        pub struct Own<T>(pub T);
+        pub trait Named {
+            fn act(&self) -> u8;
+            fn made(&self) -> u8 {
+                1
+            }
+        }
+
+        impl<T> Named for Own<T> {
+            fn act(&self) -> u8 {
+                2
+            }
+        }
+
+        pub fn act<T>(_: T) -> Callee {
+            fn __leakcheck_here() {}
+            Callee::of(std::any::type_name_of_val(&__leakcheck_here))
+        }
+    }
+    use other::{Named, Own};
+
+    impl<T> Own<T> {
+        fn new(of: T) -> Self {
+            Self(of)
+        }
+    }
+
+    #[test]
+    fn a_function_is_someones() {
+        let all = [
+            ("a::f", "a", "f"),
+            ("a::f<u8>", "a", "f"),
+            ("a::T<u8>::f<b::C<u8>>", "a::T<u8>", "f"),
+            ("<a::T<u8> as b::Trait<u8>>::f", "a::T<u8>", "f"),
+            ("a::m::<impl b::Trait for a::T<u8>>::f", "a::T<u8>", "f"),
+            ("a::m::<impl a::T<u8>>::f<u8>", "a::T<u8>", "f"),
+            ("<fn(u8) -> a::T as b::Trait>::f", "fn(u8) -> a::T", "f"),
+        ];
+        for (function, owner, name) in all {
+            assert_eq!(parts(function), Some((owner, name)));
+        }
+        assert_eq!(parts("f"), None);
+    }
+
+    /// Whichever way it is named, it has one number.
+    #[test]
+    fn a_function_answers_to_its_path() {
+        let of = |name: &str| Callee::of(name).number;
+        assert_eq!(
+            other::act(1_u8).number,
+            of(type_name_of_val(&other::act::<u8>))
+        );
+        let act = type_name_of_val(&<Own<u8> as Named>::act);
+        let own = std::any::type_name::<Own<u8>>();
+        assert_eq!(of(act), member(owned(own), name_hash("act")));
+        let made = type_name_of_val(&<Own<u8> as Named>::made);
+        assert_eq!(of(made), member(owned(own), name_hash("made")));
+        let new = type_name_of_val(&Own::<u8>::new);
+        assert_eq!(of(new), member(owned(own), name_hash("new")));
+        assert_ne!(of(act), other::act(1_u8).number);
+        assert_eq!(Own::new(1).0 + Own(1).act() + Own(1).made(), 4);
+    }
+
+    #[test]
+    fn functions_of_std_run_nothing() {
+        fn sleep() {}
+        fn runs<F>(_: F) -> bool {
+            Callee::of(std::any::type_name::<F>()).runs
+        }
+        assert!(!runs(std::thread::sleep));
+        assert!(!runs(std::thread::yield_now));
+        assert!(!runs(std::thread::current));
+        assert!(!runs(std::thread::spawn::<fn(), ()>));
+        assert!(!runs(Mutex::<Own<u8>>::new));
+        assert!(!runs(<Arc<Own<u8>> as Clone>::clone));
+        assert!(!runs(std::hint::black_box::<Own<u8>>));
+        assert!(!runs(std::mem::take::<u8>));
+        assert!(!runs(std::ptr::read::<Own<u8>>));
+        assert!(!runs(std::sync::atomic::fence));
+        assert!(!runs(std::sync::atomic::AtomicU8::new));
+        assert!(!runs(<String as From<&str>>::from));
+        assert!(!runs(std::time::Instant::now));
+        assert!(!runs(std::thread::Builder::new));
+        assert!(!runs(Some::<u8>));
+        assert!(!runs(Own::<u8>));
+        assert!(runs(std::mem::take::<Own<u8>>) && runs(sleep) && runs(|| ()));
+        assert!(runs(Own::<u8>::new) && runs(sleep as fn()));
+        sleep();
+    }
+
+    impl Default for Own<u8> {
+        fn default() -> Self {
+            Self(1)
+        }
+    }
+}
