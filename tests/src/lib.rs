@@ -6,6 +6,7 @@
 //! - [`expectation`]: what the `//~` comments of a fixture ask for;
 //! - [`comparison`]: the one against the other, test by test;
 //! - [`lesson`]: the pages that show bugs, reports and fixes;
+//! - [`plain`]: cargo without it;
 //! - [`redaction`]: what a snapshot does not keep;
 //! - [`source`]: the files of the repository, for the rules about them.
 
@@ -15,6 +16,7 @@ pub mod comparison;
 pub mod expectation;
 pub mod lesson;
 pub mod messages;
+pub mod plain;
 pub mod project;
 pub mod redaction;
 pub mod source;

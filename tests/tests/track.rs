@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use leakcheck_tests::command::{Workshop, fixture, repository};
 use leakcheck_tests::comparison::{Repetitions, compare};
 use leakcheck_tests::expectation::{self, Expectation};
 use leakcheck_tests::messages::Finding;
+use leakcheck_tests::plain;
 
 fn repetitions() -> usize {
     match std::env::var("LEAKCHECK_REPEAT") {
@@ -21,22 +22,10 @@ fn repetitions() -> usize {
     }
 }
 
-/// Plain cargo, as in a shell.
+/// What plain cargo says.
 fn cargo(arguments: &[&str], manifest: &Path) -> Output {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_") && text != "CARGO_HOME" || text.starts_with("RUST_") {
-            cargo.env_remove(&name);
-        }
-    }
-    cargo
-        .args(arguments)
-        .arg("--manifest-path")
-        .arg(manifest)
-        .arg("--target-dir")
-        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("plain"))
-        .stdin(Stdio::null())
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plain");
+    plain::cargo(arguments, manifest, &target)
         .output()
         .expect("cargo runs")
 }
