@@ -293,3 +293,67 @@ fn goes_through_the_last() -> u32 {
 fn a_loop_may_go_through_what_is_known_later() {
     assert_eq!(goes_through_the_last(), 1);
 }
+
+/// Functions called like those that spawn, or access, and that do something else.
+mod named_like {
+    pub mod tokio {
+        pub const fn spawn(number: u32) -> u32 {
+            number
+        }
+    }
+
+    pub mod task {
+        pub const fn spawn_blocking(number: u32) -> u32 {
+            number
+        }
+    }
+
+    pub mod rayon {
+        pub const fn join(one: u32, other: u32) -> u32 {
+            one + other
+        }
+    }
+
+    pub mod thread {
+        pub const fn spawn(number: u32) -> u32 {
+            number
+        }
+    }
+
+    pub mod ptr {
+        pub const unsafe fn replace(one: u32, other: u32) -> u32 {
+            one + other
+        }
+    }
+
+    pub struct Pool;
+
+    impl Pool {
+        pub const fn spawn(&self, number: u32) -> u32 {
+            number
+        }
+    }
+}
+
+#[leakcheck::track]
+fn by_other_names(number: u32) -> u32 {
+    use named_like::{Pool, ptr, rayon, task, thread, tokio};
+    let literals = tokio::spawn(1)
+        + task::spawn_blocking(1)
+        + rayon::join(1, 1)
+        + thread::spawn(1)
+        + Pool.spawn(1)
+        // SAFETY: it adds.
+        + unsafe { ptr::replace(1, 1) };
+    let variables = tokio::spawn(number)
+        + task::spawn_blocking(number)
+        + rayon::join(number, number)
+        + thread::spawn(number)
+        + Pool.spawn(number);
+    literals + variables
+}
+
+#[test]
+fn functions_of_other_crates_take_what_they_take() {
+    assert_eq!(by_other_names(2), 8 + 12);
+}

@@ -151,7 +151,10 @@ impl Body<'_> {
             .find(|(known, count, _)| *known == name && *count == call.args.len());
         for (index, hook) in known.map_or(&[][..], |(.., hooks)| *hooks) {
             let site = self.site(whole);
-            if let Some(argument) = call.args.get_mut(*index) {
+            // A literal is no pointer: the function is another of that name.
+            if let Some(argument) = call.args.get_mut(*index)
+                && !matches!(argument, Expr::Lit(_))
+            {
                 *argument = library(krate, hook, quote!(#site, #argument), argument);
             }
         }

@@ -222,6 +222,11 @@ impl Body<'_> {
         if matches!(original, Expr::Lit(_)) {
             return;
         }
+        // Another function of that name may take anything: a variable can be asked.
+        let how = match how {
+            Some(How::Future) if self.typed.knows_type_of(&original) => Some(How::Either),
+            other => other,
+        };
         match how {
             Some(How::Future) => {
                 *argument = library(&krate, "task", quote!(#site, #argument), argument);
