@@ -7,7 +7,7 @@
 //! - [`build`]: a finding of it;
 //! - [`memory`], [`waits`]: what is accessed, what is waited for;
 //! - [`pools`], [`by_design`]: rules that make a finding less than an error;
-//! - [`tasks`], [`boxed`]: what a task is called and waits for;
+//! - `tasks`, [`boxed`]: what a task is called and waits for;
 //! - [`words`]: titles and help;
 //! - [`lanes`]: when its threads lived;
 //! - [`crash`]: the signal a process died of;
