@@ -240,7 +240,7 @@ pub fn does_as<T: ?Sized>(deed: Deed, name: u64) -> bool {
     does::<T>(deed)
         || (deed == Deed::Method || ENDS.contains(&name))
             && !elsewhere()
-            && methods::is_extension(behind(std::any::type_name::<T>()), name)
+            && methods::is_extension(std::any::type_name::<T>(), name)
 }
 
 /// Tells that code of `T`'s own is about to run, if it has any that is not

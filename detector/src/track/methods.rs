@@ -1,26 +1,36 @@
 //! Which methods the types have that are known. A trait of the program's own may
 //! give such a type another, which does anything.
 
-use super::foreign::is_foreign;
+use super::foreign::{behind, is_foreign};
 use super::hooks::hash;
 use super::object::{Class, is_number};
 
+const fn hashes<const N: usize>(names: [&str; N]) -> [u64; N] {
+    let mut all = [0; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = hash(names[at]);
+        at += 1;
+    }
+    all
+}
+
 /// Methods of few types: their names, and how those types' names begin.
-const OF_FEW: &[(&[&str], &[&str])] = &[
-    (&["name"], &["std::thread::"]),
-    (&["elapsed"], &["std::time::"]),
-    (&["borrow", "borrow_mut"], &["core::cell::"]),
-    (&["is_some", "is_none"], &["core::option::Option<"]),
+const OF_FEW: &[(&[u64], &[&str])] = &[
+    (&hashes(["name"]), &["std::thread::"]),
+    (&hashes(["elapsed"]), &["std::time::"]),
+    (&hashes(["borrow", "borrow_mut"]), &["core::cell::"]),
+    (&hashes(["is_some", "is_none"]), &["core::option::Option<"]),
     (
-        &["is_ok", "is_err", "ok", "err"],
+        &hashes(["is_ok", "is_err", "ok", "err"]),
         &["core::result::Result<"],
     ),
     (
-        &["unwrap", "expect", "unwrap_or"],
+        &hashes(["unwrap", "expect", "unwrap_or"]),
         &["core::option::Option<", "core::result::Result<"],
     ),
     (
-        &["as_str", "as_bytes"],
+        &hashes(["as_str", "as_bytes"]),
         &[
             "alloc::string::",
             "str",
@@ -30,7 +40,7 @@ const OF_FEW: &[(&[&str], &[&str])] = &[
         ],
     ),
     (
-        &[
+        &hashes([
             "offset",
             "add",
             "sub",
@@ -43,15 +53,15 @@ const OF_FEW: &[(&[&str], &[&str])] = &[
             "copy_from",
             "copy_from_nonoverlapping",
             "write_bytes",
-        ],
+        ]),
         POINTERS,
     ),
     (
-        &["read", "write"],
+        &hashes(["read", "write"]),
         &["*", "core::ptr::non_null::", "core::mem::maybe_uninit::"],
     ),
     (
-        &["replace"],
+        &hashes(["replace"]),
         &[
             "*",
             "core::ptr::non_null::",
@@ -66,7 +76,7 @@ const OF_FEW: &[(&[&str], &[&str])] = &[
 const POINTERS: &[&str] = &["*", "core::ptr::non_null::"];
 
 /// Methods of numbers, and of times.
-const OF_NUMBERS: &[&str] = &[
+const OF_NUMBERS: &[u64] = &hashes([
     "wrapping_add",
     "wrapping_sub",
     "wrapping_mul",
@@ -76,11 +86,9 @@ const OF_NUMBERS: &[&str] = &[
     "checked_sub",
     "abs",
     "pow",
-];
+]);
 
-fn names(all: &[&str], method: u64) -> bool {
-    all.iter().any(|name| hash(name) == method)
-}
+const OF_WHAT_HAS_PARTS: &[u64] = &hashes(["as_ptr", "as_mut_ptr"]);
 
 fn begins(type_name: &str, with: &[&str]) -> bool {
     with.iter().any(|begin| type_name.starts_with(begin))
@@ -88,21 +96,25 @@ fn begins(type_name: &str, with: &[&str]) -> bool {
 
 /// True if this type, which is known, has no method of this name by itself.
 pub fn is_extension(type_name: &str, method: u64) -> bool {
-    if let Some((_, types)) = OF_FEW.iter().find(|(all, _)| names(all, method)) {
-        return !begins(type_name, types);
+    if let Some((_, types)) = OF_FEW.iter().find(|(all, _)| all.contains(&method)) {
+        return !begins(behind(type_name), types);
     }
-    if names(OF_NUMBERS, method) {
+    if OF_NUMBERS.contains(&method) {
+        let type_name = behind(type_name);
         let has_them = is_number(type_name)
             || begins(type_name, POINTERS)
             || begins(type_name, &["core::num::", "core::time::", "std::time::"]);
         return !has_them;
     }
-    let is_small = is_number(type_name) || ["bool", "char", "()"].contains(&type_name);
-    is_small && names(&["as_ptr", "as_mut_ptr"], method)
+    if !OF_WHAT_HAS_PARTS.contains(&method) {
+        return false;
+    }
+    let type_name = behind(type_name);
+    is_number(type_name) || ["bool", "char", "()"].contains(&type_name)
 }
 
 /// Methods of what is inert, that something else that orders has, too.
-const INERT: &[&str] = &[
+const INERT: &[u64] = &hashes([
     "push",
     "pop",
     "len",
@@ -114,18 +126,22 @@ const INERT: &[&str] = &[
     "reserve",
     "get_or_init",
     "get_or_try_init",
-];
+]);
 
-const OF_MUTEXES: &[&str] = &[
+const COMPARES: &[u64] = &hashes(["push", "pop"]);
+
+const OF_POINTERS: &[u64] = &hashes(["read", "write"]);
+
+const OF_MUTEXES: &[u64] = &hashes([
     "lock",
     "blocking_lock",
     "lock_owned",
     "lock_arc",
     "try_lock",
     "try_lock_owned",
-];
+]);
 
-const OF_LOCKS_TO_READ: &[&str] = &[
+const OF_LOCKS_TO_READ: &[u64] = &hashes([
     "read",
     "write",
     "blocking_read",
@@ -139,9 +155,9 @@ const OF_LOCKS_TO_READ: &[&str] = &[
     "try_write",
     "try_read_owned",
     "try_write_owned",
-];
+]);
 
-const OF_ATOMICS: &[&str] = &[
+const OF_ATOMICS: &[u64] = &hashes([
     "load",
     "store",
     "swap",
@@ -156,36 +172,60 @@ const OF_ATOMICS: &[&str] = &[
     "fetch_update",
     "compare_exchange",
     "compare_exchange_weak",
-];
+]);
 
-/// True if an object of this type, and of this class by that, has a method of
-/// this name that does what the class does.
-pub fn fits(class: Class, type_name: &str, method: u64) -> bool {
-    match class {
-        Class::Inert => {
-            if type_name.starts_with('*') {
-                return names(&["read", "write"], method);
-            }
-            let compares = type_name.starts_with("alloc::collections::binary_heap::")
-                && is_foreign(type_name)
-                && names(&["push", "pop"], method);
-            names(INERT, method) && !compares
+/// What of the methods that order a type has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Has {
+    /// A raw pointer's.
+    Pointer,
+    /// A heap's that compares by code that is not known.
+    Heap,
+    /// A mutex's.
+    Mutex,
+    /// Those of a lock for readers.
+    ReadWrite,
+    /// All of its class.
+    All,
+}
+
+impl Has {
+    /// By its name.
+    pub fn of(type_name: &str) -> Self {
+        let head = type_name.split('<').next().unwrap_or_default();
+        let head = head.to_ascii_lowercase();
+        if type_name.starts_with('*') {
+            Self::Pointer
+        } else if head.starts_with("alloc::collections::binary_heap::") && is_foreign(type_name) {
+            Self::Heap
+        } else if head.contains("mutex") {
+            Self::Mutex
+        } else if head.contains("rwlock") || head.contains("sharded") {
+            Self::ReadWrite
+        } else {
+            Self::All
         }
-        Class::Lock => {
-            let head = type_name.split('<').next().unwrap_or_default();
-            let head = head.to_ascii_lowercase();
-            names(OF_MUTEXES, method) && head.contains("mutex")
-                || names(OF_LOCKS_TO_READ, method)
-                    && (head.contains("rwlock") || head.contains("sharded"))
+    }
+
+    /// True if an object of this class, with these methods, has one of this name
+    /// that does what the class does.
+    pub fn fits(self, class: Class, method: u64) -> bool {
+        match (class, self) {
+            (Class::Inert, Self::Pointer) => OF_POINTERS.contains(&method),
+            (Class::Inert, Self::Heap) => INERT.contains(&method) && !COMPARES.contains(&method),
+            (Class::Inert, _) => INERT.contains(&method),
+            (Class::Lock, Self::Mutex) => OF_MUTEXES.contains(&method),
+            (Class::Lock, Self::ReadWrite) => OF_LOCKS_TO_READ.contains(&method),
+            (Class::Lock, _) => false,
+            (Class::Atomic, _) => OF_ATOMICS.contains(&method),
+            (Class::Meeting | Class::Channel | Class::Handle | Class::Unknown, _) => true,
         }
-        Class::Atomic => names(OF_ATOMICS, method),
-        Class::Meeting | Class::Channel | Class::Handle | Class::Unknown => true,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{fits, is_extension};
+    use super::{Has, is_extension};
     use crate::track::hooks::hash;
     use crate::track::object::classify;
 
@@ -240,7 +280,8 @@ mod tests {
             ),
         ];
         for (of, method, is) in all {
-            assert_eq!(fits(classify(of), of, hash(method)), is, "{of} {method}");
+            let fits = Has::of(of).fits(classify(of), hash(method));
+            assert_eq!(fits, is, "{of} {method}");
         }
     }
 }

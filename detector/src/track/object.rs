@@ -14,7 +14,8 @@ use super::channel::End;
 use super::engine::Key;
 use super::foreign::{Foreign, behind};
 use super::hooks::elsewhere;
-use super::{local, methods, place};
+use super::methods::Has;
+use super::{local, place};
 
 /// How an object synchronises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +117,8 @@ pub struct Object {
     pub carries: u64,
     /// Which end it is, of a channel.
     end: Option<End>,
-    /// The name of its type, if that was asked.
-    type_name: &'static str,
+    /// Which of the methods that order it has.
+    has: Has,
 }
 
 /// An object in two words, for a future that keeps it while it waits.
@@ -151,7 +152,7 @@ impl Small {
             addr,
             carries: self.carries,
             end: (class == Class::Channel).then(|| End::sharing(addr, self.carries)),
-            type_name: "",
+            has: Has::All,
         }
     }
 }
@@ -181,7 +182,7 @@ impl Object {
         addr: 0,
         carries: 0,
         end: None,
-        type_name: "",
+        has: Has::All,
     };
 
     /// In two words.
@@ -200,8 +201,7 @@ impl Object {
         if elsewhere() {
             return Self::UNKNOWN;
         }
-        let type_name = std::any::type_name::<T>();
-        let known = known(type_name);
+        let known = known(std::any::type_name::<T>());
         if known.is_pointer {
             return Self::UNKNOWN;
         }
@@ -210,7 +210,7 @@ impl Object {
             addr: std::ptr::from_ref(value).cast::<()>().addr(),
             carries: known.carries,
             end: (known.class == Class::Channel).then(|| End::of(value, known)),
-            type_name,
+            has: known.has,
         }
     }
 
@@ -218,7 +218,7 @@ impl Object {
     /// is none that its type is known for.
     #[must_use]
     pub fn called(mut self, method: u64) -> Self {
-        if !methods::fits(self.class, self.type_name, method) {
+        if !self.has.fits(self.class, method) {
             self.class = Class::Unknown;
         }
         self
@@ -297,6 +297,8 @@ pub struct Known {
     pub behind: u64,
     /// What it is if it is a function.
     pub callee: Callee,
+    /// Which of the methods that order it has.
+    pub has: Has,
     /// What others may learn when a value of it is dropped: what the ends of
     /// channels and the permits in it carry.
     pub ends: Vec<u64>,
@@ -329,6 +331,7 @@ static NOT_ASKED: Known = Known {
         runs: true,
         number: 1,
     },
+    has: Has::All,
 };
 
 /// What the name of a type says; as many are kept as the program has types.
@@ -374,6 +377,7 @@ impl Known {
             itself: callee::owned(type_name),
             behind: callee::owned(behind(type_name)),
             callee: Callee::of(type_name),
+            has: Has::of(type_name),
             ends,
         }
     }
