@@ -241,6 +241,18 @@ impl Limit {
     const LAST: Self = Self(7);
 }
 
+struct Kept(u32);
+
+#[leakcheck::track]
+fn kept_in_another() -> &'static Result<&'static Kept, ()> {
+    &Ok(&Kept(3))
+}
+
+#[leakcheck::track]
+fn kept_in_a_list() -> &'static Option<&'static [Kept]> {
+    &Some(&[Kept(1)])
+}
+
 #[leakcheck::track]
 fn of_a_constant() -> Option<u32> {
     u32::checked_add(Limit::LAST.0, 1)
@@ -248,6 +260,8 @@ fn of_a_constant() -> Option<u32> {
 
 #[test]
 fn constants_stay_where_they_are() {
+    assert_eq!(kept_in_another().as_ref().map(|kept| kept.0), Ok(3));
+    assert!(kept_in_a_list().is_some_and(|all| all[0].0 == 1));
     assert_eq!(kept_for_ever(), (&4, &(1..=2)));
     assert_eq!(of_a_constant(), Some(8));
 }
@@ -268,8 +282,17 @@ fn squared(number: u32) -> Option<u32> {
     Some(number)
 }
 
+/// Nor does a block.
+#[deny(warnings)]
+#[leakcheck::track]
+fn in_braces() -> usize {
+    let _ = { String::new() };
+    { String::from("a") }.clone().len()
+}
+
 #[test]
 fn parentheses_are_not_warned_of() {
+    assert_eq!(in_braces(), 1);
     assert_eq!(as_any(&3).downcast_ref(), squared(3).as_ref());
 }
 

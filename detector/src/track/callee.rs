@@ -123,46 +123,75 @@ fn owner_of(path: &str) -> &str {
     path
 }
 
-/// Functions of modules, by their crates, that run no code of others.
+fn is_std(path: &str) -> bool {
+    ["core::", "alloc::", "std::"]
+        .iter()
+        .any(|krate| path.starts_with(krate))
+}
+
+/// The trait that a function is of, if its path says so.
+fn trait_of(function: &str) -> Option<&str> {
+    let function = without_arguments(function);
+    let path = &function[..rfind_outside(function, "::")?];
+    let last = rfind_outside(path, "::").map_or(path, |at| &path[at + 2..]);
+    if let Some(of) = last.strip_prefix("<impl ") {
+        let of = of.strip_suffix('>')?;
+        return rfind_outside(of, " for ").map(|at| &of[..at]);
+    }
+    let of = path.strip_prefix('<')?.strip_suffix('>')?;
+    rfind_outside(of, " as ").map(|at| &of[at + " as ".len()..])
+}
+
+/// Functions of modules, by how these begin, that run no code of others.
 const FUNCTIONS: &[(&[&str], &[&str])] = &[
     (
-        &["core", "std"],
+        &["core::ptr", "core::intrinsics"],
         &[
             "addr_of",
-            "align_of",
-            "align_of_val",
-            "black_box",
-            "compiler_fence",
             "copy",
             "copy_nonoverlapping",
-            "current",
-            "drop",
-            "fence",
-            "forget",
             "from_mut",
             "from_ref",
-            "needs_drop",
             "null",
             "null_mut",
-            "park",
-            "park_timeout",
             "read",
             "read_unaligned",
             "read_volatile",
             "replace",
-            "scope",
-            "size_of",
-            "size_of_val",
-            "sleep",
-            "spawn",
-            "spin_loop",
             "swap",
             "swap_nonoverlapping",
-            "take",
             "write",
             "write_bytes",
             "write_unaligned",
             "write_volatile",
+        ],
+    ),
+    (
+        &["core::mem"],
+        &[
+            "align_of",
+            "align_of_val",
+            "drop",
+            "forget",
+            "needs_drop",
+            "replace",
+            "size_of",
+            "size_of_val",
+            "swap",
+            "take",
+        ],
+    ),
+    (&["core::hint"], &["black_box", "spin_loop"]),
+    (&["core::sync::atomic"], &["compiler_fence", "fence"]),
+    (
+        &["std::thread"],
+        &[
+            "current",
+            "park",
+            "park_timeout",
+            "scope",
+            "sleep",
+            "spawn",
             "yield_now",
         ],
     ),
@@ -226,14 +255,21 @@ fn is_inert(function: &str, owner: &str, name: &str) -> bool {
     if ["from", "take"].contains(&name) && is_foreign(function) {
         return false;
     }
-    let krate = owner.split("::").next().unwrap_or_default();
+    // A trait of the program's own may give a function to a type that is known.
+    if trait_of(function).is_some_and(|of| !is_std(of)) {
+        return false;
+    }
     let bare = without_arguments(owner);
     let of = bare.rsplit("::").next().unwrap_or_default();
     let is_module = !of.starts_with(|c: char| c.is_uppercase());
     if is_module {
-        return FUNCTIONS
-            .iter()
-            .any(|(crates, names)| crates.contains(&krate) && names.contains(&name));
+        return FUNCTIONS.iter().any(|(modules, names)| {
+            let is_inside = |module: &&str| {
+                let after = owner.strip_prefix(*module);
+                after.is_some_and(|after| after.is_empty() || after.starts_with("::"))
+            };
+            modules.iter().any(is_inside) && names.contains(&name)
+        });
     }
     let is_of_type = |(one, names): &(&str, &[&str])| *one == of && names.contains(&name);
     is_known(owner)
@@ -256,6 +292,12 @@ mod tests {
             fn act(&self) -> u8;
             fn made(&self) -> u8 {
                 1
+            }
+        }
+
+        impl Named for Vec<u8> {
+            fn act(&self) -> u8 {
+                3
             }
         }
 
@@ -337,6 +379,7 @@ mod tests {
         assert!(!runs(Some::<u8>));
         assert!(!runs(Own::<u8>));
         assert!(runs(std::mem::take::<Own<u8>>) && runs(sleep) && runs(|| ()));
+        assert!(runs(<Vec<u8> as Named>::made) && runs(std::fs::read::<&str>));
         assert!(runs(Own::<u8>::new) && runs(sleep as fn()));
         sleep();
     }

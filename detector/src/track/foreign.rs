@@ -170,7 +170,7 @@ pub fn behind(type_name: &str) -> &str {
 
 /// True for what borrows from a lock or a cell that is known: its end gives
 /// that back, and does nothing else.
-fn is_guard(type_name: &str) -> bool {
+pub fn is_guard(type_name: &str) -> bool {
     let head = type_name.split('<').next().unwrap_or_default();
     let last = head.rsplit("::").next().unwrap_or_default();
     let guards = last.ends_with("Guard") || ["Ref", "RefMut"].contains(&last);

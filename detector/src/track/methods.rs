@@ -1,7 +1,7 @@
 //! Which methods the types have that are known. A trait of the program's own may
 //! give such a type another, which does anything.
 
-use super::foreign::{behind, is_foreign};
+use super::foreign::{behind, is_foreign, is_guard};
 use super::hooks::hash;
 use super::object::{Class, is_number};
 
@@ -185,6 +185,8 @@ pub enum Has {
     Mutex,
     /// Those of a lock for readers.
     ReadWrite,
+    /// None: what a guard is of has others.
+    None,
     /// All of its class.
     All,
 }
@@ -198,6 +200,8 @@ impl Has {
             Self::Pointer
         } else if head.starts_with("alloc::collections::binary_heap::") && is_foreign(type_name) {
             Self::Heap
+        } else if is_guard(type_name) {
+            Self::None
         } else if head.contains("mutex") {
             Self::Mutex
         } else if head.contains("rwlock") || head.contains("sharded") {
@@ -211,6 +215,7 @@ impl Has {
     /// that does what the class does.
     pub fn fits(self, class: Class, method: u64) -> bool {
         match (class, self) {
+            (_, Self::None) => false,
             (Class::Inert, Self::Pointer) => OF_POINTERS.contains(&method),
             (Class::Inert, Self::Heap) => INERT.contains(&method) && !COMPARES.contains(&method),
             (Class::Inert, _) => INERT.contains(&method),
@@ -262,6 +267,11 @@ mod tests {
             ("core::sync::atomic::AtomicU8", "read", false),
             ("std::sync::poison::mutex::Mutex<u8>", "lock", true),
             ("std::sync::poison::mutex::Mutex<u8>", "read", false),
+            (
+                "std::sync::poison::mutex::MutexGuard<a::Own>",
+                "lock",
+                false,
+            ),
             ("std::sync::poison::rwlock::RwLock<u8>", "read", true),
             (
                 "crossbeam_utils::sync::sharded_lock::ShardedLock<u8>",

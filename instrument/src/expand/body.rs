@@ -321,9 +321,11 @@ impl VisitMut for Body<'_> {
             let around = self.binds_in(closure);
             let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(quote!()));
             let span = body.span();
+            let captured = self.captured_by(&body);
             let mut block = self.as_block(body);
             self.leaves_closure(around);
-            let arguments = self.sees_parameters(&closure.inputs, &block);
+            let mut arguments = self.sees_parameters(&closure.inputs, &block);
+            arguments.extend(self.sees_captured(&captured, &block));
             block.stmts.splice(0..0, arguments);
             block.stmts.insert(0, self.entered_closure(&name, &block));
             *closure.body = parse_quote_spanned!(span=> #block);

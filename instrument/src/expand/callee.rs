@@ -29,6 +29,11 @@ impl Body<'_> {
             return None;
         };
         if self.may_be_kept(whole) {
+            if !self.surely_makes(path) {
+                // Nothing can be asked: it may be any function of that name.
+                self.asks_at_least(vec![quote!(true)], "…");
+                self.new_own();
+            }
             return None;
         }
         let krate = self.context.krate.clone();
@@ -68,6 +73,14 @@ impl Body<'_> {
         format!("{}::{name}", self.function)
     }
 
+    /// True for what surely makes a value, and does nothing else.
+    fn surely_makes(&self, path: &ExprPath) -> bool {
+        path.path.segments.last().is_some_and(|last| {
+            let name = last.ident.to_string();
+            ["Some", "Ok", "Err", "Ready"].contains(&&*name) || self.context.structs.contains(&name)
+        })
+    }
+
     /// True for what may be borrowed for ever, as the compiler makes it: nothing
     /// may stand in it.
     fn may_be_kept(&self, call: &ExprCall) -> bool {
@@ -83,6 +96,10 @@ impl Body<'_> {
     fn is_kept(&self, value: &Expr) -> bool {
         match value {
             Expr::Call(call) => self.may_be_kept(call),
+            Expr::Paren(inner) => self.is_kept(&inner.expr),
+            Expr::Reference(inner) => inner.mutability.is_none() && self.is_kept(&inner.expr),
+            Expr::Tuple(made) => made.elems.iter().all(|part| self.is_kept(part)),
+            Expr::Array(made) => made.elems.iter().all(|part| self.is_kept(part)),
             other => is_constant(other),
         }
     }

@@ -48,6 +48,29 @@ impl Body<'_> {
         }
     }
 
+    /// The variables from around that are named in the body of a closure.
+    pub fn captured_by(&self, body: &Expr) -> Vec<Ident> {
+        struct Named<'b, 'c>(&'b Body<'c>, Vec<Ident>);
+
+        impl<'ast> Visit<'ast> for Named<'_, '_> {
+            fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
+                if let Some(name) = path.path.get_ident() {
+                    let text = name.to_string();
+                    if self.0.typed.times(&text) > 0 && !self.0.inside.contains(&text) {
+                        self.1.push(name.clone());
+                    }
+                }
+            }
+        }
+
+        let mut named = Named(self, Vec::new());
+        named.visit_expr(body);
+        let Named(_, mut names) = named;
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// As it was around the closure.
     pub fn leaves_closure(&mut self, around: Around) {
         self.inside = around.inside;

@@ -65,8 +65,9 @@ impl Body<'_> {
                 } else if self.typed.is_plain(place) {
                     None
                 } else {
-                    // Its type may only be known by what it is given to.
-                    self.does(place, "Deref")
+                    // Its type may only be known by what it is given to; behind a
+                    // guard or a pointer anything may be.
+                    self.does(place, "Method")
                 }
             }
             place if is_place(place) => {

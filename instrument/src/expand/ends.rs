@@ -290,6 +290,16 @@ impl Body<'_> {
         seen
     }
 
+    /// What goes before the body of a closure that may take what it captures: that
+    /// ends with the call.
+    pub fn sees_captured(&mut self, names: &[Ident], block: &Block) -> Option<Stmt> {
+        let is_taken = |name: &Ident| {
+            let place: Expr = syn::parse_quote!(#name);
+            !self.typed.is_plain(&place) && is_moved(name, &block.stmts)
+        };
+        names.iter().any(is_taken).then(|| self.sees_any(None))
+    }
+
     /// Sees the end of this variable.
     fn sees(&mut self, End { name, perhaps }: &End) -> Stmt {
         let krate = self.context.krate.clone();

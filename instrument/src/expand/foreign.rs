@@ -21,7 +21,7 @@ use super::calls::is_inert;
 use super::chain::{self, is_place};
 use super::ends::may_matter;
 use super::guards::drops;
-use super::place::{bare, hygienic, ident, library};
+use super::place::{argument, bare, hygienic, ident, library};
 use super::steps::askable;
 use super::sync::simple;
 
@@ -105,6 +105,7 @@ impl Body<'_> {
     /// Input: `CALL()`. Output: `asked(CALL(), DEED, hash("name"))`.
     pub fn asks_returned(&self, value: &mut Expr, deed: &str, name: &str) {
         let told = self.deed(value, deed, name);
+        *value = argument(value);
         *value = library(
             &self.context.krate,
             "asked",
@@ -175,6 +176,7 @@ impl Body<'_> {
         let Some(value) = dropped_value(statement) else {
             return;
         };
+        *value = argument(value);
         let told = quote!(#value);
         *value = library(&self.context.krate, "dropping", told, &value.clone());
         if !is_bound {

@@ -97,6 +97,20 @@ pub fn bare(expression: &Expr) -> &Expr {
     }
 }
 
+/// An expression as an argument: without parentheses, and a block with something in
+/// it besides, for of others a lint says that they need no braces.
+pub fn argument(expression: &Expr) -> Expr {
+    let mut argument = bare(expression).clone();
+    if let Expr::Block(block) = &mut argument
+        && let [syn::Stmt::Expr(_, None)] = block.block.stmts.as_slice()
+    {
+        let span = hygienic(block.block.brace_token.span.join());
+        let nothing = syn::parse_quote_spanned!(span=> const _: () = (););
+        block.block.stmts.insert(0, nothing);
+    }
+    argument
+}
+
 fn respan(tokens: TokenStream, span: Span) -> TokenStream {
     let respanned = tokens.into_iter().map(|mut token| {
         token.set_span(span);

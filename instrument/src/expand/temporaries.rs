@@ -15,7 +15,7 @@ use super::chain::{self, is_place};
 use super::foreign::is_variant;
 use super::names::POINTER_STEPS;
 use super::operated::may_make;
-use super::place::{bare, hygienic, ident, library};
+use super::place::{argument, bare, hygienic, ident, library};
 use super::steps::askable;
 
 /// What only holds what it is given.
@@ -59,7 +59,7 @@ impl Body<'_> {
     /// `own.temporary(CALL())`; where a variable borrows it,
     /// `own.temporary(kept.kept(CALL()))`.
     pub fn temporary(&mut self, value: &mut Expr) {
-        *value = bare(value).clone();
+        *value = argument(value);
         if self.extends
             && let Some(kept) = self.new_kept()
         {
