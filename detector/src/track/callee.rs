@@ -10,6 +10,7 @@
 //! to.
 
 use super::foreign::{is_foreign, is_known};
+use super::methods::hashes;
 use super::object::{self, name_hash};
 
 /// The last name of a function that a tracked one has inside.
@@ -19,10 +20,40 @@ const HERE: &str = "::__leakcheck_here";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Callee {
     /// It may run code that is not known.
-    pub runs: bool,
+    runs: bool,
     /// Its number.
     pub number: u64,
+    /// How it must be called for an expansion to tell what it does: the last two
+    /// names of the path; empty if there is nothing to tell.
+    told: &'static [u64],
 }
+
+/// Functions of which an expansion tells what they do, as they are called there.
+const TOLD: &[(&str, &[u64])] = &[
+    ("drop", &hashes(["drop", "mem::drop"])),
+    ("fence", &hashes(["fence", "atomic::fence"])),
+    ("park", &hashes(["thread::park"])),
+    ("park_timeout", &hashes(["thread::park_timeout"])),
+    ("scope", &hashes(["thread::scope", "rayon::scope"])),
+    ("scope_fifo", &hashes(["rayon::scope_fifo"])),
+    ("in_place_scope", &hashes(["rayon::in_place_scope"])),
+    ("join", &hashes(["rayon::join"])),
+    (
+        "spawn",
+        &hashes([
+            "spawn",
+            "thread::spawn",
+            "rayon::spawn",
+            "tokio::spawn",
+            "smol::spawn",
+            "async_std::spawn",
+            "task::spawn",
+        ]),
+    ),
+    ("spawn_fifo", &hashes(["rayon::spawn_fifo"])),
+    ("spawn_local", &hashes(["task::spawn_local"])),
+    ("spawn_blocking", &hashes(["task::spawn_blocking"])),
+];
 
 impl Callee {
     /// By the name of its type.
@@ -32,12 +63,28 @@ impl Callee {
             return Self {
                 runs: true,
                 number: name_hash(function) | 1,
+                told: &[],
             };
         };
+        let told = TOLD.iter().find(|(of, _)| *of == name);
         Self {
             runs: !is_inert(function, owner, name),
             number: member(owned(owner), name_hash(name)),
+            told: told.map_or(&[], |(_, told)| told),
         }
+    }
+
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self {
+        runs: true,
+        number: 1,
+        told: &[],
+    };
+
+    /// True if it may run code that is not known where it is called by this name.
+    #[inline]
+    pub fn may_run(&self, written: u64) -> bool {
+        self.runs || !self.told.is_empty() && !self.told.contains(&written)
     }
 }
 
@@ -282,6 +329,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::{Callee, member, owned, parts};
+    use crate::track::hooks::hash;
     use crate::track::object::name_hash;
 
     mod other {
@@ -362,6 +410,8 @@ mod tests {
         fn runs<F>(_: F) -> bool {
             Callee::of(std::any::type_name::<F>()).runs
         }
+        let park = Callee::of(type_name_of_val(&std::thread::park));
+        assert!(!park.may_run(hash("thread::park")) && park.may_run(hash("park")));
         assert!(!runs(std::thread::sleep));
         assert!(!runs(std::thread::yield_now));
         assert!(!runs(std::thread::current));

@@ -5,7 +5,8 @@ use super::foreign::{behind, is_foreign, is_guard};
 use super::hooks::hash;
 use super::object::{Class, is_number};
 
-const fn hashes<const N: usize>(names: [&str; N]) -> [u64; N] {
+/// The numbers of names.
+pub const fn hashes<const N: usize>(names: [&str; N]) -> [u64; N] {
     let mut all = [0; N];
     let mut at = 0;
     while at < N {

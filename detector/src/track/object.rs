@@ -327,10 +327,7 @@ static NOT_ASKED: Known = Known {
     foreign: Foreign::ANYTHING,
     itself: 0,
     behind: 0,
-    callee: Callee {
-        runs: true,
-        number: 1,
-    },
+    callee: Callee::UNKNOWN,
     has: Has::All,
 };
 

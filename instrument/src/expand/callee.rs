@@ -54,10 +54,20 @@ impl Body<'_> {
             });
         }
         let function = &*whole.func;
+        let segments = path.path.segments.iter().rev().take(2);
+        let mut names: Vec<String> = segments.map(|part| part.ident.to_string()).collect();
+        names.reverse();
+        let written = names.join("::");
+        let written = quote_spanned!(span=> const { #krate::__private::hash(#written) });
         let own = if is_quiet { None } else { self.new_own() };
         *call.func = match own {
-            Some(own) => library(&krate, "Own::called", quote!(&#own, #function), function),
-            None => library(&krate, "called", quote!(#function), function),
+            Some(own) => library(
+                &krate,
+                "Own::called",
+                quote!(&#own, #written, #function),
+                function,
+            ),
+            None => library(&krate, "called", quote!(#written, #function), function),
         };
         None
     }

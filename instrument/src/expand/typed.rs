@@ -50,6 +50,8 @@ pub struct Typed {
     closures: BTreeSet<String>,
     /// Names in macros that may bind them.
     loose: BTreeSet<String>,
+    /// Functions inside, and what is imported.
+    items: BTreeSet<String>,
 }
 
 /// How a name is bound.
@@ -158,7 +160,10 @@ impl Typed {
 
     /// True for a variable that is a closure, called by nothing but its name.
     pub fn is_closure(&self, name: &str) -> bool {
-        self.closures.contains(name) && self.times(name) == 1 && !self.may_bind(name)
+        self.closures.contains(name)
+            && self.times(name) == 1
+            && !self.may_bind(name)
+            && !self.items.contains(name)
     }
 
     /// True for a name that a macro may bind.
@@ -255,7 +260,14 @@ impl Typed {
 }
 
 impl<'ast> Visit<'ast> for Typed {
-    fn visit_item(&mut self, _: &'ast syn::Item) {}
+    // A function inside may have the name of a variable.
+    fn visit_item(&mut self, item: &'ast syn::Item) {
+        match item {
+            syn::Item::Fn(function) => _ = self.items.insert(function.sig.ident.to_string()),
+            syn::Item::Use(imported) => super::imports(&imported.tree, false, &mut self.items),
+            _ => {}
+        }
+    }
 
     fn visit_macro(&mut self, called: &'ast syn::Macro) {
         if !super::macros::is_known(called) {

@@ -216,12 +216,12 @@ pub fn calls(number: u64) {
 }
 
 /// The function that a path names, which is about to be called: nothing happens
-/// before.
+/// before. `written` is how the path ends.
 #[inline]
-pub fn called<F>(function: F) -> F {
+pub fn called<F>(written: u64, function: F) -> F {
     if !elsewhere() {
         let callee = callee::of_value::<F>();
-        if callee.runs {
+        if callee.may_run(written) {
             calls(callee.number);
         }
     }

@@ -90,10 +90,10 @@ impl Own {
     /// The function that a path names, which is called once its arguments are
     /// there: more may happen before.
     #[inline]
-    pub fn called<F>(&self, function: F) -> F {
+    pub fn called<F>(&self, written: u64, function: F) -> F {
         if !elsewhere() {
             let callee = callee::of_value::<F>();
-            operates(callee.runs, callee.number, Some(self));
+            operates(callee.may_run(written), callee.number, Some(self));
         }
         function
     }

@@ -212,7 +212,7 @@ pub fn function<T, F: FnOnce() -> T>(
     let spawn = Spawn::new(site);
     move || {
         let _running = spawn.enter();
-        called(function)()
+        called(0, function)()
     }
 }
 
