@@ -54,6 +54,15 @@ fn deadlocks_are_found() {
 
 #[test]
 fn tasks_that_stay_are_found() {
-    // Words that the scheduler has left on a worker's stack can lead to them.
-    check("tokio-tasks", &["two_wait_for_each_other"]);
+    // Words that the scheduler has left on a worker's stack can lead to those that
+    // wait for each other; orders of locks do not show without clocks.
+    let unseen = [
+        "orders::three_in_a_ring",
+        "orders::two_orders",
+        "orders::two_orders_on_two_workers",
+        "orders::with_a_writer",
+        "orders::with_owned_guards",
+        "two_wait_for_each_other",
+    ];
+    check("tokio-tasks", &unseen);
 }
