@@ -1,8 +1,9 @@
 //! Calls are announced: the library is told which function is about to be
 //! called, and a tracked one answers to that.
 //!
-//! Input: `f(X)`. Output: `called(f)(X)`; where something happens in `X`:
-//! `own.called(f)(X)`.
+//! Input: `m::f(X)`. Output: `called(hash("m::f"), m::f)(X)`; where something
+//! happens in `X`: `Own::called(&own, hash("m::f"), m::f)(X)`. How it is written
+//! matters where the call is told of by that: see the library's `Callee`.
 //!
 //! A path may go through a function as it is, for a function's type has one
 //! value. The name of a local variable may not, which is moved by that: of a
