@@ -87,8 +87,9 @@ impl WaitGraph {
         }
     }
 
-    /// A shortest cycle through `thread`, which comes first: each waits for
-    /// the next, the last for the first.
+    /// A shortest cycle through `thread`: each waits for the next, the last for
+    /// the first. The lowest comes first, whichever of them closed it: that is
+    /// chance, and a report is to be the same in every run.
     pub fn cycle_through(&self, thread: ThreadId) -> Option<Vec<ThreadId>> {
         let mut came_from: BTreeMap<ThreadId, ThreadId> = BTreeMap::new();
         let mut queue = VecDeque::from([thread]);
@@ -102,6 +103,8 @@ impl WaitGraph {
                         cycle.push(at);
                     }
                     cycle.reverse();
+                    let lowest = (0..cycle.len()).min_by_key(|&at| cycle[at]).unwrap_or(0);
+                    cycle.rotate_left(lowest);
                     return Some(cycle);
                 }
                 if let std::collections::btree_map::Entry::Vacant(new) = came_from.entry(owner) {
@@ -113,8 +116,7 @@ impl WaitGraph {
         None
     }
 
-    /// One cycle through each thread that is in one; each cycle once, its
-    /// lowest thread first.
+    /// One cycle through each thread that is in one; each cycle once.
     pub fn cycles(&self) -> Vec<Vec<ThreadId>> {
         let mut covered: BTreeSet<ThreadId> = BTreeSet::new();
         let mut cycles = Vec::new();
@@ -122,11 +124,9 @@ impl WaitGraph {
             if covered.contains(&thread) {
                 continue;
             }
-            let Some(mut cycle) = self.cycle_through(thread) else {
+            let Some(cycle) = self.cycle_through(thread) else {
                 continue;
             };
-            let lowest = (0..cycle.len()).min_by_key(|&at| cycle[at]).unwrap_or(0);
-            cycle.rotate_left(lowest);
             covered.extend(&cycle);
             if !cycles.contains(&cycle) {
                 cycles.push(cycle);
@@ -163,6 +163,9 @@ mod tests {
         let graph = graph(true, &[(1, all(&[2])), (2, all(&[1]))]);
         assert_eq!(graph.stuck(), ids(&[1, 2]).into_iter().collect());
         assert_eq!(graph.cycles(), [ids(&[1, 2])]);
+        // Whichever closes it.
+        assert_eq!(graph.cycle_through(ThreadId(1)), Some(ids(&[1, 2])));
+        assert_eq!(graph.cycle_through(ThreadId(2)), Some(ids(&[1, 2])));
     }
 
     #[test]
