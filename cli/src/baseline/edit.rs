@@ -32,9 +32,15 @@ pub fn write<'a>(
             .entry(finding.fingerprint.clone())
             .or_insert_with(|| new_entry(&finding.fingerprint));
         entry["code"] = value(&finding.code);
-        entry["summary"] = value(&finding.title);
-        // The tests come in the order in which they ended, which is chance.
-        if let Some(test) = finding.tests.iter().min() {
+        // Which thread came first, and which test, is chance: what stands there
+        // and is true stays, so that the file changes only with its findings.
+        let stands = |key| entry.get(key).and_then(Item::as_str);
+        let tested_by = |name| finding.tests.iter().any(|test| test.to_string() == name);
+        let test_stands = stands("test").is_some_and(tested_by);
+        if stands("summary").is_none_or(str::is_empty) {
+            entry["summary"] = value(&finding.title);
+        }
+        if !test_stands && let Some(test) = finding.tests.iter().min() {
             entry["test"] = value(test.to_string());
         }
         if !entry.contains_key("reason") {
@@ -156,6 +162,16 @@ mod tests {
         // Twice is the same.
         let again = write(Some(&text), Path::new(PATH), findings.iter()).unwrap();
         assert_eq!(again, text);
+        // A title that names threads in another order, and another test that
+        // was first: the same finding.
+        let mut seen = finding("lc1:a", &["c", "b"]);
+        seen.title = "data race on heap memory".to_owned();
+        let again = write(Some(&text), Path::new(PATH), [seen].iter()).unwrap();
+        assert_eq!(again, text);
+        // That test is no more.
+        let moved = [finding("lc1:a", &["c"])];
+        let again = write(Some(&text), Path::new(PATH), moved.iter()).unwrap();
+        assert_eq!(again, text.replace("bank b", "bank c"));
     }
 
     #[test]
