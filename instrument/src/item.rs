@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, TraitItem, Type};
 
 use crate::args::Args;
-use crate::expand::{Context, function, structure, variable};
+use crate::expand::{Context, function, structure, unexpect, unexpect_method, variable};
 
 /// Expands `#[track(arguments)] item`.
 pub fn track(arguments: TokenStream, item: TokenStream, active: bool) -> TokenStream {
@@ -28,6 +28,7 @@ pub fn track(arguments: TokenStream, item: TokenStream, active: bool) -> TokenSt
     }
     let mut parsed = parsed;
     let context = Context::new(&args);
+    unexpect(&mut parsed);
     match tracked(&context, &mut parsed) {
         Ok(()) => parsed.into_token_stream(),
         Err(error) => {
@@ -82,6 +83,7 @@ fn method(args: &Args, item: TokenStream, active: bool) -> TokenStream {
         return item;
     }
     let context = Context::new(args);
+    unexpect_method(&mut parsed);
     function(&context, &mut parsed.attrs, &parsed.sig, &mut parsed.block);
     parsed.into_token_stream()
 }

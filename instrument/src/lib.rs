@@ -83,6 +83,11 @@ use proc_macro::TokenStream;
 /// is not std's, a place that a pattern takes apart which may fail and binds a
 /// part, or binds by reference, the receiver of a method call, and a field that is reached by a
 /// `Deref` of the program's own. A `const fn` is left alone, and cannot count.
+///
+/// Lints have nothing to say of a tracked function that they would not say of
+/// it as it was written. Some have less to say, such as those that look for
+/// variables that nobody uses; so what is expected of them there is only
+/// allowed, and what they miss is told where tracking is off.
 #[proc_macro_attribute]
 pub fn track(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let active = cfg!(feature = "track") && (cfg!(debug_assertions) || cfg!(feature = "release"));

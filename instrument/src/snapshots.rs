@@ -2,15 +2,50 @@
 //! tracking is off.
 
 use proc_macro2::TokenStream;
+use quote::ToTokens as _;
+use syn::visit_mut::VisitMut;
+use syn::{Attribute, File, ImplItemFn, ItemFn};
 
 use crate::item::track;
 
-/// The expansion. Sites are cut down to their texts.
+/// Takes off what each function allows, which is the same everywhere.
+struct Allowed;
+
+impl Allowed {
+    fn take_off(attributes: &mut Vec<Attribute>) {
+        attributes.retain(|attribute| {
+            let text = attribute.meta.to_token_stream().to_string();
+            !text.contains("unreachable_code , clippy")
+        });
+    }
+}
+
+impl VisitMut for Allowed {
+    fn visit_item_fn_mut(&mut self, function: &mut ItemFn) {
+        Self::take_off(&mut function.attrs);
+    }
+
+    fn visit_impl_item_fn_mut(&mut self, method: &mut ImplItemFn) {
+        Self::take_off(&mut method.attrs);
+    }
+}
+
+/// The expansion without the lints that each function allows.
 fn expanded(arguments: &str, item: &str) -> String {
+    let mut file = file(arguments, item);
+    Allowed.visit_file_mut(&mut file);
+    printed(&file)
+}
+
+fn file(arguments: &str, item: &str) -> File {
     let tokens = |text: &str| -> TokenStream { text.parse().expect("tokens") };
     let expansion = track(tokens(arguments), tokens(item), true);
-    let file = syn::parse2(expansion).expect("an expansion is a file");
-    let text = prettyplease::unparse(&file);
+    syn::parse2(expansion).expect("an expansion is a file")
+}
+
+/// Sites are cut down to their texts.
+fn printed(file: &File) -> String {
+    let text = prettyplease::unparse(file);
     let mut short = String::new();
     let mut rest = text.as_str();
     while let Some(at) = rest.find("const {\n") {
@@ -148,6 +183,13 @@ snapshot!(
     "",
     "fn f(x: X, b: bool) { assert!(b, \"{x}\"); assert_eq!(1, 2, \"{x}\"); }"
 );
+
+#[test]
+fn lints() {
+    let item = "#[expect(dead_code)] #[cfg_attr(test, expect(unused), must_use)] fn f() { \
+                #[expect(unused_variables, reason = \"expect\")] let x = 1; }";
+    insta::assert_snapshot!(printed(&file("", item)));
+}
 
 #[test]
 fn without_tracking_the_item_is_itself() {

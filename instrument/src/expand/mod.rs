@@ -8,7 +8,7 @@
 //! - [`variable`]: what a static variable and a struct are called;
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
 //!   [`bound`]: those that a pattern binds; [`temporaries`]: what is borrowed where it is made;
-//! - [`left`]: what is left alone;
+//! - [`left`]: what is left alone; [`lints`]: what they must not say;
 //! - [`attributes`]: conditions on statements; [`closures`]: what they capture;
 //! - [`calls`]: which statements may run code that is not tracked; [`callee`]: how calls are announced; [`foreign`]: what
 //!   may where no call is written: by operators ([`operated`]), steps of places
@@ -42,6 +42,7 @@ mod guards;
 mod handles;
 mod left;
 mod left_off;
+mod lints;
 mod macros;
 mod names;
 mod operated;
@@ -68,6 +69,7 @@ use syn::{Attribute, Block, Ident, Item, Macro, Signature, StaticMutability, Use
 use crate::args::Args;
 use crate::item::of_static;
 use body::Body;
+pub use lints::{unexpect, unexpect_method};
 pub use variable::{structure, variable};
 
 /// What all bodies of an item share.
@@ -259,7 +261,7 @@ fn imports(tree: &UseTree, is_of_std: bool, names: &mut BTreeSet<String>) {
 /// Rewrites the body of a function.
 pub fn function(
     context: &Context,
-    attrs: &mut [Attribute],
+    attrs: &mut Vec<Attribute>,
     signature: &Signature,
     block: &mut Block,
 ) {
@@ -267,6 +269,7 @@ pub fn function(
         left::constant(context, signature, block);
         return;
     }
+    lints::allow(attrs);
     let is_test = attrs.iter().any(test::is_test);
     let context = &context.with_written(block);
     let mut body = Body::new(context, signature, is_test);
