@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, TraitItem, Type};
 
 use crate::args::Args;
-use crate::expand::{Context, function, structure, unexpect, unexpect_method, variable};
+use crate::expand::{Context, function, lints, structure, variable};
 
 /// Expands `#[track(arguments)] item`.
 pub fn track(arguments: TokenStream, item: TokenStream, active: bool) -> TokenStream {
@@ -28,7 +28,7 @@ pub fn track(arguments: TokenStream, item: TokenStream, active: bool) -> TokenSt
     }
     let mut parsed = parsed;
     let context = Context::new(&args);
-    unexpect(&mut parsed);
+    lints::unexpect(&mut parsed);
     match tracked(&context, &mut parsed) {
         Ok(()) => parsed.into_token_stream(),
         Err(error) => {
@@ -83,7 +83,7 @@ fn method(args: &Args, item: TokenStream, active: bool) -> TokenStream {
         return item;
     }
     let context = Context::new(args);
-    unexpect_method(&mut parsed);
+    lints::unexpect_method(&mut parsed);
     function(&context, &mut parsed.attrs, &parsed.sig, &mut parsed.block);
     parsed.into_token_stream()
 }
@@ -244,6 +244,9 @@ fn tracked_impl(context: &Context, item: &mut ItemImpl) -> syn::Result<()> {
     if of_trait.is_some_and(|name| name.ident == "GlobalAlloc") {
         // The library allocates.
         return Ok(());
+    }
+    if of_trait.is_some() {
+        lints::allow_around(&mut item.attrs);
     }
     let name = match &*item.self_ty {
         Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),

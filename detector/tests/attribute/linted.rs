@@ -377,4 +377,38 @@ mod all {
     struct Thing {
         field: u32,
     }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    struct Twice(u32);
+
+    impl PartialOrd for Twice {
+        fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    impl Ord for Twice {
+        fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+            self.0.cmp(&other.0)
+        }
+    }
+
+    #[derive(Copy)]
+    struct Once(u32);
+
+    impl Clone for Once {
+        fn clone(&self) -> Self {
+            *self
+        }
+    }
+
+    fn items_first(list: &mut [u32]) -> Option<u32> {
+        use std::mem;
+        const LAST: usize = 1;
+        fn inner(x: u32) -> u32 {
+            x
+        }
+        debug_assert!(inner(mem::take(&mut list[LAST])) == 0);
+        list.first().copied().or(Some(important()))
+    }
 }

@@ -15,16 +15,30 @@ pub fn allow(attributes: &mut Vec<Attribute>) {
     attributes.push(parse_quote! {
         #[#allow(
             unreachable_code,
+            clippy::branches_sharing_code,
             clippy::cast_sign_loss,
+            clippy::debug_assert_with_mut_call,
             clippy::diverging_sub_expression,
             clippy::explicit_auto_deref,
             clippy::explicit_deref_methods,
             clippy::inline_always,
             clippy::items_after_statements,
-            clippy::non_canonical_clone_impl,
-            clippy::non_canonical_partial_ord_impl,
+            clippy::or_fun_call,
+            clippy::significant_drop_tightening,
             clippy::unit_arg,
             clippy::used_underscore_binding
+        )]
+    });
+}
+
+/// The same, on an `impl` block: of some traits there is one expression that a
+/// method should be.
+pub fn allow_around(attributes: &mut Vec<Attribute>) {
+    let allow = Ident::new(ALLOW, Span::call_site());
+    attributes.push(parse_quote! {
+        #[#allow(
+            clippy::non_canonical_clone_impl,
+            clippy::non_canonical_partial_ord_impl
         )]
     });
 }

@@ -8,7 +8,7 @@
 //! - [`variable`]: what a static variable and a struct are called;
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
 //!   [`bound`]: those that a pattern binds; [`temporaries`]: what is borrowed where it is made;
-//! - [`left`]: what is left alone; [`lints`]: what they must not say;
+//! - [`left`]: what is left alone; [`lints`]: what these do not say of it;
 //! - [`attributes`]: conditions on statements; [`closures`]: what they capture;
 //! - [`calls`]: which statements may run code that is not tracked; [`callee`]: how calls are announced; [`foreign`]: what
 //!   may where no call is written: by operators ([`operated`]), steps of places
@@ -42,7 +42,7 @@ mod guards;
 mod handles;
 mod left;
 mod left_off;
-mod lints;
+pub mod lints;
 mod macros;
 mod names;
 mod operated;
@@ -69,7 +69,6 @@ use syn::{Attribute, Block, Ident, Item, Macro, Signature, StaticMutability, Use
 use crate::args::Args;
 use crate::item::of_static;
 use body::Body;
-pub use lints::{unexpect, unexpect_method};
 pub use variable::{structure, variable};
 
 /// What all bodies of an item share.
