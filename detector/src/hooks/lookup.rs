@@ -17,7 +17,6 @@ static TABLE: AtomicUsize = AtomicUsize::new(UNKNOWN);
 
 /// The runtime's table, if this process has a runtime that fills it as far as
 /// this text knows it.
-#[inline]
 pub fn hooks() -> Option<&'static Hooks> {
     let known = match TABLE.load(Ordering::Relaxed) {
         UNKNOWN => look(),

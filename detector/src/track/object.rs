@@ -304,8 +304,9 @@ pub struct Known {
     pub ends: Vec<u64>,
 }
 
-/// Types that a thread remembers.
-const REMEMBERED: usize = 64;
+/// Types that a thread remembers, a power of two: a loop over generic code has
+/// many, and two at one place would look each other up in each round.
+const REMEMBERED: usize = 256;
 
 /// A type's name by its address, and what is known of it.
 type Remembered = Option<(&'static str, &'static Known)>;
@@ -333,8 +334,10 @@ static NOT_ASKED: Known = Known {
 
 /// What the name of a type says; as many are kept as the program has types.
 pub fn known(type_name: &'static str) -> &'static Known {
-    let at = type_name.as_ptr().addr();
-    let place = (at >> 3 ^ at >> 9) % REMEMBERED;
+    // Names lie one after the other, at any byte: multiplicative hashing (Knuth,
+    // The Art of Computer Programming 3, 6.4).
+    let spread = (type_name.as_ptr().addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let place = (spread >> (u64::BITS - REMEMBERED.ilog2())) as usize;
     let recent = RECENT.try_with(|recent| recent[place].get()).ok().flatten();
     if let Some((name, known)) = recent
         && std::ptr::eq(name, type_name)
