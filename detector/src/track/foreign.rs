@@ -77,8 +77,7 @@ impl Foreign {
         ];
         let is_counted = counted.iter().any(|prefix| of.starts_with(prefix));
         let is_pointer = type_name.starts_with(['*', '&']);
-        let is_lazy = type_name.starts_with("std::sync::lazy_lock::LazyLock<")
-            || type_name.starts_with("core::cell::lazy::LazyCell<");
+        let is_lazy = LAZY.iter().any(|lazy| type_name.starts_with(lazy));
         // It borrows what it owns.
         let is_borrowed = parts && type_name.starts_with("alloc::borrow::Cow<");
         // It derefs as what it pins does.
@@ -127,7 +126,15 @@ const HOLDS: &[&str] = &[
     "core::pin::Pin<",
     "core::cell::lazy::LazyCell<",
     "std::sync::lazy_lock::LazyLock<",
+    "once_cell::sync::Lazy<",
     "alloc::collections::binary_heap::PeekMut<",
+];
+
+/// Types that are known, whose first dereference runs a function.
+const LAZY: &[&str] = &[
+    "std::sync::lazy_lock::LazyLock<",
+    "core::cell::lazy::LazyCell<",
+    "once_cell::sync::Lazy<",
 ];
 
 /// Crates whose types spawn what they are given, and do nothing else before.
@@ -192,9 +199,23 @@ const KNOWN: &[&str] = &[
     "leakcheck::track::task::",
 ];
 
+/// Types of such crates that hold what is the program's own, and do not name it:
+/// an error, a task.
+const ERASED: &[&str] = &[
+    "std::io::error::Error",
+    "core::task::wake::Waker",
+    "core::task::wake::LocalWaker",
+    "core::fmt::Arguments",
+    "tokio::task::local::LocalSet",
+    "tokio_util::sync::reusable_box::ReusableBoxFuture",
+    "async_task::runnable::Runnable",
+];
+
 /// True if the type of this name is of a crate that is known, or plain.
 pub fn is_known(path: &str) -> bool {
-    classify(path) != Class::Unknown || KNOWN.iter().any(|known| path.starts_with(known))
+    let head = path.split('<').next().unwrap_or_default();
+    !ERASED.contains(&head)
+        && (classify(path) != Class::Unknown || KNOWN.iter().any(|known| path.starts_with(known)))
 }
 
 /// True if a type's name has a part in it that is not known.
@@ -389,6 +410,16 @@ mod tests {
         }
         assert!(Foreign::of(name(&closure)).drop);
         let _: Own = closure();
+    }
+
+    /// Neither an error nor a waker says whose it is.
+    #[test]
+    fn what_a_name_does_not_say_may_do_anything() {
+        assert_eq!(of::<std::io::Error>(), [true; 4]);
+        assert_eq!(of::<std::task::Waker>(), [true; 4]);
+        assert_eq!(of::<std::io::ErrorKind>(), [false; 4]);
+        let [_, each, _, drop] = of::<std::io::Result<u8>>();
+        assert!(each && drop);
     }
 
     /// A coercion goes from one reference to another.

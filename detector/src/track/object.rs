@@ -258,6 +258,7 @@ pub fn is_pointer(type_name: &str) -> bool {
         "alloc::rc::Rc<",
         "alloc::boxed::Box<",
         "std::sync::lazy_lock::LazyLock<",
+        "once_cell::sync::Lazy<",
         "core::pin::Pin<",
         "core::mem::manually_drop::ManuallyDrop<",
         PADDED,

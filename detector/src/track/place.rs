@@ -162,6 +162,7 @@ pub fn derefs_plainly(name: &str) -> bool {
         "core::mem::manually_drop::ManuallyDrop<",
         "core::panic::unwind_safe::AssertUnwindSafe<",
         "core::pin::Pin<&",
+        "once_cell::sync::Lazy<",
         PADDED,
     ];
     let guard = |known: &str| {
