@@ -5,16 +5,32 @@
 //! path ([`Callee::of`]) or of the receiver ([`method`]). So another function of
 //! that name is never taken for it.
 //!
-//! What it cannot tell apart: methods of one type, of several traits or of none,
-//! that have the same name, and those of a pointer from those of what it points
-//! to.
+//! A path also says of which trait the function is, and of no method is that known:
+//! a number has bits for it.
+//!
+//! What it cannot tell apart: where a method is called, those of one type with one
+//! name, of several traits or of none, and those of a pointer from those of what it
+//! points to.
 
 use super::foreign::{is_foreign, is_known};
+use super::hooks::hash;
 use super::methods::hashes;
 use super::object::{self, name_hash};
 
 /// The last name of a function that a tracked one has inside.
 const HERE: &str = "::__leakcheck_here";
+
+/// The bits of a number that say of which trait a function is: zero where that is
+/// not known.
+const TRAIT: u64 = 0xffff << 16;
+/// Those that say how the first type begins that the trait is given, if any is.
+const FIRST: u64 = 0xff << 8;
+/// Those that say what it is given: zero in a function that is generic.
+const GIVEN: u64 = 0xff;
+/// All that says of which trait it is.
+const WHICH: u64 = TRAIT | FIRST | GIVEN;
+/// Of a function that is of no trait.
+const OF_NONE: u64 = 1 << 16;
 
 /// What is known of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +39,8 @@ pub struct Callee {
     runs: bool,
     /// Its number.
     pub number: u64,
+    /// What a number says of the trait that has it, if one has.
+    of_trait: u64,
     /// How it must be called for an expansion to tell what it does: the last two
     /// names of the path; empty if there is nothing to tell.
     told: &'static [u64],
@@ -62,14 +80,16 @@ impl Callee {
         let Some((owner, name)) = parts(function) else {
             return Self {
                 runs: true,
-                number: name_hash(function) | 1,
+                number: hash(function),
+                of_trait: 0,
                 told: &[],
             };
         };
         let told = TOLD.iter().find(|(of, _)| *of == name);
         Self {
             runs: !is_inert(function, owner, name),
-            number: member(owned(owner), name_hash(name)),
+            number: member(owned(owner), hash(name)) | trait_of(function).map_or(OF_NONE, bits),
+            of_trait: bits(owner) & TRAIT,
             told: told.map_or(&[], |(_, told)| told),
         }
     }
@@ -78,6 +98,7 @@ impl Callee {
     pub const UNKNOWN: Self = Self {
         runs: true,
         number: 1,
+        of_trait: 0,
         told: &[],
     };
 
@@ -96,14 +117,58 @@ pub fn owned(type_name: &str) -> u64 {
 
 /// The number of a function of this name that something has.
 const fn member(owner: u64, name: u64) -> u64 {
+    let number = (owner.rotate_left(7) ^ name).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     // Zero stands for no function.
-    (owner.rotate_left(7) ^ name).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
+    (number | 1 << 32) & !WHICH
 }
 
-/// The number of `T`'s own function of this name.
+/// What a number says of a trait with this name.
+fn bits(of: &str) -> u64 {
+    let of = of.replace("'_, ", "").replace("<'_>", "");
+    let (name, given) = of.split_once('<').unwrap_or((&of, ""));
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let is_generic = given.split(|c| !is_path(c)).any(|word| word == "_");
+    let first = match given.find(|c| !is_path(c)) {
+        // A tuple, a reference.
+        Some(0) => &given[..1],
+        Some(end) => &given[..end],
+        None => "",
+    };
+    let hash_of = |text: &str| name_hash(text) >> 40;
+    // No trait is none, and nothing that is given is nothing.
+    let mut bits = (hash_of(name) << 16 & TRAIT) | OF_NONE << 1;
+    if !["", "_"].contains(&first) {
+        bits |= (hash_of(first) << 8 & FIRST) | 1 << 8;
+    }
+    if !given.is_empty() && !is_generic {
+        bits |= (hash_of(given) & GIVEN) | 1;
+    }
+    bits
+}
+
+/// True if a tracked function of the second number may be the one that was called
+/// by the first.
+pub const fn answers(called: u64, entered: u64) -> bool {
+    let differs = called ^ entered;
+    let is_first = differs & FIRST == 0 || entered & FIRST == 0;
+    let is_given = differs & GIVEN == 0 || entered & GIVEN == 0;
+    differs == 0
+        || differs & !WHICH == 0
+            && (called & TRAIT == 0 || differs & TRAIT == 0 && is_first && is_given)
+}
+
+/// The number of `T`'s own function of this name, in which `F` is.
 #[inline]
-pub fn of_type<T: ?Sized>(name: u64) -> u64 {
-    member(object::known(std::any::type_name::<T>()).itself, name)
+pub fn of_type<T: ?Sized, F>(name: u64) -> u64 {
+    let here = of_value::<F>().number & WHICH;
+    member(object::known(std::any::type_name::<T>()).itself, name) | here
+}
+
+/// As that, of a function that a trait gives to all its types.
+#[inline]
+pub fn of_default<T: ?Sized, F>(name: u64) -> u64 {
+    let here = of_value::<F>().of_trait;
+    member(object::known(std::any::type_name::<T>()).itself, name) | here
 }
 
 /// The number of the method of this name that is called on a `T`.
@@ -328,9 +393,8 @@ mod tests {
     use std::any::type_name_of_val;
     use std::sync::{Arc, Mutex};
 
-    use super::{Callee, member, owned, parts};
+    use super::{Callee, HERE, answers, member, owned, parts};
     use crate::track::hooks::hash;
-    use crate::track::object::name_hash;
 
     mod other {
         use super::super::Callee;
@@ -395,13 +459,45 @@ mod tests {
         );
         let act = type_name_of_val(&<Own<u8> as Named>::act);
         let own = std::any::type_name::<Own<u8>>();
-        assert_eq!(of(act), member(owned(own), name_hash("act")));
+        let number = |name: &str| member(owned(own), hash(name));
+        assert!(answers(number("act"), of(act)));
         let made = type_name_of_val(&<Own<u8> as Named>::made);
-        assert_eq!(of(made), member(owned(own), name_hash("made")));
+        assert!(answers(number("made"), of(made)));
         let new = type_name_of_val(&Own::<u8>::new);
-        assert_eq!(of(new), member(owned(own), name_hash("new")));
+        assert!(answers(number("new"), of(new)));
         assert_ne!(of(act), other::act(1_u8).number);
         assert_eq!(Own::new(1).0 + Own(1).act() + Own(1).made(), 4);
+    }
+
+    /// A path says of which trait a function is; a method call does not.
+    #[test]
+    fn a_function_answers_for_its_trait() {
+        let of = |name: &str| Callee::of(name).number;
+        let entered = |function: &str| {
+            let here = of(&format!("{function}{HERE}"));
+            move |called: &str| answers(of(called), here)
+        };
+        let from = entered("a::m::<impl core::convert::From<u8> for a::T>::from");
+        assert!(from("<a::T as core::convert::From<u8>>::from"));
+        assert!(!from("<a::T as core::convert::From<a::Own>>::from"));
+        assert!(!from("a::T::from") && !from("<a::T as a::From<u8>>::from"));
+        let generic = entered("a::<impl core::convert::From<a::Own<_>> for a::T>::from");
+        assert!(generic("<a::T as core::convert::From<a::Own<u8>>>::from"));
+        assert!(!generic(
+            "<a::T as core::convert::From<a::Other<u8>>>::from"
+        ));
+        let blanket = entered("a::<impl core::convert::From<_> for a::T>::from");
+        assert!(blanket("<a::T as core::convert::From<a::Own<u8>>>::from"));
+        let tuple = entered("a::<impl core::convert::From<(_, u8)> for a::T>::from");
+        assert!(tuple("<a::T as core::convert::From<(u16, u8)>>::from"));
+        assert!(!tuple("<a::T as core::convert::From<u8>>::from"));
+        let own = entered("a::T::from");
+        assert!(own("a::T::from") && own("a::m::<impl a::T>::from"));
+        assert!(!own("<a::T as core::convert::From<u8>>::from"));
+        let default = Callee::of("a::Trait::from::__leakcheck_here").of_trait;
+        let default = member(owned("a::T"), hash("from")) | default;
+        assert!(answers(of("<a::T as a::Trait<u8>>::from"), default));
+        assert!(!answers(of("a::T::from"), default) && !answers(0, default));
     }
 
     #[test]

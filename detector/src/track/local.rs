@@ -9,6 +9,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
+use super::callee;
 use super::context::ContextId;
 use super::engine;
 use super::strand::Strand;
@@ -193,7 +194,7 @@ impl Local {
             calling: self.called(),
             own: self.own.replace(0),
         };
-        let is_answer = around.calling == number && number != 0;
+        let is_answer = number != 0 && callee::answers(around.calling, number);
         if !is_answer || around.own != 0 {
             self.opaque();
         }

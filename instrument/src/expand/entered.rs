@@ -20,7 +20,7 @@ impl Body<'_> {
     ///
     /// ```text
     /// { let entered = ::leakcheck::__private::entered({ fn here() {} here }); BODY }
-    /// { let entered = ::leakcheck::__private::entered_of::<Self>(const { hash("name") }); BODY }
+    /// { let entered = entered_of::<Self, _>(const { hash("name") }, { fn here() {} here }); BODY }
     /// ```
     pub fn function(&mut self, signature: &Signature, block: &mut Block) {
         if self.is_test {
@@ -67,23 +67,28 @@ impl Body<'_> {
 
     /// What tells that this function is entered.
     ///
-    /// A function of a type is known by the type, another by one inside of it.
+    /// A function is known by one inside of it, which says of what trait it is, and
+    /// one of a type by the type, too.
     fn enters(&self, signature: &Signature, at: &impl syn::spanned::Spanned) -> TokenStream {
         let krate = &self.context.krate;
         let span = hygienic(at.span());
+        let here = ident("__leakcheck_here");
+        let here = quote_spanned!(span=> { fn #here() {} #here });
         if signature.receiver().is_some() || !self.context.is_in_module() {
             let name = &self.name;
+            let hook = ident(if self.context.is_of_trait() {
+                "entered_default"
+            } else {
+                "entered_of"
+            });
             return quote_spanned! {span=>
-                #krate::__private::entered_of::<Self>(const { #krate::__private::hash(#name) })
+                #krate::__private::#hook::<Self, _>(
+                    const { #krate::__private::hash(#name) },
+                    #here,
+                )
             };
         }
-        let here = ident("__leakcheck_here");
-        quote_spanned! {span=>
-            #krate::__private::entered({
-                fn #here() {}
-                #here
-            })
-        }
+        quote_spanned!(span=> #krate::__private::entered(#here))
     }
 
     /// What goes into a closure that is called by this name.

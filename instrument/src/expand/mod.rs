@@ -78,6 +78,8 @@ pub struct Context {
     krate: TokenStream,
     /// Path from the module to the function.
     owner: Vec<String>,
+    /// The functions are those that a trait gives to all its types.
+    of_trait: bool,
     /// Static variables that may change, as far as they can be seen.
     statics: Rc<BTreeSet<String>>,
     /// Constants and other static variables.
@@ -97,6 +99,7 @@ impl Context {
             args: args.clone(),
             krate: args.krate(),
             owner: Vec::new(),
+            of_trait: false,
             statics: Rc::default(),
             constants: Rc::default(),
             structs: Rc::default(),
@@ -128,10 +131,22 @@ impl Context {
         self.owner.is_empty()
     }
 
+    /// True for a function that a trait gives to all its types.
+    const fn is_of_trait(&self) -> bool {
+        self.of_trait
+    }
+
     /// Of what is inside of this type.
     pub fn inside(&self, name: &str) -> Self {
         let mut inner = self.clone();
         inner.owner.push(name.to_owned());
+        inner
+    }
+
+    /// Of what is inside of this trait.
+    pub fn inside_trait(&self, name: &str) -> Self {
+        let mut inner = self.inside(name);
+        inner.of_trait = true;
         inner
     }
 

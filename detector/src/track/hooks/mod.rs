@@ -132,10 +132,16 @@ pub fn entered<F>(_here: F) -> Entered {
     Entered::begin(|| callee::of_value::<F>().number)
 }
 
-/// A tracked function of a type, of this name, is entered.
+/// A tracked function of a type, of this name, is entered, in which this one is.
 #[inline]
-pub fn entered_of<T: ?Sized>(name: u64) -> Entered {
-    Entered::begin(|| callee::of_type::<T>(name))
+pub fn entered_of<T: ?Sized, F>(name: u64, _here: F) -> Entered {
+    Entered::begin(|| callee::of_type::<T, F>(name))
+}
+
+/// As that, of a function that a trait gives to all its types.
+#[inline]
+pub fn entered_default<T: ?Sized, F>(name: u64, _here: F) -> Entered {
+    Entered::begin(|| callee::of_default::<T, F>(name))
 }
 
 /// A closure is entered that is called by nothing but its name.
