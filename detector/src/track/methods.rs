@@ -131,6 +131,9 @@ const INERT: &[u64] = &hashes([
 
 const COMPARES: &[u64] = &hashes(["push", "pop"]);
 
+/// Hashes what is in a map, when that grows.
+const HASHES: &[u64] = &hashes(["reserve"]);
+
 const OF_POINTERS: &[u64] = &hashes(["read", "write"]);
 
 const OF_MUTEXES: &[u64] = &hashes([
@@ -182,6 +185,8 @@ pub enum Has {
     Pointer,
     /// A heap's that compares by code that is not known.
     Heap,
+    /// A map's that hashes by such code.
+    Hashed,
     /// A mutex's.
     Mutex,
     /// Those of a lock for readers.
@@ -190,6 +195,13 @@ pub enum Has {
     None,
     /// All of its class.
     All,
+}
+
+/// True for a map or a set that hashes, by the beginning of its name.
+fn is_hashed(head: &str) -> bool {
+    ["std::collections::hash::", "hashbrown::"]
+        .iter()
+        .any(|begin| head.starts_with(begin))
 }
 
 impl Has {
@@ -201,6 +213,8 @@ impl Has {
             Self::Pointer
         } else if head.starts_with("alloc::collections::binary_heap::") && is_foreign(type_name) {
             Self::Heap
+        } else if is_hashed(&head) && is_foreign(type_name) {
+            Self::Hashed
         } else if is_guard(type_name) {
             Self::None
         } else if head.contains("mutex") {
@@ -219,6 +233,7 @@ impl Has {
             (_, Self::None) => false,
             (Class::Inert, Self::Pointer) => OF_POINTERS.contains(&method),
             (Class::Inert, Self::Heap) => INERT.contains(&method) && !COMPARES.contains(&method),
+            (Class::Inert, Self::Hashed) => INERT.contains(&method) && !HASHES.contains(&method),
             (Class::Inert, _) => INERT.contains(&method),
             (Class::Lock, Self::Mutex) => OF_MUTEXES.contains(&method),
             (Class::Lock, Self::ReadWrite) => OF_LOCKS_TO_READ.contains(&method),
@@ -289,6 +304,13 @@ mod tests {
                 "push",
                 false,
             ),
+            (
+                "std::collections::hash::map::HashMap<a::Own, u8>",
+                "reserve",
+                false,
+            ),
+            ("std::collections::hash::set::HashSet<a::Own>", "len", true),
+            ("alloc::vec::Vec<a::Own>", "reserve", true),
         ];
         for (of, method, is) in all {
             let fits = Has::of(of).fits(classify(of), hash(method));
