@@ -92,8 +92,8 @@ impl Foreign {
             .any(|of| behind(type_name).starts_with(of));
         Self {
             method,
-            each: parts && !is_counted && !of.starts_with('*'),
-            operator: parts && !of.starts_with('*'),
+            each: (parts || acquires(of, Deed::Each)) && !is_counted && !of.starts_with('*'),
+            operator: (parts || acquires(of, Deed::Operator)) && !of.starts_with('*'),
             index: method || parts && !is_list,
             deref: is_lazy || is_pinned || is_borrowed || !is_pointer && !is_known(type_name),
             // A closure is nothing but itself.
@@ -116,6 +116,20 @@ impl Foreign {
             Deed::Index => self.index,
         }
     }
+}
+
+/// True if what does this with a value of a type that is known, or with what is in
+/// it, learns what others did: a comparison of cells that are set once, a format
+/// of a lock, the greatest of what a channel brings.
+fn acquires(type_name: &str, deed: Deed) -> bool {
+    words(type_name).any(|word| {
+        let last = word.rsplit("::").next().unwrap_or_default();
+        let class = classify(word);
+        let is_once = class == Class::Meeting && (last.contains("Once") || last.contains("Lazy"));
+        let is_lock = deed == Deed::Operator && ["Mutex", "RwLock", "ShardedLock"].contains(&last);
+        let iterates = ["Iter", "TryIter", "IntoIter", "Drain"].contains(&last);
+        is_once || is_lock || iterates && class == Class::Channel
+    })
 }
 
 /// Types of std that deref to what they hold.
@@ -218,10 +232,16 @@ pub fn is_known(path: &str) -> bool {
         && (classify(path) != Class::Unknown || KNOWN.iter().any(|known| path.starts_with(known)))
 }
 
+/// The paths and the other words of a type's name.
+fn words(type_name: &str) -> impl Iterator<Item = &str> {
+    type_name
+        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':' | '\'')))
+        .filter(|word| !word.is_empty())
+}
+
 /// True if a type's name has a part in it that is not known.
 pub fn is_foreign(type_name: &str) -> bool {
-    let words = type_name.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':' | '\'')));
-    words.filter(|word| !word.is_empty()).any(|word| {
+    words(type_name).any(|word| {
         let is_word = [
             "mut", "const", "as", "unsafe", "extern", "true", "false", "_",
         ];
@@ -420,6 +440,22 @@ mod tests {
         assert_eq!(of::<std::io::ErrorKind>(), [false; 4]);
         let [_, each, _, drop] = of::<std::io::Result<u8>>();
         assert!(each && drop);
+    }
+
+    /// A comparison or a format looks into what may be set or taken meanwhile.
+    #[test]
+    fn who_looks_may_learn() {
+        use std::sync::OnceLock;
+        let of = |name: &str| {
+            let foreign = Foreign::of(name);
+            [foreign.each, foreign.operator]
+        };
+        assert_eq!(of(type_name::<OnceLock<u8>>()), [true; 2]);
+        assert_eq!(of(type_name::<Arc<OnceLock<u8>>>()), [false, true]);
+        assert_eq!(of(type_name::<Mutex<u8>>()), [false, true]);
+        assert_eq!(of(type_name::<mpsc::Iter<'_, u8>>()), [true; 2]);
+        assert_eq!(of(type_name::<mpsc::Sender<u8>>()), [false; 2]);
+        assert_eq!(of(type_name::<std::vec::IntoIter<u8>>()), [false; 2]);
     }
 
     /// A coercion goes from one reference to another.
