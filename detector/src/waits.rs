@@ -88,13 +88,22 @@ impl WaitGraph {
     }
 
     /// A shortest cycle through `thread`: each waits for the next, the last for
-    /// the first. The lowest comes first, whichever of them closed it: that is
-    /// chance, and a report is to be the same in every run.
+    /// the first. One with others explains more than that it waits for itself. The
+    /// lowest comes first, whichever of them closed it: that is chance, and a report is
+    /// to be the same in every run.
     pub fn cycle_through(&self, thread: ThreadId) -> Option<Vec<ThreadId>> {
+        let alone = || self.owners(thread).contains(&thread).then(|| vec![thread]);
+        self.cycle_with_others(thread).or_else(alone)
+    }
+
+    fn cycle_with_others(&self, thread: ThreadId) -> Option<Vec<ThreadId>> {
         let mut came_from: BTreeMap<ThreadId, ThreadId> = BTreeMap::new();
         let mut queue = VecDeque::from([thread]);
         while let Some(waiter) = queue.pop_front() {
             for &owner in self.owners(waiter) {
+                if owner == thread && waiter == thread {
+                    continue;
+                }
                 if owner == thread {
                     let mut cycle = vec![waiter];
                     let mut at = waiter;
@@ -173,6 +182,20 @@ mod tests {
         let graph = graph(true, &[(4, all(&[4]))]);
         assert_eq!(graph.cycle_through(ThreadId(4)), Some(ids(&[4])));
         assert_eq!(graph.stuck().len(), 1);
+    }
+
+    #[test]
+    fn others_explain_more_than_oneself() {
+        // The first has a read guard, and waits behind the second, a writer.
+        let own = graph(
+            true,
+            &[
+                (0, Wakers::All(ids(&[1, 0]))),
+                (1, Wakers::All(ids(&[0]))),
+                (2, Wakers::All(ids(&[3, 2]))),
+            ],
+        );
+        assert_eq!(own.cycles(), [ids(&[0, 1]), ids(&[2])]);
     }
 
     #[test]

@@ -88,16 +88,21 @@ fn waits(task: ThreadId, polls: u64) {
 /// True if the task waits by name, and in the end for itself.
 fn leads_back(task: ThreadId, polls: u64) -> bool {
     let mut passed: Vec<ThreadId> = Vec::new();
-    let mut next = waits::owner(task, polls);
-    while let Some(owner) = next {
+    let mut next = waits::owners(task, polls);
+    while let Some(owner) = next.pop() {
         if owner == task {
             return true;
         }
-        if passed.contains(&owner) || passed.len() == MOST {
+        if passed.contains(&owner) {
+            continue;
+        }
+        if passed.len() == MOST {
             return false;
         }
         passed.push(owner);
-        next = registry::polls_of(owner).and_then(|polls| waits::owner(owner, polls));
+        if let Some(polls) = registry::polls_of(owner) {
+            next.extend(waits::owners(owner, polls));
+        }
     }
     false
 }

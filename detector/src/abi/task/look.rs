@@ -152,9 +152,9 @@ fn cycles(all: &[Seen]) -> Vec<Vec<&Seen>> {
         .collect();
     let mut graph = WaitGraph::new(true);
     for (id, seen) in &by_id {
-        let owner = wait(*id, seen.polls.count).and_then(|wait| wait.owner);
-        if let Some(owner) = owner {
-            graph.block(*id, Wakers::All(vec![owner]));
+        let owners = waits::owners(*id, seen.polls.count);
+        if !owners.is_empty() {
+            graph.block(*id, Wakers::All(owners));
         }
     }
     let cycles = graph.cycles().into_iter();
@@ -332,24 +332,21 @@ pub fn stuck() -> Vec<Stuck> {
     let told = |seen: &Seen| {
         let (state, proof, _) = verdict(seen.facts).told()?;
         let id = seen.record.origin.id;
-        let by = |thread| Wait {
-            on: WaitOn::Futex,
-            for_ms: 0,
-            timed: false,
-            addr: None,
-            owner: Some(thread),
-            acquired_at: Stack::new(),
-        };
         let named = wait(id, seen.polls.count);
         Some(match state {
             TaskState::Waiting => (state, proof, named, Keeper::Nobody),
             TaskState::Running => {
                 let thread = seen.polls.thread?;
-                (state, proof, Some(by(thread)), Keeper::Polls(thread, named))
+                (
+                    state,
+                    proof,
+                    Some(waits_for(thread)),
+                    Keeper::Polls(thread, named),
+                )
             }
             TaskState::New | TaskState::Scheduled => {
                 let thread = turn::of(&seen.record, &polled);
-                (state, proof, thread.map(by), Keeper::Ready)
+                (state, proof, thread.map(waits_for), Keeper::Ready)
             }
             TaskState::Panicked => return None,
         })
@@ -369,23 +366,36 @@ pub fn stuck() -> Vec<Stuck> {
     .collect()
 }
 
-/// What a task or thread waits for in its poll of this number, where the other
-/// side has a name: the first of those who must act.
-pub fn wait(who: ThreadId, poll: u64) -> Option<Wait> {
-    let (addr, owner, at) = match waits::of(who, poll)? {
-        Object::Permits(semaphore) => {
-            let holder = *waits::holders(semaphore).first()?;
-            (Some(semaphore as u64), holder.who, stack::get(holder.at))
-        }
-        Object::Task { data, .. } => (None, registry::by_data(data)?.origin.id, Stack::new()),
-    };
-    Some(Wait {
+/// The wait of who goes on once that one acts.
+pub fn waits_for(owner: ThreadId) -> Wait {
+    Wait {
         on: WaitOn::Futex,
         for_ms: 0,
         timed: false,
-        addr,
+        addr: None,
         owner: Some(owner),
+        acquired_at: Stack::new(),
+    }
+}
+
+/// What a task or thread waits for in its poll of this number, where the other
+/// side has a name: the first of those who must act.
+pub fn wait(who: ThreadId, poll: u64) -> Option<Wait> {
+    let on = waits::of(who, poll)?;
+    let owner = *waits::owners(who, poll).first()?;
+    let (addr, at) = match on {
+        Object::Permits(semaphore) => {
+            let holders = waits::holders(semaphore);
+            let held = holders.iter().find(|holder| holder.who == owner);
+            let at = held.map(|holder| stack::get(holder.at));
+            (Some(semaphore as u64), at.unwrap_or_default())
+        }
+        Object::Task { .. } => (None, Stack::new()),
+    };
+    Some(Wait {
+        addr,
         acquired_at: at,
+        ..waits_for(owner)
     })
 }
 

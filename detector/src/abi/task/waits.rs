@@ -9,7 +9,7 @@
 //! as in a `select!`, the last one counts. So this explains a deadlock that is
 //! proved otherwise, and proves none.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
@@ -42,6 +42,8 @@ pub struct Waits {
     poll: u64,
     /// Where the log of synchronisations was when it was polled first.
     since: u64,
+    /// Counts the waits that begin.
+    turn: u64,
 }
 
 /// Who has a permit.
@@ -58,20 +60,24 @@ const KEPT: usize = 64;
 
 /// Semaphores with holders: as a rule none.
 static HELD: AtomicUsize = AtomicUsize::new(0);
+/// Waits that began.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
 static WAITS: Replaceable<DashMap<ThreadId, Waits>> = Replaceable::new();
 static HOLDERS: Replaceable<DashMap<usize, Vec<Holder>>> = Replaceable::new();
 
 /// `who` polls a wait, in its poll of this number.
 pub fn polled(who: ThreadId, poll: u64, on: Object) {
-    let mut waits = WAITS.get().entry(who).or_insert_with(|| Waits {
+    let begins = || Waits {
         on,
         poll,
         since: log::next(),
-    });
+        turn: BEGUN.fetch_add(1, Ordering::Relaxed),
+    };
+    let mut waits = WAITS.get().entry(who).or_insert_with(begins);
     if waits.on != on {
-        waits.since = log::next();
+        *waits = begins();
     }
-    (waits.on, waits.poll) = (on, poll);
+    waits.poll = poll;
 }
 
 /// A wait for permits is over, and `holder` has them if it is told and the wait
@@ -129,17 +135,56 @@ pub fn ended(who: ThreadId) {
 
 /// What the task or thread waited for in its poll of this number.
 pub fn of(who: ThreadId, poll: u64) -> Option<Object> {
+    now(who, poll).map(|waits| waits.on)
+}
+
+fn now(who: ThreadId, poll: u64) -> Option<Waits> {
     let waits = *WAITS.get().get(&who)?;
-    (waits.poll == poll).then_some(waits.on)
+    (waits.poll == poll).then_some(waits)
 }
 
 /// Who must act for what the task or thread waited for in its poll of this number,
-/// where that has a name: the first of them.
-pub fn owner(who: ThreadId, poll: u64) -> Option<ThreadId> {
-    match of(who, poll)? {
-        Object::Permits(semaphore) => Some(HOLDERS.get().get(&semaphore)?.first()?.who),
-        Object::Task { data, .. } => Some(registry::by_data(data)?.origin.id),
+/// where that has a name: who explains best why it waits comes first.
+///
+/// Permits are given in the order in which they were asked for. So who has some and
+/// waits for more waits for who asked before it, as a reader does behind a writer, or
+/// else for others that have some; and for itself, since it will give none back.
+pub fn owners(who: ThreadId, poll: u64) -> Vec<ThreadId> {
+    let Some(waits) = now(who, poll) else {
+        return Vec::new();
+    };
+    let semaphore = match waits.on {
+        Object::Permits(semaphore) => semaphore,
+        Object::Task { data, .. } => {
+            let joined = registry::by_data(data);
+            return joined.into_iter().map(|task| task.origin.id).collect();
+        }
+    };
+    let Some(holders) = HOLDERS.get().get(&semaphore) else {
+        return Vec::new();
+    };
+    if holders.iter().all(|holder| holder.who != who) {
+        return holders
+            .first()
+            .map(|holder| holder.who)
+            .into_iter()
+            .collect();
     }
+    let mut owners: Vec<ThreadId> = holders.iter().map(|holder| holder.who).collect();
+    drop(holders);
+    owners.retain(|owner| *owner != who);
+    let before = asked_before(waits.turn, semaphore);
+    before.into_iter().chain(owners).chain([who]).collect()
+}
+
+/// Who waits for permits of the semaphore, and has done so for longest, if that is for
+/// longer than since this turn.
+fn asked_before(turn: u64, semaphore: usize) -> Option<ThreadId> {
+    let waits = WAITS.get().iter();
+    waits
+        .filter(|waits| waits.on == Object::Permits(semaphore) && waits.turn < turn)
+        .min_by_key(|waits| waits.turn)
+        .map(|waits| *waits.key())
 }
 
 /// Who has permits of the semaphore.
