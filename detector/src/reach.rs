@@ -23,12 +23,14 @@
 //! Pure: the caller stops the world and reads the memory.
 
 mod forms;
+mod keepers;
 mod living;
 mod owners;
 
 use std::ops::Range;
 
 use self::forms::addresses;
+pub use self::keepers::{RootOf, Waiter, Wakes, keepers};
 pub use self::owners::Holders;
 
 const WORD: usize = size_of::<usize>();

@@ -247,6 +247,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
     /// is of the kind that this is known of.
     fn named_wait(&mut self, waits: Wait, named: &wire::Wait) -> Wait {
         let owned = waits.what.is_lock()
+            || named.on == wire::WaitOn::OtherEnd
             || matches!(
                 (waits.what, named.addr),
                 (WaitFor::Task | WaitFor::Turn | WaitFor::Running, None)

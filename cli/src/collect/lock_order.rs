@@ -122,7 +122,8 @@ fn taken(on: WaitOn, stack: &Stack) -> Option<(Mode, bool)> {
         | WaitOn::Futex
         | WaitOn::Sleep
         | WaitOn::Io
-        | WaitOn::Running => {}
+        | WaitOn::Running
+        | WaitOn::OtherEnd => {}
     }
     let frames = stack.frames();
     let libraries = frames

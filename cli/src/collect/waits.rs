@@ -155,6 +155,10 @@ const APIS: &[Api] = &[
         WaitFor::ChannelRecv,
     ),
     Api("tokio", &["Sender", "blocking_send"], WaitFor::ChannelSend),
+    Api("tokio", &["Mutex", "blocking_lock"], WaitFor::Mutex),
+    Api("tokio", &["Mutex", "blocking_lock_owned"], WaitFor::Mutex),
+    Api("tokio", &["RwLock", "blocking_read"], WaitFor::RwLockRead),
+    Api("tokio", &["RwLock", "blocking_write"], WaitFor::RwLockWrite),
     Api(
         "futures_executor",
         &["local_pool", "block_on"],
@@ -189,7 +193,7 @@ pub fn wait_for(on: WaitOn, stack: &Stack) -> WaitFor {
         (None, WaitOn::RwLockWrite) => WaitFor::RwLockWrite,
         (None, WaitOn::Condvar) => WaitFor::Condvar,
         (None, WaitOn::Park) => WaitFor::Park,
-        (None, WaitOn::Futex) => WaitFor::Futex,
+        (None, WaitOn::Futex | WaitOn::OtherEnd) => WaitFor::Futex,
         (None, WaitOn::Sleep) => WaitFor::Sleep,
         (None, WaitOn::Io) => WaitFor::Io,
     }

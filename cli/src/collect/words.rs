@@ -275,6 +275,19 @@ pub fn wait_phrase(wait: &Wait) -> String {
         }
         (_, WaitFor::Running, Some(owner)) => format!("is being polled by {}", owner.text()),
         (_, WaitFor::Turn, Some(owner)) => format!("waits to be polled by {}", owner.text()),
+        (_, WaitFor::ChannelRecv, Some(owner)) => {
+            format!("{} from {}", wait.what.phrase(), owner.text())
+        }
+        (_, WaitFor::ChannelSend, Some(owner)) => {
+            format!("{} of {}", wait.what.phrase(), owner.text())
+        }
+        (_, WaitFor::Condvar | WaitFor::Notify, Some(owner)) => {
+            format!("{} by {}", wait.what.phrase(), owner.text())
+        }
+        (_, WaitFor::Barrier, Some(owner)) => {
+            format!("{}, {} among them", wait.what.phrase(), owner.text())
+        }
+        (_, WaitFor::Park, Some(owner)) => format!("is parked until {} unparks it", owner.text()),
         (_, what, _) => what.phrase().to_owned(),
     }
 }

@@ -20,6 +20,7 @@ use super::sides::Sides;
 use super::snapshot::{Member, Snapshot};
 use super::stuck;
 use super::task::maps;
+use super::task::world::Here;
 use crate::report::wire::{Moment, ThreadId};
 use crate::rt::thread::Thread;
 use crate::rt::waiting::{Blocked, Call};
@@ -81,9 +82,12 @@ const MOST: usize = 16;
 /// Reports the cycles of tasks and threads of a process that can never go on, or
 /// where there are none all of them.
 #[cold]
-pub fn report(snapshot: &Snapshot) {
+pub fn report(snapshot: &Snapshot, here: &Here) {
     let mut sides = Sides::of(snapshot);
-    let cycles = sides.graph.cycles();
+    let mut cycles = sides.graph.cycles();
+    if cycles.is_empty() {
+        cycles = sides.cycles_by_memory(here);
+    }
     for cycle in &cycles {
         stuck::emit_stuck(sides.take(cycle, Moment::Exit));
     }

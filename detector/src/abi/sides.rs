@@ -7,7 +7,8 @@
 //! a cycle with tasks it is known that each waited at one moment for what the next one
 //! had, and no more: a task may wait for a timer besides, or be aborted by its handle.
 //!
-//! What it misses: waits without a name, such as for a message.
+//! Waits without a name, such as for a message, are named by memory where nothing
+//! moves any more ([`super::task::keepers`]).
 
 use std::collections::BTreeMap;
 
@@ -16,9 +17,12 @@ use super::snapshot::{Member, Snapshot};
 use super::stuck;
 use super::symbols;
 use super::task::cycles;
+use super::task::keepers::{self, Unnamed};
 use super::task::look::{self, Keeper, Stuck};
+use super::task::waits;
+use super::task::world::Here;
 use crate::report::kind::Certainty;
-use crate::report::wire::{Finding, Leg, Moment, ThreadId, Wait};
+use crate::report::wire::{Finding, Leg, Moment, ThreadId, Wait, WaitOn};
 use crate::rt::waiting::Call;
 use crate::waits::{WaitGraph, Wakers};
 
@@ -51,10 +55,14 @@ impl Sides {
         };
         for member in snapshot.members().iter().filter(waits) {
             let mut leg = snapshot.leg(member, None, None);
-            if let Some(named) = look::wait(member.id, 0) {
-                name(&mut leg, named);
-            }
+            let named = look::wait(member.id, 0);
             sides.block(leg.thread, leg.wait.as_ref());
+            if let Some(named) = named
+                && name(&mut leg, named)
+            {
+                let owners = waits::owners(member.id, 0);
+                sides.graph.block(leg.thread, Wakers::All(owners));
+            }
             sides.sides.insert(leg.thread, Side::Thread(Box::new(leg)));
         }
         for mut task in look::stuck() {
@@ -69,6 +77,10 @@ impl Sides {
                 Keeper::Ready => {}
             }
             sides.block(id, task.wait.as_ref());
+            if matches!(task.keeper, Keeper::Nobody) && task.wait.is_some() {
+                let owners = waits::owners(id, task.seen.polls.count);
+                sides.graph.block(id, Wakers::All(owners));
+            }
             sides.sides.insert(id, Side::Task(Box::new(task)));
         }
         sides
@@ -84,6 +96,30 @@ impl Sides {
 
     fn block(&mut self, who: ThreadId, wait: Option<&Wait>) {
         self.graph.block(who, wakers(wait));
+    }
+
+    /// Finds by memory who must act where a wait has no name: of a process that can
+    /// never go on, by a thread of which `here` is left. What that explains, the cycles
+    /// there are then.
+    pub fn cycles_by_memory(&mut self, here: &Here) -> Vec<Vec<ThreadId>> {
+        let unnamed: Vec<Unnamed> = self
+            .sides
+            .iter()
+            .filter_map(|(id, side)| side.unnamed(*id))
+            .collect();
+        let found = keepers::find(&unnamed, here);
+        for &(who, keeper) in &found {
+            self.graph.block(who, Wakers::All(vec![keeper]));
+        }
+        let cycles = self.graph.cycles();
+        for (who, keeper) in found {
+            if cycles.iter().any(|cycle| cycle.contains(&who))
+                && let Some(side) = self.sides.get_mut(&who)
+            {
+                side.needs(keeper);
+            }
+        }
+        cycles
     }
 
     /// Their sides of a finding, as far as they wait: each is taken once.
@@ -107,6 +143,43 @@ impl Sides {
             })
         };
         snapshot.confirm(&others(cycle, own)) && tasks_are_still()
+    }
+}
+
+impl Side {
+    /// Its wait, if it is not known who must act for that to end.
+    fn unnamed(&self, who: ThreadId) -> Option<Unnamed> {
+        match self {
+            Self::Thread(leg) => {
+                let wait = leg.wait.as_ref().filter(|wait| wait.owner.is_none())?;
+                let futex = usize::try_from(wait.addr?).ok()?;
+                Some(Unnamed {
+                    who,
+                    futex: Some(futex),
+                })
+            }
+            Self::Task(task) => {
+                let waits = matches!(task.keeper, Keeper::Nobody) && task.wait.is_none();
+                waits.then_some(Unnamed { who, futex: None })
+            }
+        }
+    }
+
+    /// That one must act for its wait to end.
+    fn needs(&mut self, keeper: ThreadId) {
+        match self {
+            Self::Thread(leg) => {
+                if let Some(wait) = &mut leg.wait {
+                    wait.owner = Some(keeper);
+                }
+            }
+            Self::Task(task) => {
+                task.wait = Some(Wait {
+                    on: WaitOn::OtherEnd,
+                    ..look::waits_for(keeper)
+                });
+            }
+        }
     }
 }
 
@@ -147,14 +220,17 @@ pub fn cycles_now(snapshot: &Snapshot, own: ThreadId) -> Vec<Finding> {
 }
 
 /// Of a thread that blocks on a future: what it awaits tells more than where it
-/// sleeps.
-fn name(leg: &mut Leg, named: Wait) {
+/// sleeps. True if that is known.
+fn name(leg: &mut Leg, named: Wait) -> bool {
     let names = leg.stack.iter().map(|&pc| symbols::name_of(pc));
     if Place::blocks_on_future(names)
         && let Some(own) = leg.wait.as_mut().filter(|own| own.owner.is_none())
     {
         (own.owner, own.acquired_at) = (named.owner, named.acquired_at);
+        own.addr = named.addr.or(own.addr);
+        return true;
     }
+    false
 }
 
 /// Who must act for a wait to end.

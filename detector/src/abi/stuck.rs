@@ -31,7 +31,7 @@ use super::kernel;
 use super::request;
 use super::signal;
 use super::snapshot::{Member, Snapshot, may_close_cycle};
-use super::task::again;
+use super::task::{self, again};
 use crate::findings;
 use crate::report::kind::{Certainty, Kind};
 use crate::report::wire::{Finding, Leg, ThreadId};
@@ -538,12 +538,13 @@ pub fn deadlock(legs: Vec<Leg>, certainty: Certainty, fatal: bool) -> Finding {
 /// ends the process.
 #[cold]
 pub fn report_stuck(snapshot: &Snapshot) -> ! {
+    let here = task::here();
     let cycles = snapshot.graph(false).cycles();
     for cycle in &cycles {
         emit(cycle_legs(snapshot, cycle), Certainty::Proved, true);
     }
     if cycles.is_empty() {
-        idle::report(snapshot);
+        idle::report(snapshot, &here);
     }
     end::stuck()
 }

@@ -514,6 +514,8 @@ pub enum WaitOn {
     Io,
     /// Nothing: it runs.
     Running,
+    /// What the owner has the other end of, or would notify, as memory tells.
+    OtherEnd,
 }
 
 /// A process that dies of a signal.

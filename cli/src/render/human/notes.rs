@@ -287,6 +287,8 @@ fn edge(wait: &Wait, leg: &Leg) -> String {
         (None, WaitFor::ChannelSend) => "room in its channel".to_owned(),
         (None, WaitFor::Once) => "its initialisation".to_owned(),
         (None, WaitFor::Condvar | WaitFor::Park) => "a wake-up".to_owned(),
+        (None, WaitFor::Notify) => "a notification from it".to_owned(),
+        (None, WaitFor::Barrier) => "its arrival".to_owned(),
         (None, _) => "what it holds".to_owned(),
     };
     let verb = if wait.what == WaitFor::Once {

@@ -9,7 +9,7 @@
 //!   [`own`]: what memory is a thread's own; [`again`]: what a thread notes of
 //!   tasks all the time; [`trail`]: since when a task awaits what it awaits;
 //!   [`turn`]: which thread would poll a task that is ready; [`way`]: which
-//!   tasks let others go first;
+//!   tasks let others go first; [`keepers`]: who must act where a wait has no name;
 //!   [`cycles`]: those that wait for each other while others go on.
 //!
 //! A task is known by the address of its record, of which the executor's copy
@@ -18,6 +18,7 @@
 pub mod again;
 pub mod cycles;
 pub mod ends;
+pub mod keepers;
 pub mod look;
 pub mod maps;
 mod order;

@@ -22,7 +22,8 @@ use super::{maps, root};
 use crate::abi::kernel::{self, State};
 use crate::abi::{map, symbols};
 use crate::objects;
-use crate::reach::{Block, Holders, Reach, Space, Task, unreachable};
+use crate::reach::{Block, Holders, Reach, RootOf, Space, Task, Waiter, keepers, unreachable};
+use crate::report::wire::ThreadId;
 use crate::rt::hot::current;
 use crate::rt::sys;
 use crate::rt::thread::{Thread, calls};
@@ -110,74 +111,141 @@ fn is_libtest(name: &str) -> bool {
 }
 
 fn search_with(tasks: &[Task], here: &Here, sleepers: &[Sleeper]) -> Option<Vec<Reach>> {
-    let own = sys::own_mappings()?;
-    let events = maps::event_data()?;
-    let mappings = maps::writable_mappings()?;
+    let memory = Memory::of_process(here, sleepers)?;
+    Some(memory.search(|space| unreachable(space, tasks)))
+}
 
-    let mut stacks = Vec::new();
-    let mut roots = Vec::new();
-    // Words that are in no memory of the program.
-    let mut loose: Vec<usize> = events;
-    // SAFETY: the record belongs to this thread.
-    let thread = unsafe { current().as_ref() }?;
-    stacks.push(thread.stack.clone());
-    let done = root::completed(thread);
-    let end = end_of_test(thread).unwrap_or(thread.stack.end);
-    roots.extend(without(here.stack..end, &done));
-    roots.push(thread.locals.clone());
-    loose.extend(&here.registers);
-    for sleeper in sleepers {
-        // SAFETY: records stay mapped for good, and its thread sleeps.
-        let thread = unsafe { &*sleeper.record };
-        let pointer = usize::try_from(sleeper.state.call?.stack).ok()?;
-        if !thread.stack.contains(&pointer) {
-            return None;
-        }
-        stacks.push(thread.stack.clone());
-        roots.push(pointer.saturating_sub(RED_ZONE).max(thread.stack.start)..thread.stack.end);
-        roots.push(thread.locals.clone());
-        loose.extend(thread.waiting.registers());
+/// Who has what each of `waiters` waits in, by memory: tasks by their places, and
+/// threads after them by theirs in `threads`. None if the world did not stand still, or
+/// cannot be searched.
+pub fn search_keepers(
+    tasks: &[Task],
+    threads: &[ThreadId],
+    waiters: &[Waiter],
+    here: &Here,
+) -> Option<Vec<Vec<RootOf>>> {
+    let sleepers = stopped()?;
+    let memory = Memory::of_process(here, &sleepers)?;
+    let place = |id: ThreadId| threads.iter().position(|thread| *thread == id);
+    let root_of = |owner: &Owner| match *owner {
+        Owner::Nobody => RootOf::Nobody,
+        Owner::Stack(id) => place(id).map_or(RootOf::Nobody, RootOf::Stack),
+        Owner::Locals(id) => place(id).map_or(RootOf::Nobody, RootOf::Locals),
+    };
+    let roots: Vec<RootOf> = memory.owners.iter().map(root_of).collect();
+    Some(memory.search(|space| keepers(space, &roots, tasks, waiters)))
+}
+
+/// Whose a root is.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    /// No thread's.
+    Nobody,
+    /// On this thread's stack, or in its registers.
+    Stack(ThreadId),
+    /// Among its thread-local variables.
+    Locals(ThreadId),
+}
+
+/// What a search looks at.
+#[derive(Default)]
+struct Memory {
+    blocks: Vec<Block>,
+    roots: Vec<Range<usize>>,
+    /// Of each root, whose it is.
+    owners: Vec<Owner>,
+    /// Words that are in no memory of the program, and of which a root is made.
+    loose: Vec<Vec<usize>>,
+}
+
+impl Memory {
+    fn add(&mut self, root: Range<usize>, owner: Owner) {
+        self.roots.push(root);
+        self.owners.push(owner);
     }
 
-    let mapped = map::mapped();
-    let mut blocks = Vec::new();
-    let apart: Vec<Range<usize>> = own.into_iter().chain(stacks).collect();
-    for mapping in mappings {
-        let root = |part: Range<usize>| {
-            if mapping.own && part.len() > RESERVED {
-                maps::populated(part)
-            } else {
-                vec![part]
+    fn add_loose(&mut self, words: Vec<usize>, owner: Owner) {
+        let at = words.as_ptr() as usize;
+        self.add(at..at + size_of_val(&*words), owner);
+        self.loose.push(words);
+    }
+
+    fn search<R>(&self, search: impl FnOnce(&Space<'_, fn(usize) -> usize>) -> R) -> R {
+        search(&Space {
+            blocks: &self.blocks,
+            roots: &self.roots,
+            // SAFETY: blocks and roots are mapped and can be read; nobody unmaps
+            // them, since all other threads sleep.
+            read: |at| unsafe { (at as *const usize).read_volatile() },
+        })
+    }
+
+    /// All of the process, whose other threads sleep.
+    fn of_process(here: &Here, sleepers: &[Sleeper]) -> Option<Self> {
+        let own = sys::own_mappings()?;
+        let events = maps::event_data()?;
+        let mappings = maps::writable_mappings()?;
+
+        let mut memory = Self::default();
+        let mut stacks = Vec::new();
+        memory.add_loose(events, Owner::Nobody);
+        // SAFETY: the record belongs to this thread.
+        let thread = unsafe { current().as_ref() }?;
+        stacks.push(thread.stack.clone());
+        let done = root::completed(thread);
+        let end = end_of_test(thread).unwrap_or(thread.stack.end);
+        for part in without(here.stack..end, &done) {
+            memory.add(part, Owner::Stack(thread.id));
+        }
+        memory.add(thread.locals.clone(), Owner::Locals(thread.id));
+        memory.add_loose(here.registers.clone(), Owner::Stack(thread.id));
+        for sleeper in sleepers {
+            // SAFETY: records stay mapped for good, and its thread sleeps.
+            let thread = unsafe { &*sleeper.record };
+            let pointer = usize::try_from(sleeper.state.call?.stack).ok()?;
+            if !thread.stack.contains(&pointer) {
+                return None;
             }
-        };
-        for piece in without(mapping.range, &apart) {
-            roots.extend(common(&piece, &mapped).flat_map(root));
-            for rest in without(piece, &mapped) {
-                let before = blocks.len();
-                objects::blocks(&rest, |block| {
-                    blocks.push(Block {
-                        start: block.start,
-                        size: block.size,
+            stacks.push(thread.stack.clone());
+            let used = pointer.saturating_sub(RED_ZONE).max(thread.stack.start)..thread.stack.end;
+            memory.add(used, Owner::Stack(thread.id));
+            memory.add(thread.locals.clone(), Owner::Locals(thread.id));
+            memory.add_loose(thread.waiting.registers().to_vec(), Owner::Stack(thread.id));
+        }
+
+        let mapped = map::mapped();
+        let apart: Vec<Range<usize>> = own.into_iter().chain(stacks).collect();
+        for mapping in mappings {
+            let root = |part: Range<usize>| {
+                if mapping.own && part.len() > RESERVED {
+                    maps::populated(part)
+                } else {
+                    vec![part]
+                }
+            };
+            for piece in without(mapping.range, &apart) {
+                for part in common(&piece, &mapped).flat_map(root) {
+                    memory.add(part, Owner::Nobody);
+                }
+                for rest in without(piece, &mapped) {
+                    let before = memory.blocks.len();
+                    objects::blocks(&rest, |block| {
+                        memory.blocks.push(Block {
+                            start: block.start,
+                            size: block.size,
+                        });
                     });
-                });
-                if blocks.len() == before {
-                    roots.extend(root(rest));
+                    if memory.blocks.len() == before {
+                        for part in root(rest) {
+                            memory.add(part, Owner::Nobody);
+                        }
+                    }
                 }
             }
         }
+        memory.blocks.sort_unstable_by_key(|block| block.start);
+        Some(memory)
     }
-    blocks.sort_unstable_by_key(|block| block.start);
-    let loose_words = loose.as_ptr() as usize;
-    roots.push(loose_words..loose_words + size_of_val(&*loose));
-
-    let space = Space {
-        blocks: &blocks,
-        roots: &roots,
-        // SAFETY: blocks and roots are mapped and can be read; nobody unmaps
-        // them, since all other threads sleep.
-        read: |at| unsafe { (at as *const usize).read_volatile() },
-    };
-    Some(unreachable(&space, tasks))
 }
 
 /// All other threads, if each of them sleeps in a call that it has noted.
