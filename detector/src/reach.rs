@@ -25,12 +25,14 @@
 mod forms;
 mod keepers;
 mod living;
+mod locks;
+mod mark;
 mod owners;
 
 use std::ops::Range;
 
-use self::forms::addresses;
 pub use self::keepers::{RootOf, Waiter, Wakes, keepers};
+pub use self::locks::Lock;
 pub use self::owners::Holders;
 
 const WORD: usize = size_of::<usize>();
@@ -58,6 +60,8 @@ pub struct Task {
     /// Who polled its join handle: it is live if that one is, or does not have
     /// the handle in its own block.
     pub joined_by: Option<Joiner>,
+    /// The place of the lock that it waits for.
+    pub lock: Option<usize>,
 }
 
 /// A task that joins another.
@@ -81,6 +85,8 @@ pub struct Space<'a, R> {
     pub blocks: &'a [Block],
     /// What is live besides.
     pub roots: &'a [Range<usize>],
+    /// Locks that tasks wait for.
+    pub locks: &'a [Lock],
     /// Reads the word at an address in a block or a root.
     pub read: R,
 }
@@ -120,6 +126,10 @@ struct Search<'a, R> {
     queue: Vec<(Range<usize>, usize)>,
     /// The address that led to what is visited, if it is known.
     via: Vec<usize>,
+    /// For each lock, whether something that is live may have its guard.
+    open: Vec<bool>,
+    /// Which addresses that would have.
+    guards: Vec<Range<usize>>,
 }
 
 /// For each task, whether something that is live reaches one of its wakers. A
@@ -172,6 +182,8 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
             live: vec![false; tasks.len()],
             queue: Vec::new(),
             via: vec![0; space.blocks.len()],
+            open: vec![false; space.locks.len()],
+            guards: Vec::new(),
         };
         for (number, task) in tasks.iter().enumerate() {
             let at = search.block_at(task.address());
@@ -181,6 +193,7 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
                 search.block_of[number] = Some(at);
             }
         }
+        search.guards = search.guards();
         search
     }
 
@@ -211,149 +224,6 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
                 self.queue.push((self.range(block), 0));
             }
         }
-    }
-
-    fn mark(&mut self) {
-        while let Some((range, before)) = self.queue.pop() {
-            let via = self
-                .block_at(range.start)
-                .map_or(0, |block| self.via[block]);
-            self.visit(range, before, via);
-        }
-    }
-
-    /// Marks what is live, until no task is live any more that was not.
-    fn settle(&mut self) {
-        self.mark();
-        loop {
-            let found = self.wakers_of_dead();
-            let hidden: Vec<usize> = (0..self.tasks.len())
-                .filter(|&number| {
-                    let Task {
-                        wakers, joined_by, ..
-                    } = self.tasks[number];
-                    // Without wakers it is dead whatever is found.
-                    let unfound =
-                        wakers.is_some_and(|wakers| wakers > 0 && wakers != found[number]);
-                    let joined = joined_by.is_some_and(|joiner| self.live[joiner.task]);
-                    !self.live[number] && (unfound || joined)
-                })
-                .collect();
-            if hidden.is_empty() {
-                break;
-            }
-            for number in hidden {
-                self.revive(number);
-            }
-            self.mark();
-        }
-    }
-
-    /// True if the word at `at`, the address of `task`, belongs to a waker.
-    fn is_waker(&self, task: usize, at: usize, range: &Range<usize>) -> bool {
-        let Task {
-            waker, data_word, ..
-        } = self.tasks[task];
-        let beside = if data_word & 1 == 0 {
-            at.checked_add(WORD)
-        } else {
-            at.checked_sub(WORD)
-        };
-        let inside = |at: &usize| *at >= range.start && *at + WORD <= range.end;
-        beside
-            .filter(inside)
-            .is_some_and(|beside| (self.space.read)(beside) == waker[1 - (data_word & 1)])
-    }
-
-    /// True if the handle of `task` lies in the block of who joins it. A copy of
-    /// its word there proves nothing: it may be what is left of one that moved.
-    fn has_handle(&self, joiner: Joiner, task: usize) -> bool {
-        let block = self.block_of[joiner.task].map(|block| self.range(block));
-        block.is_some_and(|range| range.contains(&joiner.handle))
-            && (self.space.read)(joiner.handle) == self.tasks[task].address()
-    }
-
-    /// Follows the words of a live range, which the address `via` led to, from
-    /// what the address `before` led to.
-    fn visit(&mut self, range: Range<usize>, before: usize, via: usize) {
-        for at in words(&range) {
-            let word = (self.space.read)(at);
-            if word == 0 {
-                continue;
-            }
-            for word in addresses(word) {
-                self.follow(word, at, &range, via);
-            }
-            let there = [
-                self.at_distance(at, word),
-                self.linked(at, word, before, via),
-            ];
-            for there in there.into_iter().flatten() {
-                self.follow(there, at, &range, via);
-            }
-        }
-    }
-
-    /// Follows a word that may be an address, found at `at` in what the address
-    /// `via` led to.
-    fn follow(&mut self, word: usize, at: usize, range: &Range<usize>, via: usize) {
-        if let Some(block) = self.block_at(word) {
-            match self.task_of[block] {
-                Some(task) => {
-                    let task = task as usize;
-                    let inside = word != self.tasks[task].address();
-                    if !self.live[task]
-                        && self.tasks[task].wakers != Some(0)
-                        && (inside || self.is_waker(task, at, range))
-                    {
-                        self.revive(task);
-                    }
-                }
-                None => {
-                    if !self.marked[block] {
-                        self.marked[block] = true;
-                        self.via[block] = word;
-                        self.queue.push((self.range(block), via));
-                    }
-                }
-            }
-        }
-    }
-
-    /// How many wakers of each task lie in what only dead tasks reach.
-    fn wakers_of_dead(&self) -> Vec<u64> {
-        let mut found = vec![0; self.tasks.len()];
-        let mut seen = self.marked.clone();
-        let mut queue: Vec<Range<usize>> = Vec::new();
-        for (number, block) in self.block_of.iter().enumerate() {
-            if let (false, Some(block)) = (self.live[number], *block) {
-                seen[block] = true;
-                queue.push(self.range(block));
-            }
-        }
-        while let Some(range) = queue.pop() {
-            for at in words(&range) {
-                let word = (self.space.read)(at);
-                let Some(block) = self.block_at(word) else {
-                    continue;
-                };
-                match self.task_of[block] {
-                    Some(task) => {
-                        let task = task as usize;
-                        let address = self.tasks[task].address();
-                        found[task] +=
-                            u64::from(word == address && self.is_waker(task, at, &range));
-                    }
-                    None => {
-                        if !seen[block] {
-                            seen[block] = true;
-                            queue.push(self.range(block));
-                        }
-                    }
-                }
-            }
-        }
-        found
     }
 }
 
@@ -407,12 +277,14 @@ mod tests {
                     waits: wakers.is_some(),
                     wakers: *wakers,
                     joined_by: *joined_by,
+                    lock: None,
                 })
                 .collect();
             let root = ROOT..ROOT + 4 * WORD;
             let space = Space {
                 blocks: &blocks,
                 roots: std::slice::from_ref(&root),
+                locks: &[],
                 read: |addr| self.read(addr),
             };
             let found = unreachable(&space, &tasks);

@@ -1,10 +1,12 @@
 //! Names of functions of the executable, for verdicts that depend on whose
-//! code waits: a futex is a mutex only where std's own mutex waits on it.
+//! code waits: a futex is a mutex only where std's own mutex waits on it. And where
+//! its static variables lie.
 //!
 //! Read from the symbol table of the executable, on first use, which is in the
 //! cold half of a suspicion. What it misses: inlined functions, and those of
 //! shared libraries; a wait that they hide counts as one of unknown use.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use object::read::elf::ElfFile64;
@@ -19,6 +21,8 @@ struct Function {
     name: &'static str,
 }
 
+/// The static variables, in order.
+static VARIABLES: OnceLock<Vec<Range<usize>>> = OnceLock::new();
 static FUNCTIONS: OnceLock<Vec<Function>> = OnceLock::new();
 
 /// The mangled name of the executable's function that holds `pc`.
@@ -29,6 +33,32 @@ pub fn name_of(pc: u64) -> Option<&'static str> {
         .checked_sub(1)?;
     let function = &functions[at];
     (pc < function.end).then_some(function.name)
+}
+
+/// The static variable of the executable that has this address.
+pub fn variable_at(addr: usize) -> Option<Range<usize>> {
+    let variables = VARIABLES.get_or_init(|| read_variables().unwrap_or_default());
+    let at = variables
+        .partition_point(|variable| variable.start <= addr)
+        .checked_sub(1)?;
+    let variable = &variables[at];
+    variable.contains(&addr).then(|| variable.clone())
+}
+
+fn read_variables() -> Option<Vec<Range<usize>>> {
+    let file = map_executable()?;
+    let elf: ElfFile64<'static> = ElfFile64::parse(file).ok()?;
+    let bias = load_bias();
+    let mut variables: Vec<Range<usize>> = elf
+        .symbols()
+        .filter(|symbol| symbol.kind() == object::SymbolKind::Data && symbol.size() > 0)
+        .map(|symbol| {
+            let start = (bias + symbol.address()) as usize;
+            start..start + symbol.size() as usize
+        })
+        .collect();
+    variables.sort_by_key(|variable| variable.start);
+    Some(variables)
 }
 
 fn read() -> Option<Vec<Function>> {

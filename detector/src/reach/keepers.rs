@@ -290,6 +290,7 @@ mod tests {
                     waits: true,
                     wakers: None,
                     joined_by: None,
+                    lock: None,
                 })
                 .collect();
             let blocks: Vec<Block> = (0..self.blocks.len())
@@ -302,6 +303,7 @@ mod tests {
             let space = Space {
                 blocks: &blocks,
                 roots: &roots,
+                locks: &[],
                 read: |at: usize| match at {
                     LOCALS..0x10000 => self.roots[at / 0x100 - 1][at % 0x100 / WORD],
                     _ => self.blocks[at / 0x10000 - 1][at % 0x10000 / WORD],

@@ -180,6 +180,7 @@ mod tests {
                 waits: *waits,
                 wakers: waits.then_some(1),
                 joined_by: None,
+                lock: None,
             })
             .collect();
         let found: Vec<Block> = (0..blocks.len())
@@ -192,6 +193,7 @@ mod tests {
         let space = Space {
             blocks: &found,
             roots: std::slice::from_ref(&roots),
+            locks: &[],
             read: |at: usize| match at {
                 ROOT..0x10000 => root[(at - ROOT) / WORD],
                 _ => blocks[at / 0x10000 - 1][at % 0x10000 / WORD],

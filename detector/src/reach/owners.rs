@@ -264,6 +264,7 @@ mod tests {
                 waits: true,
                 wakers: Some(1),
                 joined_by: None,
+                lock: None,
             })
             .collect();
         let found: Vec<Block> = (0..blocks.len())
@@ -275,6 +276,7 @@ mod tests {
         let space = Space {
             blocks: &found,
             roots: &[],
+            locks: &[],
             read: |at: usize| blocks[at / 0x10000 - 1][at % 0x10000 / WORD],
         };
         unreachable(&space, &tasks)

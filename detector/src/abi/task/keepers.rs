@@ -76,6 +76,7 @@ fn task(seen: &Seen) -> Task {
         waits: true,
         wakers: None,
         joined_by: None,
+        lock: None,
     }
 }
 

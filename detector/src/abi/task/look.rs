@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cycles;
 use super::ends;
+use super::locks;
 use super::record::{Polls, Record};
 use super::registry;
 use super::turn;
@@ -66,7 +67,7 @@ impl Seen {
     }
 
     /// True if it waits to be woken.
-    fn waits(&self) -> bool {
+    pub fn waits(&self) -> bool {
         match verdict(self.facts) {
             Verdict::Ending => false,
             Verdict::Alive(state) => state == TaskState::Waiting,
@@ -191,17 +192,20 @@ fn look(here: &Here, tries: u32) -> Option<Vec<Seen>> {
         if !searched && !all.iter().any(on_its_way) {
             return Some(all);
         }
+        let (locks, wanted) = locks::wanted(&all);
         let tasks: Vec<Task> = all
             .iter()
-            .map(|seen| Task {
+            .zip(wanted)
+            .map(|(seen, lock)| Task {
                 waker: seen.polls.rest.waker,
                 data_word: seen.record.data_word,
                 waits: seen.waits(),
                 wakers: may_be_stuck(seen).then_some(seen.facts.references),
                 joined_by: joiner(seen).filter(|_| seen.facts.handle),
+                lock,
             })
             .collect();
-        match world::search(&tasks, here, searched) {
+        match world::search(&tasks, &locks, here, searched) {
             Search::Done(found) if all.iter().all(Seen::is_still) => {
                 let ids: Vec<ThreadId> = all.iter().map(|seen| seen.record.origin.id).collect();
                 let polls = |seen: &Seen| seen.polls.thread.filter(|_| seen.facts.running);

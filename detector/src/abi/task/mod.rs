@@ -9,7 +9,8 @@
 //!   [`own`]: what memory is a thread's own; [`again`]: what a thread notes of
 //!   tasks all the time; [`trail`]: since when a task awaits what it awaits;
 //!   [`turn`]: which thread would poll a task that is ready; [`way`]: which
-//!   tasks let others go first; [`keepers`]: who must act where a wait has no name;
+//!   tasks let others go first; [`keepers`]: who must act where a wait has no name; [`locks`]: what only a guard
+//!   can give back;
 //!   [`cycles`]: those that wait for each other while others go on.
 //!
 //! A task is known by the address of its record, of which the executor's copy
@@ -19,6 +20,7 @@ pub mod again;
 pub mod cycles;
 pub mod ends;
 pub mod keepers;
+mod locks;
 pub mod look;
 pub mod maps;
 mod order;

@@ -187,6 +187,16 @@ fn asked_before(turn: u64, semaphore: usize) -> Option<ThreadId> {
         .map(|waits| *waits.key())
 }
 
+/// Where the only one that has permits of the semaphore got them, if it is a task of
+/// which that is true.
+pub fn only_holder(semaphore: usize, is: impl Fn(ThreadId) -> bool) -> Option<StackId> {
+    let holders = HOLDERS.get().get(&semaphore)?;
+    match holders[..] {
+        [only] if is(only.who) => Some(only.at),
+        _ => None,
+    }
+}
+
 /// Who has permits of the semaphore.
 pub fn holders(semaphore: usize) -> Vec<Holder> {
     HOLDERS

@@ -22,7 +22,9 @@ use super::{maps, root};
 use crate::abi::kernel::{self, State};
 use crate::abi::{map, symbols};
 use crate::objects;
-use crate::reach::{Block, Holders, Reach, RootOf, Space, Task, Waiter, keepers, unreachable};
+use crate::reach::{
+    Block, Holders, Lock, Reach, RootOf, Space, Task, Waiter, keepers, unreachable,
+};
 use crate::report::wire::ThreadId;
 use crate::rt::hot::current;
 use crate::rt::sys;
@@ -63,12 +65,12 @@ pub enum Search {
 
 /// Stops the world and, if `searched`, searches it: else no task counts as
 /// unreachable.
-pub fn search(tasks: &[Task], here: &Here, searched: bool) -> Search {
+pub fn search(tasks: &[Task], locks: &[Lock], here: &Here, searched: bool) -> Search {
     let Some(sleepers) = stopped() else {
         return Search::Moving;
     };
     let found = if searched {
-        match search_with(tasks, here, &sleepers) {
+        match search_with(tasks, locks, here, &sleepers) {
             Some(found) => found,
             None => return Search::Impossible,
         }
@@ -110,9 +112,14 @@ fn is_libtest(name: &str) -> bool {
     name.starts_with("_R") && name.contains(FUNCTION) || name.starts_with(LEGACY)
 }
 
-fn search_with(tasks: &[Task], here: &Here, sleepers: &[Sleeper]) -> Option<Vec<Reach>> {
+fn search_with(
+    tasks: &[Task],
+    locks: &[Lock],
+    here: &Here,
+    sleepers: &[Sleeper],
+) -> Option<Vec<Reach>> {
     let memory = Memory::of_process(here, sleepers)?;
-    Some(memory.search(|space| unreachable(space, tasks)))
+    Some(memory.search(locks, |space| unreachable(space, tasks)))
 }
 
 /// Who has what each of `waiters` waits in, by memory: tasks by their places, and
@@ -133,7 +140,7 @@ pub fn search_keepers(
         Owner::Locals(id) => place(id).map_or(RootOf::Nobody, RootOf::Locals),
     };
     let roots: Vec<RootOf> = memory.owners.iter().map(root_of).collect();
-    Some(memory.search(|space| keepers(space, &roots, tasks, waiters)))
+    Some(memory.search(&[], |space| keepers(space, &roots, tasks, waiters)))
 }
 
 /// Whose a root is.
@@ -170,10 +177,15 @@ impl Memory {
         self.loose.push(words);
     }
 
-    fn search<R>(&self, search: impl FnOnce(&Space<'_, fn(usize) -> usize>) -> R) -> R {
+    fn search<R>(
+        &self,
+        locks: &[Lock],
+        search: impl FnOnce(&Space<'_, fn(usize) -> usize>) -> R,
+    ) -> R {
         search(&Space {
             blocks: &self.blocks,
             roots: &self.roots,
+            locks,
             // SAFETY: blocks and roots are mapped and can be read; nobody unmaps
             // them, since all other threads sleep.
             read: |at| unsafe { (at as *const usize).read_volatile() },
