@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use leakcheck_tests::command::{Workshop, repository};
+use leakcheck_tests::command::{Ended, Workshop, repository};
 use leakcheck_tests::messages::Finding;
 use leakcheck_tests::redaction::filters;
 
@@ -21,15 +21,27 @@ fn is_silent(test: &str) -> bool {
     test.ends_with("_fixed")
 }
 
-fn check(options: &[&str]) {
-    let workshop = Workshop::new(
+fn workshop() -> Workshop {
+    Workshop::new(
         env!("CARGO_BIN_EXE_leakcheck-under-test"),
         env!("CARGO_TARGET_TMPDIR"),
-    );
-    let ended = workshop
-        .test("task-reports", &[&OPTIONS, options].concat())
-        .run();
+    )
+}
+
+fn check(options: &[&str]) {
+    let options = [&OPTIONS, options].concat();
+    let ended = workshop().test("task-reports", &options).run();
     ended.assert_code(66);
+    check_findings(&ended);
+}
+
+/// What is said of one test of another fixture.
+fn check_one(fixture: &str, test: &str, options: &[&str]) {
+    let options = [options, &["--", "--exact", test]].concat();
+    check_findings(&workshop().test(fixture, &options).run());
+}
+
+fn check_findings(ended: &Ended) {
     let findings = ended.findings();
     let mut told: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
     for test in ended.tests() {
@@ -44,8 +56,7 @@ fn check(options: &[&str]) {
     let filters = filters(&repository());
     let own = [
         (r" #\d+", " #N"),
-        (r"tokio-\d+\.\d+\.\d+/", "tokio-VERSION/"),
-        (r"futures-util-\d+\.\d+\.\d+/", "futures-util-VERSION/"),
+        (r"\b([a-z][a-z_-]*)-\d+\.\d+\.\d+/", "$1-VERSION/"),
         (r"(VERSION/\S+\.rs):\d+:\d+", "$1:PLACE"),
         (r"polled \d+ times", "polled N times"),
         (r"fingerprint lc1:[0-9a-f]+", "fingerprint"),
@@ -73,4 +84,27 @@ fn instrumented() {
 #[test]
 fn leaks_alone() {
     check(&["--no-races"]);
+}
+
+#[test]
+fn orders_of_locks() {
+    check_one("tokio-tasks", "orders::two_orders", &[]);
+    check_one("tokio-tasks", "orders::with_a_writer", &[]);
+}
+
+#[test]
+fn races_of_one_schedule() {
+    check_one("task-races", "a_static_on_the_current_thread", &[]);
+}
+
+#[test]
+fn tasks_of_async_executor() {
+    check_one("async-task", "waits_for_nothing", &[]);
+}
+
+#[test]
+fn locks_that_others_share() {
+    let one = "beside::opposite_orders_of_static_locks";
+    check_one("tokio-tasks", one, &[]);
+    check_one("tokio-tasks", one, &["--no-races"]);
 }
