@@ -92,7 +92,8 @@ fn pages_show_what_is() {
                 // Alone: what others found at the same places would be told with it.
                 let told = || {
                     let ended = workshop().test("lessons", &["--lib", name]).run();
-                    report(&ended, name).unwrap_or_else(|| panic!("nothing is said of {name}"))
+                    report(&ended, name)
+                        .unwrap_or_else(|| panic!("nothing is said of {name}: {}", ended.stderr))
                 };
                 if bless {
                     return told();
