@@ -131,6 +131,9 @@ const INERT: &[u64] = &hashes([
 
 const COMPARES: &[u64] = &hashes(["push", "pop"]);
 
+/// How long it is, an iterator or a range says by what is in it.
+const MEASURES: &[u64] = &hashes(["len", "is_empty"]);
+
 /// Hashes what is in a map, when that grows.
 const HASHES: &[u64] = &hashes(["reserve"]);
 
@@ -187,6 +190,8 @@ pub enum Has {
     Heap,
     /// A map's that hashes by such code.
     Hashed,
+    /// An iterator's, or a range's, of such code.
+    Measured,
     /// A mutex's.
     Mutex,
     /// Those of a lock for readers.
@@ -204,6 +209,14 @@ fn is_hashed(head: &str) -> bool {
         .any(|begin| head.starts_with(begin))
 }
 
+/// True for an iterator of std's around another, and for a range, by the beginning
+/// of its name.
+fn is_measured(head: &str) -> bool {
+    ["core::iter::", "core::ops::range::"]
+        .iter()
+        .any(|begin| head.starts_with(begin))
+}
+
 impl Has {
     /// By its name.
     pub fn of(type_name: &str) -> Self {
@@ -215,6 +228,8 @@ impl Has {
             Self::Heap
         } else if is_hashed(&head) && is_foreign(type_name) {
             Self::Hashed
+        } else if is_measured(&head) && is_foreign(type_name) {
+            Self::Measured
         } else if is_guard(type_name) {
             Self::None
         } else if head.contains("mutex") {
@@ -234,6 +249,9 @@ impl Has {
             (Class::Inert, Self::Pointer) => OF_POINTERS.contains(&method),
             (Class::Inert, Self::Heap) => INERT.contains(&method) && !COMPARES.contains(&method),
             (Class::Inert, Self::Hashed) => INERT.contains(&method) && !HASHES.contains(&method),
+            (Class::Inert, Self::Measured) => {
+                INERT.contains(&method) && !MEASURES.contains(&method)
+            }
             (Class::Inert, _) => INERT.contains(&method),
             (Class::Lock, Self::Mutex) => OF_MUTEXES.contains(&method),
             (Class::Lock, Self::ReadWrite) => OF_LOCKS_TO_READ.contains(&method),
@@ -311,6 +329,9 @@ mod tests {
             ),
             ("std::collections::hash::set::HashSet<a::Own>", "len", true),
             ("alloc::vec::Vec<a::Own>", "reserve", true),
+            ("core::iter::adapters::rev::Rev<a::Own>", "len", false),
+            ("core::ops::range::Range<a::Own>", "is_empty", false),
+            ("core::ops::range::Range<u8>", "is_empty", true),
         ];
         for (of, method, is) in all {
             let fits = Has::of(of).fits(classify(of), hash(method));
