@@ -25,7 +25,9 @@
 //!   the drop of a value as well, as a channel does;
 //! - `ACQUIRED`: it acquired a known lock or atomic, which code that is not
 //!   tracked may have released. That matters only if the strand of `a` has
-//!   released anything since, or has ended.
+//!   released anything since, or has ended; if it has dropped what it shares
+//!   with others, as a count or an open file; or if it has taken a lock whose
+//!   release is not seen.
 //!
 //! A race on a static variable with neither is certain. Other memory may have
 //! been freed in between and be another variable now.
@@ -311,6 +313,9 @@ pub fn lock(strand: &Arc<Strand>, taking: Taking) {
         for holder in &lock.holders {
             if !(shared && holder.shared) {
                 learn(strand, holder);
+                holder
+                    .strand
+                    .with(|state| state.unseen.remove(&taking.addr));
             }
         }
         lock.holders
@@ -318,7 +323,10 @@ pub fn lock(strand: &Arc<Strand>, taking: Taking) {
         strand.with(|state| {
             state.clocks.acquire(&lock.clock);
             state.taken.insert(taking.addr);
-            if taking.release != 0 {
+            if taking.release == 0 {
+                state.unseen.insert(taking.addr);
+            } else {
+                state.unseen.remove(&taking.addr);
                 state.held.push((taking.release, taking.site));
             }
         });
@@ -372,6 +380,7 @@ pub fn unlock(strand: &Arc<Strand>, taker: &Strand, addr: usize, release: u64) {
             let own = |holder: &Holder| holder.strand.id == taker.id;
             if !lock.holders.iter().any(own) {
                 state.taken.remove(&addr);
+                state.unseen.remove(&addr);
             }
         });
     });

@@ -9,7 +9,7 @@
 use std::marker::PhantomData;
 
 use super::callee;
-use super::hooks::{calls, elsewhere, hash};
+use super::hooks::{calls, dropped_shared, elsewhere, hash};
 use super::methods;
 use super::object::{self, Class, classify};
 
@@ -233,7 +233,7 @@ pub fn is_known(path: &str) -> bool {
 }
 
 /// The paths and the other words of a type's name.
-fn words(type_name: &str) -> impl Iterator<Item = &str> {
+pub fn words(type_name: &str) -> impl Iterator<Item = &str> {
     type_name
         .split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':' | '\'')))
         .filter(|word| !word.is_empty())
@@ -271,7 +271,17 @@ pub fn does<T: ?Sized>(deed: Deed) -> bool {
     {
         return false;
     }
-    object::known(name).foreign.does(deed)
+    let known = object::known(name);
+    if deed == Deed::Drop && known.shares {
+        dropped_shared();
+    }
+    known.foreign.does(deed)
+}
+
+/// True if a value of `T` has a part that is shared with others.
+#[inline]
+pub fn shares<T: ?Sized>() -> bool {
+    std::mem::needs_drop::<T>() && !elsewhere() && object::known(std::any::type_name::<T>()).shares
 }
 
 /// As [`does`], of a method of this name.

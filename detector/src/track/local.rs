@@ -173,6 +173,13 @@ impl Local {
         }
     }
 
+    /// What this thread shares with others is about to be dropped.
+    pub fn dropped_shared(&self) {
+        if let Some(strand) = self.strand.get() {
+            strand.dropped_shared(engine::sequence());
+        }
+    }
+
     /// A function is about to be called that may be tracked.
     pub fn calls(&self, name: u64) {
         let strand = self.strand();

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use super::callee::{self, Callee};
 use super::channel::End;
 use super::engine::Key;
-use super::foreign::{Foreign, behind};
+use super::foreign::{Foreign, behind, is_guard, words};
 use super::hooks::elsewhere;
 use super::methods::Has;
 use super::{local, place};
@@ -303,6 +303,8 @@ pub struct Known {
     /// What others may learn when a value of it is dropped: what the ends of
     /// channels and the permits in it carry.
     pub ends: Vec<u64>,
+    /// Others may learn when a value of it is dropped, by what is not known here.
+    pub shares: bool,
 }
 
 /// Types that a thread remembers, a power of two: a loop over generic code has
@@ -326,6 +328,7 @@ static NOT_ASKED: Known = Known {
     is_pointer: false,
     derefs_plainly: false,
     ends: Vec::new(),
+    shares: false,
     foreign: Foreign::ANYTHING,
     itself: 0,
     behind: 0,
@@ -380,6 +383,7 @@ impl Known {
             callee: Callee::of(type_name),
             has: Has::of(type_name),
             ends,
+            shares: shares(type_name),
         }
     }
 }
@@ -389,6 +393,27 @@ fn end(type_name: &str) -> u64 {
     let of_std = type_name.starts_with("std::sync::mpsc::");
     let end = type_name.split_once('<').filter(|_| of_std);
     name_hash(end.map_or(type_name, |(end, _)| end))
+}
+
+/// Types whose values are shared: their counts and what the system knows them by.
+const SHARED: &[&str] = &[
+    "alloc::sync::Arc",
+    "alloc::sync::Weak",
+    "std::fs::File",
+    "std::io::pipe::",
+    "std::net::",
+    "std::os::",
+    "std::process::",
+];
+
+/// True if a value of this type has a part that is shared with others.
+fn shares(type_name: &str) -> bool {
+    words(type_name).any(|word| {
+        let is_of = |families: &[&str]| families.iter().any(|family| word.starts_with(family));
+        // A cell is one thread's.
+        let is_lock = is_guard(word) && !word.starts_with("core::cell::");
+        is_of(SHARED) || is_of(PERMITS) || is_lock || classify(word) == Class::Channel
+    })
 }
 
 /// Families of types whose drop others may wait for, though they are neither
@@ -481,6 +506,18 @@ mod tests {
         assert!(is_pointer(type_name::<Arc<Mutex<u8>>>()));
         assert!(is_pointer(type_name::<&Mutex<u8>>()));
         assert!(is_pointer(type_name::<std::sync::LazyLock<u8>>()));
+    }
+
+    #[test]
+    fn who_shares_is_missed_when_it_is_dropped() {
+        let shares = |name: &'static str| known(name).shares;
+        assert!(shares(type_name::<Option<(u8, Arc<u8>)>>()));
+        assert!(shares(type_name::<Vec<std::sync::MutexGuard<'_, u8>>>()));
+        assert!(shares(type_name::<std::fs::File>()));
+        assert!(shares(type_name::<mpsc::Sender<u8>>()));
+        assert!(!shares(type_name::<Vec<String>>()));
+        assert!(!shares(type_name::<Mutex<u8>>()));
+        assert!(!shares(type_name::<std::cell::Ref<'_, u8>>()));
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Strand {
     calling: AtomicU64,
     /// When it last acquired a known object.
     acquired: AtomicU64,
+    /// When it last dropped what it shares with others, of whom not all are known.
+    shared: AtomicU64,
     /// None when it has ended.
     state: Mutex<Option<State>>,
 }
@@ -73,6 +75,8 @@ pub struct State {
     /// Locks that it has taken and that nobody else has taken since, as far
     /// as is known; more than that at worst.
     pub taken: Set<usize>,
+    /// Of these, those whose release will not be seen.
+    pub unseen: Set<usize>,
     /// Who it is at the moment.
     pub who: Arc<Who>,
     /// It has accessed something in this epoch.
@@ -145,12 +149,14 @@ impl Strand {
             opaque: AtomicU64::new(0),
             calling: AtomicU64::new(0),
             acquired: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
             state: Mutex::new(Some(State {
                 slot,
                 clocks,
                 last: Last::default(),
                 held: Vec::new(),
                 taken: Set::default(),
+                unseen: Set::default(),
                 who: Arc::new(Who {
                     name: thread.name().map(str::to_owned),
                     spawned: None,
@@ -210,11 +216,18 @@ impl Strand {
 
     /// True if something may have learned what it did before `sequence`, in
     /// `epoch`: it has released something since, has run code that is not
-    /// tracked, or has ended.
+    /// tracked, or has ended; or it has a lock whose release is not seen.
     pub fn may_have_published(&self, sequence: u64, epoch: Epoch) -> bool {
         self.has_released_since(epoch)
             || self.opaque.load(Ordering::Relaxed) > sequence
             || self.calling.load(Ordering::Relaxed) > sequence
+            || self.shared.load(Ordering::Relaxed) > sequence
+            || self.with(|state| !state.unseen.is_empty()) != Some(false)
+    }
+
+    /// What it shared with others, whom nobody knows, was dropped at `now`.
+    pub fn dropped_shared(&self, now: u64) {
+        self.shared.store(now, Ordering::Relaxed);
     }
 
     /// A known object was acquired at `now`.

@@ -234,6 +234,12 @@ pub fn called<F>(written: u64, function: F) -> F {
     function
 }
 
+/// What this thread shares with others is about to be dropped.
+#[inline]
+pub fn dropped_shared() {
+    here(Local::dropped_shared);
+}
+
 /// Code that is not tracked runs here.
 #[inline]
 pub fn opaque() {

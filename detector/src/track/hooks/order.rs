@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 
-use super::{acquire, elsewhere, here, opaque, release};
+use super::{acquire, dropped_shared, elsewhere, here, opaque, release};
 use crate::sync::Order;
 use crate::track::channel::of_unknown;
 use crate::track::engine::{self, Key, Taking};
@@ -106,7 +106,7 @@ impl Dropped {
     #[inline]
     pub fn perhaps<T>(_: &T) -> super::own::Own {
         let own = super::own::Own::lasting();
-        own.keeps(super::super::foreign::does::<T>(Deed::Drop));
+        own.keeps(own.drops::<T>());
         own
     }
 
@@ -140,6 +140,9 @@ impl Drop for Dropped {
         if let Some(known) = self.0 {
             if !known.ends.is_empty() {
                 ends(&known.ends);
+            }
+            if known.shares {
+                dropped_shared();
             }
             super::own::operates(known.foreign.does(Deed::Drop), DROPS, None);
         }

@@ -10,15 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use super::super::callee;
-use super::super::foreign::{DROPS, Deed, does, number};
+use super::super::foreign::{DROPS, Deed, does, number, shares};
 use super::super::local;
 use super::super::probe::Other;
-use super::{calls, elsewhere, hash};
+use super::{calls, dropped_shared, elsewhere, hash};
 
 /// From when on code of a type's own may run in a statement.
 #[derive(Debug, Default)]
 pub struct Own {
     begun: AtomicBool,
+    /// What is dropped at the end is shared with others.
+    shares: AtomicBool,
     /// What else happens on this thread until the end comes before and after.
     counts: bool,
 }
@@ -30,6 +32,7 @@ impl Own {
     pub const fn new() -> Self {
         Self {
             begun: AtomicBool::new(false),
+            shares: AtomicBool::new(false),
             counts: true,
         }
     }
@@ -41,6 +44,7 @@ impl Own {
     pub const fn lasting() -> Self {
         Self {
             begun: AtomicBool::new(false),
+            shares: AtomicBool::new(false),
             counts: false,
         }
     }
@@ -107,7 +111,7 @@ impl Own {
     /// A temporary is there: its drop comes at the end of the statement.
     #[inline]
     pub fn temporary<T>(&self, value: T) -> T {
-        operates(does::<T>(Deed::Drop), DROPS, Some(self));
+        operates(self.drops::<T>(), DROPS, Some(self));
         value
     }
 
@@ -115,7 +119,7 @@ impl Own {
     /// is gone.
     #[inline]
     pub fn kept<T>(&self, value: T) -> T {
-        self.keeps(does::<T>(Deed::Drop));
+        self.keeps(self.drops::<T>());
         value
     }
 
@@ -125,6 +129,15 @@ impl Own {
         if drops {
             self.begins();
         }
+    }
+
+    /// True if the drop of such a value, at the end, runs code that is not known.
+    #[inline]
+    pub fn drops<T>(&self) -> bool {
+        if shares::<T>() {
+            self.shares.store(true, Ordering::Relaxed);
+        }
+        does::<T>(Deed::Drop)
     }
 
     /// What goes right before what was kept.
@@ -141,6 +154,9 @@ impl Drop for Own {
     fn drop(&mut self) {
         let begun = self.begun.load(Ordering::Relaxed);
         self.now();
+        if self.shares.load(Ordering::Relaxed) {
+            dropped_shared();
+        }
         operates(begun, DROPS, None);
     }
 }
