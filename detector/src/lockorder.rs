@@ -62,6 +62,10 @@ pub trait Past: Clone {
     /// True if what was done at the other edge was known before the first lock of
     /// this one was taken.
     fn knew_of(&self, other: &Self) -> bool;
+
+    /// True if one must be done for the other to begin, whatever the locks: as
+    /// two tasks of one thread, of which one keeps that thread while it waits.
+    fn takes_turns_with(&self, other: &Self) -> bool;
 }
 
 /// The past of a thread.
@@ -76,6 +80,10 @@ pub struct Known {
 impl Past for Known {
     fn knew_of(&self, other: &Self) -> bool {
         clock::covers(&self.knew, other.stamp.slot(), other.stamp.epoch())
+    }
+
+    fn takes_turns_with(&self, _other: &Self) -> bool {
+        false
     }
 }
 
@@ -116,6 +124,7 @@ impl<P: Past> Edge<P> {
         };
         self.thread != other.thread
             && !self.held().any(gate)
+            && !self.past.takes_turns_with(&other.past)
             && !self.past.knew_of(&other.past)
             && !other.past.knew_of(&self.past)
     }
@@ -198,6 +207,7 @@ impl<P: Past> LockOrder<P> {
     /// True if some path of edges leads from the second lock to the first.
     fn leads_back(&self, (first, second): (LockNumber, LockNumber)) -> bool {
         let mut reached = vec![second];
+        let mut seen = HashSet::from([second]);
         let mut next = 0;
         // A path has one edge less than the cycle.
         let mut until = 1;
@@ -207,7 +217,7 @@ impl<P: Past> LockOrder<P> {
                     if lock == first {
                         return true;
                     }
-                    if !reached.contains(&lock) {
+                    if seen.insert(lock) {
                         reached.push(lock);
                     }
                 }

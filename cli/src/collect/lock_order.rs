@@ -154,8 +154,12 @@ fn is_async(stack: &Stack) -> bool {
 
 /// True unless what takes a lock with this stack of so many calls may be a branch of a
 /// task, which waits beside others: a lock that one of these has is given back all the
-/// same.
+/// same. Who blocks a thread on it lets nothing go on that is further out.
 fn is_alone(stack: &Stack, calls: usize) -> bool {
+    let blocks = |frame: &Frame| {
+        let path = frame.function.path();
+        frame.class == FrameClass::Dependency && path.split("::").any(|part| part == "block_on")
+    };
     let polls = |frame: &Frame| {
         let path = frame.function.path();
         match frame.class {
@@ -169,7 +173,10 @@ fn is_alone(stack: &Stack, calls: usize) -> bool {
             FrameClass::Std => path.contains("future::poll_fn::") || path.contains("future::join"),
         }
     };
-    calls < STACK_FRAMES && !stack.frames().iter().any(polls)
+    let frames = stack.frames();
+    let blocked = frames.iter().position(blocks);
+    let inside = &frames[..blocked.unwrap_or(frames.len())];
+    (blocked.is_some() || calls < STACK_FRAMES) && !inside.iter().any(polls)
 }
 
 /// True if a finding is what it says it is, as far as orders of locks go.
@@ -227,6 +234,30 @@ mod tests {
         assert_eq!(of(&[STD, own, USER]), None);
         let again = ("std::sync::poison::condvar::Condvar::wait", FrameClass::Std);
         assert_eq!(of(&[STD, again, USER]), Some((Mode::Alone, true)));
+    }
+
+    #[test]
+    fn what_drives_several_futures_may_give_a_lock_back() {
+        const LOCK: (&str, FrameClass) = (
+            "tokio::sync::mutex::Mutex::lock::{closure}",
+            FrameClass::Dependency,
+        );
+        const BLOCKS: (&str, FrameClass) =
+            ("tokio::future::block_on::block_on", FrameClass::Dependency);
+        const POLLS: (&str, FrameClass) = (
+            "tokio::runtime::blocking::task::BlockingTask::poll",
+            FrameClass::Dependency,
+        );
+        const JOINS: (&str, FrameClass) = ("core::future::poll_fn::PollFn::poll", FrameClass::Std);
+        let alone = |frames: &[(&str, FrameClass)]| is_alone(&Stack::of_test(frames), 9);
+        assert!(alone(&[LOCK, USER]));
+        assert!(!alone(&[LOCK, USER, JOINS, USER]));
+        assert!(!alone(&[LOCK, USER, POLLS]));
+        assert!(alone(&[LOCK, BLOCKS, USER, POLLS]));
+        assert!(!alone(&[LOCK, USER, JOINS, BLOCKS, USER]));
+        let long = |frames| is_alone(&Stack::of_test(frames), STACK_FRAMES);
+        assert!(!long(&[LOCK, USER]));
+        assert!(long(&[LOCK, BLOCKS, USER]));
     }
 
     #[test]

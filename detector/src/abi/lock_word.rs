@@ -7,6 +7,8 @@
 
 use super::integer::Atomic;
 use super::order as lock_order;
+use super::task::order as task;
+use super::task::waits;
 use crate::report::wire::WaitOn;
 use crate::rt::thread::{Taken, Thread};
 use crate::sync::Order;
@@ -61,9 +63,10 @@ pub(super) fn note_lock<T: Atomic>(
                 shared: !old.is_zero(),
                 on: WaitOn::Futex,
                 taught,
+                taker: task::taker(thread, addr),
                 pc,
             });
-            if thread.locks().len() > 1 {
+            if thread.locks().len() > 1 || !waits::nobody_holds() {
                 lock_order::taken(thread);
             }
         }

@@ -5,6 +5,7 @@
 //! not make its thread wait: whose function took it, the reader of the wire
 //! file knows. So nothing is told where nobody reads it.
 
+use super::task;
 use crate::findings;
 use crate::lockorder::{Edge, Hold, Known, LockOrder, Past};
 use crate::objects;
@@ -40,13 +41,16 @@ pub fn reset() {
 #[cold]
 #[inline(never)]
 pub fn taken(thread: &mut Thread) {
-    if mode::leaks_alone() || thread.locks().len() < 2 || !wire::supervised() {
+    if mode::leaks_alone() || !wire::supervised() {
         return;
     }
     thread.busy += 1;
-    for cycle in cycles(thread) {
-        tell(cycle);
+    if thread.locks().len() > 1 {
+        for cycle in cycles(thread) {
+            tell(cycle);
+        }
     }
+    task::order::blocks(thread);
     thread.busy -= 1;
 }
 
@@ -95,7 +99,7 @@ fn cycles(thread: &mut Thread) -> Vec<Vec<Edge>> {
 }
 
 /// The lock at this place of those that the thread has.
-fn hold(thread: &mut Thread, at: usize) -> Option<Hold> {
+pub fn hold(thread: &mut Thread, at: usize) -> Option<Hold> {
     let held = thread.held_then(at);
     let (addr, on) = (held.addr as usize, thread.locks()[at].on);
     if !map::covers(addr, 1) {

@@ -11,6 +11,7 @@ use super::pause;
 use super::real;
 use super::snapshot::Snapshot;
 use super::stuck::{self, Asked};
+use super::task::order as task;
 use crate::report::wire::WaitOn;
 use crate::rt::thread::{Taken, Thread};
 use crate::rt::waiting::{Blocked, Call};
@@ -53,6 +54,7 @@ fn is_shared(lock: Lock, call: Call) -> bool {
 pub(super) fn taken(thread: &mut Thread, lock: Lock, call: Call, waited: bool, pc: u64) {
     let taught = acquire_lock(thread, lock as usize);
     thread.load_calls(pc);
+    let taker = task::taker(thread, lock as usize);
     thread.lock_taken(&Taken {
         addr: lock as usize,
         shared: call == Call::ReadLock,
@@ -69,6 +71,7 @@ pub(super) fn taken(thread: &mut Thread, lock: Lock, call: Call, waited: bool, p
             | Call::Events => WaitOn::Futex,
         },
         taught,
+        taker,
         pc,
     });
     if waited {

@@ -16,8 +16,8 @@ use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-pub use self::locks::Taken;
 use self::locks::{Note, Notes};
+pub use self::locks::{Taken, Taker};
 use super::hot;
 use super::sys;
 use super::time;
@@ -125,6 +125,8 @@ pub struct Held {
     /// What the call that took it says of it.
     pub on: WaitOn,
     note: Note,
+    /// For whom it was taken, if tasks were looked at then.
+    pub taker: Option<Taker>,
 }
 
 impl Held {
@@ -250,6 +252,7 @@ impl Thread {
                 interned: StackId(0),
                 on: WaitOn::Futex,
                 note: Note::NONE,
+                taker: None,
             }; LOCKS],
             held_len: 0,
             notes: Notes::new(),

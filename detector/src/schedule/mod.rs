@@ -50,6 +50,8 @@ const ALL_OF: u32 = 64;
 /// In the counter of an access that conflicts in memory of the thread's own: each
 /// time, that tells of an order.
 const OWN: u32 = 1 << 31;
+/// No sync object.
+const NOWHERE: (u64, u64) = (0, 0);
 /// Counters of a thread.
 const PLACES: usize = 4096;
 
@@ -77,6 +79,9 @@ thread_local! {
     /// The task that is being polled, if it is a strand of its own: one that
     /// stays on its thread is as any code of that.
     static POLLED: StdCell<Option<ThreadId>> = const { StdCell::new(None) };
+    /// The sync object at which the thread has acquired last, if it has not released
+    /// since, and where the log was when it began to do so, over and over.
+    static CAME: StdCell<(u64, u64)> = const { StdCell::new(NOWHERE) };
 }
 
 /// The thread begins to poll a task, one of a `pool` of threads or one that only
@@ -231,6 +236,11 @@ fn strand(thread: &Thread) -> ThreadId {
 #[inline]
 fn add(thread: &Thread, at: Object, acquires: bool, releases: bool) {
     if window::is_open() {
+        if releases {
+            CAME.set(NOWHERE);
+        } else if CAME.get().0 != at.bits() {
+            CAME.set((at.bits(), log::next()));
+        }
         log::add(Event {
             who: strand(thread),
             acquires,
@@ -264,6 +274,15 @@ pub fn exchanges(thread: &Thread, at: Object, releases: bool) {
 #[inline]
 pub fn is_on() -> bool {
     window::is_open()
+}
+
+/// Where the log was when what runs on the thread came to a sync object, where it has
+/// acquired just now: before it first read it, waiting for its turn there.
+pub fn came_to(at: Object) -> u64 {
+    match CAME.get() {
+        (object, logged) if object == at.bits() => logged,
+        _ => log::next(),
+    }
 }
 
 /// Looks at an access of a task's: whether it would race with one that its

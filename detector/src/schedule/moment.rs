@@ -25,17 +25,21 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The moment at hand, in which `who` acts; none if the log does not say who that
-    /// is, or nothing is noted.
-    pub fn now(thread: &Thread, who: ThreadId) -> Option<Self> {
+    /// The moment at hand; none if nothing is noted.
+    pub fn now(thread: &Thread) -> Option<Self> {
         let window = window::number();
-        let noted = !window.is_multiple_of(2) && super::strand(thread) == who;
-        noted.then(|| Self {
-            who,
+        (!window.is_multiple_of(2)).then(|| Self {
+            who: super::strand(thread),
             stamp: thread.stamp_value(),
             logged: log::next(),
             window,
         })
+    }
+
+    /// True if one strand acts at both: in the log, tasks that stay on their thread are
+    /// that thread.
+    pub fn is_of_the_same(&self, other: &Self) -> bool {
+        self.who == other.who
     }
 
     /// True if who acts at the moment `other` knew of this one before the log was at

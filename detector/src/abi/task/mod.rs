@@ -23,7 +23,7 @@ pub mod keepers;
 mod locks;
 pub mod look;
 pub mod maps;
-mod order;
+pub mod order;
 pub mod own;
 mod permits;
 pub mod record;

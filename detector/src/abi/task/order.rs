@@ -1,25 +1,33 @@
-//! Locks of an executor's that a task takes while it has another: the lock-order graph
-//! of [`crate::lockorder`], with tasks in the place of threads.
+//! Locks that a task takes while it has another, of which one at least is an executor's:
+//! the lock-order graph of [`crate::lockorder`], with tasks in the place of threads. A
+//! lock that blocks the thread is there beside those that a task awaits; two such locks
+//! are [`crate::abi::order`]'s.
 //!
 //! Who knew of whose edge, what synchronises says ([`schedule`]): that one thread polled
 //! both orders nothing. A semaphore that is no lock makes edges too; whose function took
 //! it, the reader of the wire file knows.
 //!
-//! What it misses: orders of such a lock and of one that blocks the thread; locks that
-//! were only tried; tasks that stay on their thread, which are not told apart there;
-//! what is taken while tasks are not looked at.
+//! Who waits for a lock that blocks the thread lets no other task of that thread go on.
+//! So where one thread alone polls both, such an edge meets no other.
+//!
+//! What it misses: cycles with an edge of two locks that block; locks that were only
+//! tried; the orders of two tasks that stay on one thread, which are not told apart
+//! there; a guard that goes with its task to another thread; what is taken while tasks
+//! are not looked at.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::record::Origin;
-use super::registry;
+use super::{actor, poll_number, polled, registry};
 use crate::abi::order::{self, MOST, NEAREST};
 use crate::lockorder::{Edge, Hold, LockNumber, LockOrder, Past};
 use crate::objects;
 use crate::report::wire::{ThreadId, WaitOn};
 use crate::rt::lock::Spin;
-use crate::rt::thread::Thread;
+use crate::rt::thread::{Taker, Thread};
+use crate::schedule::replay::Object;
 use crate::schedule::{self, Moment};
 use crate::shadow::map;
 use crate::stack::StackId;
@@ -33,39 +41,61 @@ const ALL_OF: u32 = 16;
 /// Pairs of locks that are counted.
 const PAIRS: usize = 1 << 15;
 
-/// A lock that a task has.
+/// A lock that a task, or a thread outside of tasks, has.
+#[derive(Clone, Copy)]
 struct Held {
     hold: Hold,
-    /// Where the log was when it began to wait for the lock.
-    wanted: u64,
+    /// Where the log was when it began to wait for the lock; none of a lock that
+    /// only keeps others out.
+    wanted: Option<u64>,
 }
 
-/// When a task made an edge.
+/// Who made an edge, and when.
 #[derive(Clone)]
-struct Polled {
+struct Made {
     now: Moment,
     /// Where the log was when it began to wait for the first lock.
     wanted: u64,
-    /// Who; none outside of tasks.
+    /// By whom; none outside of tasks.
     task: Option<Arc<Origin>>,
+    /// On which thread.
+    thread: ThreadId,
+    /// No other thread could have made it.
+    has_one_thread: bool,
+    /// The second lock blocks that thread.
+    blocks: bool,
 }
 
-impl Past for Polled {
+impl Past for Made {
     fn knew_of(&self, other: &Self) -> bool {
         other.now.is_known(&self.now, self.wanted)
+    }
+
+    fn takes_turns_with(&self, other: &Self) -> bool {
+        let on_one = self.thread == other.thread && self.has_one_thread && other.has_one_thread;
+        self.now.is_of_the_same(&other.now) || on_one && (self.blocks || other.blocks)
     }
 }
 
 #[derive(Default)]
 struct State {
+    /// The executor's.
     held: HashMap<ThreadId, Vec<Held>>,
-    order: LockOrder<Polled>,
+    order: LockOrder<Made>,
     /// Edges so far between two locks.
     edges: HashMap<(LockNumber, LockNumber), u32>,
     told: usize,
 }
 
 static STATE: Spin<Option<State>> = Spin::new(None);
+
+/// How many of an executor's locks tasks have, by their numbers: where that is none,
+/// a lock that blocks needs no look at [`STATE`].
+static HOLDING: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
+
+fn holding(who: ThreadId) -> &'static AtomicU32 {
+    &HOLDING[who.0 as usize % HOLDING.len()]
+}
 
 /// A lock, or something like one, that was just taken.
 pub struct Taken {
@@ -77,8 +107,19 @@ pub struct Taken {
     pub wanted: u64,
 }
 
-/// The task, or the thread `who`, has taken a lock.
-pub fn taken(thread: &mut Thread, who: ThreadId, task: Option<&Arc<Origin>>, taken: &Taken) {
+/// For whom the thread has just taken the lock at this address, which blocks, if tasks
+/// are looked at.
+#[inline]
+pub fn taker(thread: &Thread, addr: usize) -> Option<Taker> {
+    schedule::is_on().then(|| Taker {
+        who: actor(thread),
+        poll: poll_number(),
+        logged: schedule::came_to(Object::address(addr)),
+    })
+}
+
+/// What runs on the thread has taken a lock of an executor's.
+pub fn taken(thread: &mut Thread, taken: &Taken) {
     if !schedule::is_wanted() || !wire::supervised() || !map::covers(taken.addr, 1) {
         return;
     }
@@ -91,19 +132,94 @@ pub fn taken(thread: &mut Thread, who: ThreadId, task: Option<&Arc<Origin>>, tak
         on: WaitOn::Futex,
         at: taken.at,
     };
-    let now = Moment::now(thread, who);
+    let who = actor(thread);
+    let made = made(thread, taken.wanted, false);
+    let blocking = blocking(thread, who);
     let cycles = {
         let mut state = STATE.lock();
         let state = state.get_or_insert_default();
-        let cycles = now.map_or_else(Vec::new, |now| state.cycles(who, now, task, hold));
+        let held = state.held.get(&who).into_iter().flatten();
+        let had: Vec<Held> = blocking.into_iter().chain(held.copied()).collect();
+        let cycles = made.map_or_else(Vec::new, |made| state.cycles(who, &made, &had, hold));
         let held = state.held.entry(who).or_default();
         if held.len() == KEPT {
             held.remove(0);
+        } else {
+            holding(who).fetch_add(1, Ordering::Relaxed);
         }
-        let wanted = taken.wanted;
-        held.push(Held { hold, wanted });
+        held.push(Held {
+            hold,
+            wanted: Some(taken.wanted),
+        });
         cycles
     };
+    tell(cycles);
+}
+
+/// What runs on the thread has taken a lock that blocks, the last of those that the
+/// thread has.
+pub fn blocks(thread: &mut Thread) {
+    let who = actor(thread);
+    if holding(who).load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let Some(made) = made(thread, 0, true) else {
+        return;
+    };
+    let mut gates = blocking(thread, who);
+    let Some(Held { hold, .. }) = gates.pop() else {
+        return;
+    };
+    for gate in &mut gates {
+        gate.wanted = None;
+    }
+    let cycles = {
+        let mut state = STATE.lock();
+        let Some(state) = state.as_mut() else { return };
+        let Some(held) = state.held.get(&who) else {
+            return;
+        };
+        let had: Vec<Held> = gates.into_iter().chain(held.iter().copied()).collect();
+        state.cycles(who, &made, &had, hold)
+    };
+    tell(cycles);
+}
+
+/// An edge of what runs on the thread, if that is noted; its second lock `blocks`.
+fn made(thread: &Thread, wanted: u64, blocks: bool) -> Option<Made> {
+    let task = polled();
+    Some(Made {
+        now: Moment::now(thread)?,
+        wanted,
+        task: task.map(|task| Arc::clone(&task.origin)),
+        thread: thread.id,
+        has_one_thread: task.is_none_or(|task| task.has_one_thread()),
+        blocks,
+    })
+}
+
+/// The locks that block which `who` has, of those of the thread that runs it. A task that
+/// threads share has those of the poll at hand: what the thread has of an earlier one may
+/// have been given back elsewhere. What was taken while tasks were not looked at counts as
+/// the thread's own, and only keeps others out.
+fn blocking(thread: &mut Thread, who: ThreadId) -> Vec<Held> {
+    let task = polled();
+    let shared = task.is_some_and(|task| !task.has_one_thread());
+    let poll = poll_number();
+    let is_own = |by: Taker| by.who == who && (by.poll == poll || !shared);
+    let number = thread.locks().len();
+    let of = |at: usize| {
+        let taker = thread.locks()[at].taker;
+        taker.map_or(task.is_none(), is_own).then_some(())?;
+        Some(Held {
+            hold: order::hold(thread, at)?,
+            wanted: taker.map(|by| by.logged),
+        })
+    };
+    (0..number).filter_map(of).collect()
+}
+
+fn tell(cycles: Vec<Vec<Edge<Made>>>) {
     for cycle in cycles {
         for task in cycle.iter().filter_map(|edge| edge.past.task.as_ref()) {
             registry::mention(task);
@@ -113,20 +229,19 @@ pub fn taken(thread: &mut Thread, who: ThreadId, task: Option<&Arc<Origin>>, tak
 }
 
 impl State {
-    /// The cycles that are closed by who takes a lock now.
+    /// The cycles that are closed by who takes a lock now, and has others.
     fn cycles(
         &mut self,
         who: ThreadId,
-        now: Moment,
-        task: Option<&Arc<Origin>>,
+        made: &Made,
+        had: &[Held],
         to: Hold,
-    ) -> Vec<Vec<Edge<Polled>>> {
-        let Some(held) = self.held.get(&who) else {
-            return Vec::new();
-        };
+    ) -> Vec<Vec<Edge<Made>>> {
         let mut cycles = Vec::new();
-        for (at, from) in held.iter().enumerate().rev().take(NEAREST) {
-            let pair = (from.hold.lock, to.lock);
+        let own = had.iter().enumerate().rev();
+        let own = own.filter_map(|(at, held)| Some((at, held.hold, held.wanted?)));
+        for (at, from, wanted) in own.take(NEAREST) {
+            let pair = (from.lock, to.lock);
             if pair.0 == pair.1 || self.told >= MOST {
                 continue;
             }
@@ -138,15 +253,14 @@ impl State {
             if *count > ALL_OF && !count.is_power_of_two() {
                 continue;
             }
-            let others = held.iter().enumerate().filter(|(other, _)| *other != at);
+            let others = had.iter().enumerate().filter(|(other, _)| *other != at);
             let found = self.order.add(Edge {
                 thread: who,
-                past: Polled {
-                    now,
-                    wanted: from.wanted,
-                    task: task.cloned(),
+                past: Made {
+                    wanted,
+                    ..made.clone()
                 },
-                from: from.hold,
+                from,
                 to,
                 others: others.map(|(_, held)| held.hold).collect(),
             });
@@ -167,6 +281,7 @@ pub fn given_back(who: ThreadId, holder: ThreadId, addr: usize) {
         };
         if let Some(at) = held.iter().rposition(|held| held.hold.addr == addr as u64) {
             held.remove(at);
+            holding(owner).fetch_sub(1, Ordering::Relaxed);
             if held.is_empty() {
                 state.held.remove(&owner);
             }
@@ -177,8 +292,10 @@ pub fn given_back(who: ThreadId, holder: ThreadId, addr: usize) {
 
 /// The task is gone.
 pub fn ended(who: ThreadId) {
-    if let Some(state) = STATE.lock().as_mut() {
-        state.held.remove(&who);
+    if let Some(state) = STATE.lock().as_mut()
+        && let Some(held) = state.held.remove(&who)
+    {
+        holding(who).fetch_sub(held.len() as u32, Ordering::Relaxed);
     }
 }
 
@@ -186,4 +303,7 @@ pub fn ended(who: ThreadId) {
 pub fn reset() {
     STATE.reset();
     *STATE.lock() = None;
+    for count in &HOLDING {
+        count.store(0, Ordering::Relaxed);
+    }
 }

@@ -4,7 +4,7 @@
 use super::super::caller::return_address;
 use super::super::edge::tracked;
 use super::waits::{self, Holder, Object};
-use super::{actor, cycles, order, poll_number, polled, stack_here};
+use super::{actor, cycles, order, poll_number, stack_here};
 
 /// See [`crate::hooks::table::Hooks::permits_wanted`].
 pub extern "C" fn wanted(semaphore: *const ()) {
@@ -32,7 +32,7 @@ pub extern "C" fn waited(semaphore: *const (), taken: u32) {
             at: holder.at,
             wanted,
         };
-        order::taken(thread, who, polled().map(|task| &task.origin), &taken);
+        order::taken(thread, &taken);
     }
     thread.busy -= 1;
 }

@@ -296,6 +296,11 @@ impl Record {
         }
     }
 
+    /// True if it is known that one thread polls it, whichever that is.
+    pub fn has_one_thread(&self) -> bool {
+        self.origin.stays || self.scheduler.is_alone()
+    }
+
     /// True if who polls the handle of the task, whose wakers have `data`, is
     /// given its panic.
     pub fn keeps_panic(&self, data: usize) -> bool {

@@ -35,6 +35,11 @@ impl Scheduler {
         self.get().is_some_and(|(_, alone)| !alone)
     }
 
+    /// True if it is known to be none, but one thread.
+    pub fn is_alone(&self) -> bool {
+        self.get().is_some_and(|(_, alone)| alone)
+    }
+
     /// The address, and whether it is no pool.
     fn get(&self) -> Option<(usize, bool)> {
         let word = self.0.load(Ordering::Relaxed);

@@ -7,7 +7,7 @@
 use super::{Held, LOCK_FRAMES, LOCKS, Thread};
 use crate::clock::VectorClock;
 use crate::history::HeldThen;
-use crate::report::wire::WaitOn;
+use crate::report::wire::{ThreadId, WaitOn};
 use crate::stack::StackId;
 use crate::sync::ReleaseClock;
 
@@ -22,8 +22,21 @@ pub struct Taken {
     pub on: WaitOn,
     /// [`Thread::learns`] was true of it.
     pub taught: bool,
+    /// For whom, while tasks are looked at.
+    pub taker: Option<Taker>,
     /// Return address of the call.
     pub pc: u64,
+}
+
+/// Who took a lock of a thread's, among the tasks that the thread polls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taker {
+    /// The task, or the thread itself.
+    pub who: ThreadId,
+    /// In which poll of the task.
+    pub poll: u64,
+    /// Where the log of synchronisations was before.
+    pub logged: u64,
 }
 
 /// Which of a thread's notes is a lock's, if one is.
@@ -88,6 +101,7 @@ impl Thread {
             shared,
             on,
             taught,
+            taker,
             pc,
         } = taken;
         if !shared {
@@ -114,6 +128,7 @@ impl Thread {
         held.shared = shared;
         held.on = on;
         held.note = note;
+        held.taker = taker;
         // Mostly it is taken where one was taken the last time.
         let there = &mut held.calls[..depth];
         let mut differ = (held.pc ^ pc) | (held.depth ^ depth) as u64;
