@@ -19,7 +19,7 @@ use super::symbols;
 use super::task::cycles;
 use super::task::keepers::{self, Unnamed};
 use super::task::look::{self, Keeper, Stuck};
-use super::task::waits;
+use super::task::waits::Queues;
 use super::task::world::Here;
 use crate::report::kind::Certainty;
 use crate::report::wire::{Finding, Leg, Moment, ThreadId, Wait, WaitOn};
@@ -49,26 +49,26 @@ impl Sides {
             sides: BTreeMap::new(),
             waiting: Vec::new(),
         };
+        let queues = Queues::default();
         let waits = |member: &&Member| {
             let call = member.seen.map(|seen| seen.blocked.call);
             call.is_some_and(|call| call.is_wait() || call == Call::Events)
         };
         for member in snapshot.members().iter().filter(waits) {
             let mut leg = snapshot.leg(member, None, None);
-            let named = look::wait(member.id, 0);
+            let named = look::wait(member.id, 0, &queues);
             sides.block(leg.thread, leg.wait.as_ref());
-            if let Some(named) = named
+            if let Some((named, owners)) = named
                 && name(&mut leg, named)
             {
-                let owners = waits::owners(member.id, 0);
                 sides.graph.block(leg.thread, Wakers::All(owners));
             }
             sides.sides.insert(leg.thread, Side::Thread(Box::new(leg)));
         }
-        for mut task in look::stuck() {
+        for mut task in look::stuck(&queues) {
             let id = task.seen.record.origin.id;
             match &mut task.keeper {
-                Keeper::Nobody => sides.waiting.push(id),
+                Keeper::Nobody(_) => sides.waiting.push(id),
                 Keeper::Polls(thread, named) => {
                     if let Some(named) = named.take() {
                         sides.name(*thread, named);
@@ -77,8 +77,10 @@ impl Sides {
                 Keeper::Ready => {}
             }
             sides.block(id, task.wait.as_ref());
-            if matches!(task.keeper, Keeper::Nobody) && task.wait.is_some() {
-                let owners = waits::owners(id, task.seen.polls.count);
+            if let Keeper::Nobody(owners) = &mut task.keeper
+                && task.wait.is_some()
+            {
+                let owners = std::mem::take(owners);
                 sides.graph.block(id, Wakers::All(owners));
             }
             sides.sides.insert(id, Side::Task(Box::new(task)));
@@ -159,7 +161,7 @@ impl Side {
                 })
             }
             Self::Task(task) => {
-                let waits = matches!(task.keeper, Keeper::Nobody) && task.wait.is_none();
+                let waits = matches!(task.keeper, Keeper::Nobody(_)) && task.wait.is_none();
                 waits.then_some(Unnamed { who, futex: None })
             }
         }

@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::look::{self, Held, Seen};
 use super::record::{Origin, Record, Wake};
 use super::registry;
+use super::waits::Queues;
 use crate::findings;
 use crate::hooks::table;
 use crate::report::kind::{Certainty, Kind};
@@ -95,8 +96,10 @@ pub fn is_first(kind: Kind, seen: &Seen, state: TaskState) -> bool {
 
 /// An executor is about to drop its tasks. These wait, in the order of their numbers.
 pub fn waited<'a>(tasks: impl Iterator<Item = &'a Seen>) {
+    let queues = Queues::default();
     let waited = |seen: &Seen| {
-        let named = look::wait(seen.record.origin.id, seen.polls.count);
+        let named = look::wait(seen.record.origin.id, seen.polls.count, &queues);
+        let named = named.map(|(wait, _)| wait);
         let owner = named.as_ref().and_then(|wait| wait.owner);
         let holders = seen.held.by.iter().copied().chain(owner);
         Waited {
@@ -209,7 +212,7 @@ pub fn dropped(record: &Arc<Record>) {
         seen.polls.woken = waited.woken;
         named = waited.named;
     }
-    let mut leg = look::leg(&seen, state, None, Moment::Shutdown);
+    let mut leg = look::leg(&seen, state, None, Moment::Shutdown, &Queues::default());
     leg.wait = named.or(leg.wait);
     emit(Kind::AbortedTask, leg);
 }
@@ -248,7 +251,13 @@ pub fn panicked(record: &Arc<Record>) {
     if !record.keeps_panic(data) {
         return;
     }
-    let mut leg = look::leg(&seen, TaskState::Panicked, None, Moment::Exit);
+    let mut leg = look::leg(
+        &seen,
+        TaskState::Panicked,
+        None,
+        Moment::Exit,
+        &Queues::default(),
+    );
     leg.stack = at.map(crate::stack::get).unwrap_or_default();
     if let Some(status) = &mut leg.task {
         // What it awaited before is over.

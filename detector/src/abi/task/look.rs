@@ -9,7 +9,7 @@ use super::locks;
 use super::record::{Polls, Record};
 use super::registry;
 use super::turn;
-use super::waits::{self, Object};
+use super::waits::{self, Named, Object, Queues};
 use super::world::{self, Here, Search};
 use crate::abi::{kernel, stuck};
 use crate::findings;
@@ -93,6 +93,7 @@ pub fn report(moment: Moment, here: &Here) {
     if moment == Moment::Shutdown {
         ends::waited(all.iter().filter(|seen| seen.waits()));
     }
+    let queues = Queues::default();
     for seen in all {
         let Some((state, proof, certainty)) = verdict(seen.facts).told() else {
             // What is cancelled or complete is only to be dropped.
@@ -109,7 +110,8 @@ pub fn report(moment: Moment, here: &Here) {
             Certainty::Proved | Certainty::Observed | Certainty::Potential => Kind::LeakedTask,
         };
         if certainty != Certainty::Observed || ends::is_first(kind, &seen, state) {
-            emit(kind, &seen, state, proof, certainty, moment);
+            let leg = leg(&seen, state, proof, moment, &queues);
+            emit(kind, certainty, leg);
         }
     }
 }
@@ -123,6 +125,7 @@ pub fn report_cycles(here: &Here) -> bool {
 /// True if there are any.
 fn tell_cycles(all: &[Seen], moment: Moment) -> bool {
     let cycles = cycles(all);
+    let queues = Queues::default();
     for cycle in &cycles {
         let proof = |seen: &Seen| match verdict(seen.facts) {
             Verdict::Stuck(proof) => Some(proof),
@@ -133,7 +136,7 @@ fn tell_cycles(all: &[Seen], moment: Moment) -> bool {
         }
         let legs = cycle
             .iter()
-            .map(|seen| leg(seen, TaskState::Waiting, proof(seen), moment));
+            .map(|seen| leg(seen, TaskState::Waiting, proof(seen), moment, &queues));
         stuck::emit_cycle(legs.collect());
         cycles::told(cycle.iter().map(|seen| seen.record.origin.id).collect());
     }
@@ -152,10 +155,11 @@ fn cycles(all: &[Seen]) -> Vec<Vec<&Seen>> {
         .map(|seen| (seen.record.origin.id, seen))
         .collect();
     let mut graph = WaitGraph::new(true);
+    let queues = Queues::default();
     for (id, seen) in &by_id {
-        let owners = waits::owners(*id, seen.polls.count);
-        if !owners.is_empty() {
-            graph.block(*id, Wakers::All(owners));
+        let named = waits::named(*id, seen.polls.count, &queues);
+        if let Some(named) = named.filter(|named| !named.owners.is_empty()) {
+            graph.block(*id, Wakers::All(named.owners));
         }
     }
     let cycles = graph.cycles().into_iter();
@@ -294,8 +298,8 @@ fn is_idle_service(seen: &Seen, state: TaskState) -> bool {
 
 /// What keeps a task from going on.
 pub enum Keeper {
-    /// It waits.
-    Nobody,
+    /// It waits: until these act, where they have names.
+    Nobody(Vec<ThreadId>),
     /// This thread is in the middle of its poll, and waits there for that, if it
     /// waits for a future.
     Polls(ThreadId, Option<Wait>),
@@ -320,13 +324,13 @@ impl Stuck {
     pub fn leg(self, moment: Moment) -> Leg {
         Leg {
             wait: self.wait,
-            ..leg(&self.seen, self.state, self.proof, moment)
+            ..unnamed_leg(&self.seen, self.state, self.proof, moment)
         }
     }
 }
 
 /// The tasks that are kept from going on.
-pub fn stuck() -> Vec<Stuck> {
+pub fn stuck(queues: &Queues) -> Vec<Stuck> {
     let all = see_all();
     let polled: Vec<(&Record, ThreadId)> = all
         .iter()
@@ -336,9 +340,12 @@ pub fn stuck() -> Vec<Stuck> {
     let told = |seen: &Seen| {
         let (state, proof, _) = verdict(seen.facts).told()?;
         let id = seen.record.origin.id;
-        let named = wait(id, seen.polls.count);
+        let (named, owners) = wait(id, seen.polls.count, queues).unzip();
         Some(match state {
-            TaskState::Waiting => (state, proof, named, Keeper::Nobody),
+            TaskState::Waiting => {
+                let keeper = Keeper::Nobody(owners.unwrap_or_default());
+                (state, proof, named, keeper)
+            }
             TaskState::Running => {
                 let thread = seen.polls.thread?;
                 (
@@ -383,37 +390,49 @@ pub fn waits_for(owner: ThreadId) -> Wait {
 }
 
 /// What a task or thread waits for in its poll of this number, where the other
-/// side has a name: the first of those who must act.
-pub fn wait(who: ThreadId, poll: u64) -> Option<Wait> {
-    let on = waits::of(who, poll)?;
-    let owner = *waits::owners(who, poll).first()?;
-    let (addr, at) = match on {
-        Object::Permits(semaphore) => {
-            let holders = waits::holders(semaphore);
-            let held = holders.iter().find(|holder| holder.who == owner);
-            let at = held.map(|holder| stack::get(holder.at));
-            (Some(semaphore as u64), at.unwrap_or_default())
-        }
-        Object::Task { .. } => (None, Stack::new()),
+/// side has a name: the first of those who must act, and all of them.
+pub fn wait(who: ThreadId, poll: u64, queues: &Queues) -> Option<(Wait, Vec<ThreadId>)> {
+    let Named { on, owners, got_at } = waits::named(who, poll, queues)?;
+    let addr = match on {
+        Object::Permits(semaphore) => Some(semaphore as u64),
+        Object::Task { .. } => None,
     };
-    Some(Wait {
+    let wait = Wait {
         addr,
-        acquired_at: at,
-        ..waits_for(owner)
-    })
+        acquired_at: got_at.map(stack::get).unwrap_or_default(),
+        ..waits_for(*owners.first()?)
+    };
+    Some((wait, owners))
 }
 
 /// All live tasks, for a snapshot.
 pub fn present() -> Vec<Leg> {
+    let queues = Queues::default();
     let told = |seen: Seen| {
         let (state, proof, _) = verdict(seen.facts).told()?;
-        Some(leg(&seen, state, proof, Moment::Request))
+        Some(leg(&seen, state, proof, Moment::Request, &queues))
     };
     see_all().into_iter().filter_map(told).collect()
 }
 
 /// A task's side of a finding.
-pub fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> Leg {
+pub fn leg(
+    seen: &Seen,
+    state: TaskState,
+    proof: Option<Proof>,
+    moment: Moment,
+    queues: &Queues,
+) -> Leg {
+    let waits = state == TaskState::Waiting;
+    let named = waits.then(|| wait(seen.record.origin.id, seen.polls.count, queues));
+    Leg {
+        wait: named.flatten().map(|(wait, _)| wait),
+        ..unnamed_leg(seen, state, proof, moment)
+    }
+}
+
+/// The same without what it waits for.
+fn unnamed_leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> Leg {
     let Seen {
         record,
         facts,
@@ -457,25 +476,16 @@ pub fn leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) 
         stack,
         access: None,
         locks: Vec::new(),
-        wait: (state == TaskState::Waiting)
-            .then(|| wait(record.origin.id, polls.count))
-            .flatten(),
+        wait: None,
         task: Some(status),
     }
 }
 
-fn emit(
-    kind: Kind,
-    seen: &Seen,
-    state: TaskState,
-    proof: Option<Proof>,
-    certainty: Certainty,
-    moment: Moment,
-) {
+fn emit(kind: Kind, certainty: Certainty, leg: Leg) {
     findings::emit(&Finding {
         kind,
         certainty,
-        legs: vec![leg(seen, state, proof, moment)],
+        legs: vec![leg],
         memory: None,
         said: None,
         fatal: false,

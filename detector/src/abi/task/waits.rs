@@ -9,6 +9,8 @@
 //! as in a `select!`, the last one counts. So this explains a deadlock that is
 //! proved otherwise, and proves none.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
@@ -143,48 +145,96 @@ fn now(who: ThreadId, poll: u64) -> Option<Waits> {
     (waits.poll == poll).then_some(waits)
 }
 
-/// Who must act for what the task or thread waited for in its poll of this number,
-/// where that has a name: who explains best why it waits comes first.
+/// What a task or thread waited for in one poll, and who must act for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// For what.
+    pub on: Object,
+    /// Who must act, as far as they have names: who explains best why it waits comes
+    /// first.
+    pub owners: Vec<ThreadId>,
+    /// Where the first of them got its permits, if it has any.
+    pub got_at: Option<StackId>,
+}
+
+/// Of each semaphore, who has waited longest for its permits, and since which turn: made
+/// where one is needed first, so that to look at all tasks takes as long as there are of
+/// them.
+#[derive(Debug, Default)]
+pub struct Queues(OnceCell<HashMap<usize, (u64, ThreadId)>>);
+
+impl Queues {
+    fn first(&self, semaphore: usize) -> Option<(u64, ThreadId)> {
+        let first = || {
+            longest(
+                WAITS
+                    .get()
+                    .iter()
+                    .map(|waits| (*waits.key(), *waits.value())),
+            )
+        };
+        self.0.get_or_init(first).get(&semaphore).copied()
+    }
+}
+
+fn longest(all: impl Iterator<Item = (ThreadId, Waits)>) -> HashMap<usize, (u64, ThreadId)> {
+    let mut first = HashMap::new();
+    for (who, waits) in all {
+        if let Object::Permits(semaphore) = waits.on {
+            let longest = first.entry(semaphore).or_insert((waits.turn, who));
+            *longest = (*longest).min((waits.turn, who));
+        }
+    }
+    first
+}
+
+/// What the task or thread waited for in its poll of this number, where that has a name,
+/// and who must act for it.
 ///
 /// Permits are given in the order in which they were asked for. So who has some and
 /// waits for more waits for who asked before it, as a reader does behind a writer, or
 /// else for others that have some; and for itself, since it will give none back.
-pub fn owners(who: ThreadId, poll: u64) -> Vec<ThreadId> {
-    let Some(waits) = now(who, poll) else {
-        return Vec::new();
-    };
+pub fn named(who: ThreadId, poll: u64, queues: &Queues) -> Option<Named> {
+    let waits = now(who, poll)?;
     let semaphore = match waits.on {
         Object::Permits(semaphore) => semaphore,
         Object::Task { data, .. } => {
             let joined = registry::by_data(data);
-            return joined.into_iter().map(|task| task.origin.id).collect();
+            return Some(Named {
+                on: waits.on,
+                owners: joined.into_iter().map(|task| task.origin.id).collect(),
+                got_at: None,
+            });
         }
     };
-    let Some(holders) = HOLDERS.get().get(&semaphore) else {
-        return Vec::new();
-    };
-    if holders.iter().all(|holder| holder.who != who) {
-        return holders
-            .first()
-            .map(|holder| holder.who)
-            .into_iter()
-            .collect();
-    }
+    let holders = HOLDERS.get().get(&semaphore);
+    let holders = holders.map_or_else(Vec::new, |holders| holders.clone());
     let mut owners: Vec<ThreadId> = holders.iter().map(|holder| holder.who).collect();
-    drop(holders);
-    owners.retain(|owner| *owner != who);
-    let before = asked_before(waits.turn, semaphore);
-    before.into_iter().chain(owners).chain([who]).collect()
+    if owners.contains(&who) {
+        owners.retain(|owner| *owner != who);
+        let before = queues.first(semaphore);
+        let before = before.filter(|(turn, _)| *turn < waits.turn);
+        owners = before
+            .into_iter()
+            .map(|(_, who)| who)
+            .chain(owners)
+            .collect();
+        owners.push(who);
+    } else {
+        owners.truncate(1);
+    }
+    let first = owners.first();
+    let held = holders.iter().find(|holder| Some(&holder.who) == first);
+    Some(Named {
+        on: waits.on,
+        got_at: held.map(|holder| holder.at),
+        owners,
+    })
 }
 
-/// Who waits for permits of the semaphore, and has done so for longest, if that is for
-/// longer than since this turn.
-fn asked_before(turn: u64, semaphore: usize) -> Option<ThreadId> {
-    let waits = WAITS.get().iter();
-    waits
-        .filter(|waits| waits.on == Object::Permits(semaphore) && waits.turn < turn)
-        .min_by_key(|waits| waits.turn)
-        .map(|waits| *waits.key())
+/// As [`named`], of one that is looked at alone: who must act.
+pub fn owners(who: ThreadId, poll: u64) -> Vec<ThreadId> {
+    named(who, poll, &Queues::default()).map_or_else(Vec::new, |named| named.owners)
 }
 
 /// Where the only one that has permits of the semaphore got them, if it is a task of
@@ -197,18 +247,41 @@ pub fn only_holder(semaphore: usize, is: impl Fn(ThreadId) -> bool) -> Option<St
     }
 }
 
-/// Who has permits of the semaphore.
-pub fn holders(semaphore: usize) -> Vec<Holder> {
-    HOLDERS
-        .get()
-        .get(&semaphore)
-        .map(|holders| holders.clone())
-        .unwrap_or_default()
-}
-
 /// In the child of a fork.
 pub fn reset() {
     WAITS.replace(DashMap::new());
     HOLDERS.replace(DashMap::new());
     HELD.store(0, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_waited_longest_is_first() {
+        let waits = |who, on, turn| {
+            let waits = Waits {
+                on,
+                poll: 1,
+                since: 0,
+                turn,
+            };
+            (ThreadId(who), waits)
+        };
+        let joins = Object::Task { data: 8, handle: 9 };
+        let first = longest(
+            [
+                waits(1, Object::Permits(8), 5),
+                waits(2, Object::Permits(8), 3),
+                waits(3, Object::Permits(16), 4),
+                waits(4, joins, 1),
+            ]
+            .into_iter(),
+        );
+        assert_eq!(
+            first,
+            HashMap::from([(8, (3, ThreadId(2))), (16, (4, ThreadId(3)))])
+        );
+    }
 }
