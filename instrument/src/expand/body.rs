@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
@@ -461,6 +461,13 @@ impl Body<'_> {
             Expr::Break(left) => {
                 self.coerced_before(left.expr.as_deref());
                 visit_mut::visit_expr_break_mut(self, left);
+                if let (Some(_), Some(value)) = (&left.label, &mut left.expr)
+                    && begins_with_colon(value)
+                {
+                    // Behind a label that would be read as the label of a loop.
+                    let span = hygienic(value.span());
+                    **value = parse_quote_spanned!(span=> (#value));
+                }
             }
             Expr::Macro(ExprMacro { mac, .. }) => {
                 if let Some(place) = address_of(mac) {
@@ -538,6 +545,12 @@ impl Body<'_> {
             other => visit_mut::visit_expr_mut(self, other),
         }
     }
+}
+
+/// True for a path from the root, and what begins with one.
+fn begins_with_colon(value: &Expr) -> bool {
+    let first = quote::ToTokens::to_token_stream(value).into_iter().next();
+    matches!(first, Some(TokenTree::Punct(first)) if first.as_char() == ':')
 }
 
 /// True if the pattern takes the value of a place, whatever it is.
