@@ -98,7 +98,7 @@ impl Foreign {
             deref: is_lazy || is_pinned || is_borrowed || !is_pointer && !is_known(type_name),
             // A closure is nothing but itself.
             coercion: type_name.starts_with('&') && method && !of.ends_with("{{closure}}"),
-            drop: parts && !is_pointer && !is_guard(type_name),
+            drop: (parts && !is_guard(type_name) || wakes(type_name)) && !is_pointer,
             spawns: !SPAWNERS.iter().any(|of| behind(type_name).starts_with(of)),
         }
     }
@@ -131,6 +131,44 @@ fn acquires(type_name: &str, deed: Deed) -> bool {
         is_once || is_lock || iterates && class == Class::Channel
     })
 }
+
+/// True if the end of a value of this type may wake who waits in a future: by a
+/// waker, of which nobody says whose it is. Who waits for a lock of std's waits in a
+/// thread.
+fn wakes(type_name: &str) -> bool {
+    words(type_name).any(|word| {
+        let last = word.rsplit("::").next().unwrap_or_default();
+        let is_of = |family: &&str| word.starts_with(family);
+        WAKES.iter().any(is_of) && !WAITED_BY_REFERENCE.contains(&last)
+    })
+}
+
+/// Crates and modules whose values futures wait for.
+const WAKES: &[&str] = &[
+    "tokio::sync::",
+    "tokio::task::",
+    "tokio::time::",
+    "tokio::runtime::task::",
+    "tokio_util::sync::",
+    "tokio_util::task::",
+    "async_channel::",
+    "async_lock::",
+    "async_task::",
+    "event_listener::",
+    "flume::",
+    "futures_channel::",
+    "futures_util::lock::",
+];
+
+/// What nobody waits for any more when it ends.
+const WAITED_BY_REFERENCE: &[&str] = &[
+    "Barrier",
+    "Mutex",
+    "Notify",
+    "OnceCell",
+    "RwLock",
+    "Semaphore",
+];
 
 /// Types of std that deref to what they hold.
 const HOLDS: &[&str] = &[
@@ -450,6 +488,18 @@ mod tests {
         assert_eq!(of::<std::io::ErrorKind>(), [false; 4]);
         let [_, each, _, drop] = of::<std::io::Result<u8>>();
         assert!(each && drop);
+    }
+
+    /// Who waits in a future may be woken by anything.
+    #[test]
+    fn an_end_may_wake() {
+        let drops = |name: &str| Foreign::of(name).drop;
+        assert!(drops("tokio::sync::oneshot::Sender<u8>"));
+        assert!(drops(
+            "core::option::Option<tokio::sync::mutex::MutexGuard<'_, u8>>"
+        ));
+        assert!(!drops("alloc::sync::Arc<tokio::sync::mutex::Mutex<u8>>"));
+        assert!(!drops(type_name::<MutexGuard<'_, u8>>()));
     }
 
     /// A comparison or a format looks into what may be set or taken meanwhile.
