@@ -233,7 +233,24 @@ pub fn is_guard(type_name: &str) -> bool {
     let head = type_name.split('<').next().unwrap_or_default();
     let last = head.rsplit("::").next().unwrap_or_default();
     let guards = last.ends_with("Guard") || ["Ref", "RefMut"].contains(&last);
-    guards && !head.starts_with(['(', '[']) && is_known(head)
+    guards && !head.starts_with(['(', '[']) && is_known(head) && !locks_by_own(type_name)
+}
+
+/// True for a lock, or a guard of one, that waits by code of the program's own: of
+/// `lock_api` the first type that it is given says how, of `spin` the last.
+pub fn locks_by_own(type_name: &str) -> bool {
+    let Some((head, given)) = type_name.split_once('<') else {
+        return false;
+    };
+    let given = given.trim_end_matches('>');
+    let how = if head.starts_with("lock_api::") {
+        given.trim_start_matches("'_, ").split([',', '<']).next()
+    } else if head.starts_with("spin::") && !is_guard(head) {
+        given.rsplit(", ").next()
+    } else {
+        None
+    };
+    how.is_some_and(|how| !how.starts_with("spin::") && !is_known(how))
 }
 
 /// Crates whose types wait for nobody unless a method is called that is known,
@@ -267,6 +284,7 @@ const ERASED: &[&str] = &[
 pub fn is_known(path: &str) -> bool {
     let head = path.split('<').next().unwrap_or_default();
     !ERASED.contains(&head)
+        && !locks_by_own(path)
         && (classify(path) != Class::Unknown || KNOWN.iter().any(|known| path.starts_with(known)))
 }
 
@@ -488,6 +506,21 @@ mod tests {
         assert_eq!(of::<std::io::ErrorKind>(), [false; 4]);
         let [_, each, _, drop] = of::<std::io::Result<u8>>();
         assert!(each && drop);
+    }
+
+    /// Of a lock its own type says whose code waits.
+    #[test]
+    fn a_lock_may_wait_by_code_of_the_programs_own() {
+        let of = |name: &str| super::locks_by_own(name);
+        assert!(of("lock_api::mutex::Mutex<a::Raw, u8>"));
+        assert!(of("lock_api::mutex::MutexGuard<'_, a::Raw<u8>, u8>"));
+        assert!(!of(
+            "lock_api::mutex::MutexGuard<'_, parking_lot::raw_mutex::RawMutex, a::T>"
+        ));
+        assert!(of("spin::mutex::Mutex<(u8, u8), a::Relax>"));
+        assert!(!of("spin::mutex::Mutex<a::T, spin::relax::Spin>"));
+        assert!(!of("spin::mutex::MutexGuard<'_, a::T>"));
+        assert!(Foreign::of("lock_api::mutex::MutexGuard<'_, a::Raw, u8>").drop);
     }
 
     /// Who waits in a future may be woken by anything.

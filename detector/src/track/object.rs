@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use super::callee::{self, Callee};
 use super::channel::End;
 use super::engine::Key;
-use super::foreign::{Foreign, behind, is_guard, words};
+use super::foreign::{Foreign, behind, is_guard, locks_by_own, words};
 use super::hooks::elsewhere;
 use super::methods::Has;
 use super::{local, place};
@@ -241,10 +241,11 @@ pub fn classify(type_name: &str) -> Class {
     if is_primitive(type_name) {
         return Class::Inert;
     }
-    let mut known = NAMES.iter();
-    known
-        .find(|(prefix, _)| type_name.starts_with(prefix))
-        .map_or(Class::Unknown, |(_, class)| *class)
+    if locks_by_own(type_name) {
+        return Class::Unknown;
+    }
+    let known = NAMES.iter().find(|(begin, _)| type_name.starts_with(begin));
+    known.map_or(Class::Unknown, |(_, class)| *class)
 }
 
 /// Keeps what is in it on a cache line of its own.
