@@ -93,7 +93,7 @@ pub mod __private {
 
     pub use crate::track::argument::Argument;
     pub use crate::track::coverage::Left;
-    pub use crate::track::foreign::{Deed, Runs, asked, dropping, looked};
+    pub use crate::track::foreign::Deed;
     pub use crate::track::harness::MaybeTest;
     pub use crate::track::hooks::access::*;
     pub use crate::track::hooks::order::*;
@@ -107,6 +107,7 @@ pub mod __private {
     pub use crate::track::probe::{
         Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Wakes, Whole,
     };
+    pub use crate::track::runs::{Runs, asked, dropping, looked};
     pub use crate::track::scope::{Test, test_body};
     pub use crate::track::site::{Item, Owner, Site};
     pub use crate::track::variable::{Variable, range};

@@ -380,3 +380,20 @@ fn by_other_names(number: u32) -> u32 {
 fn functions_of_other_crates_take_what_they_take() {
     assert_eq!(by_other_names(2), 8 + 12);
 }
+
+#[leakcheck::track]
+fn closures_with_the_same_names(fill: u32) -> u32 {
+    let test = |of: &dyn Fn(u32) -> u32| of(fill);
+    let local = test(&|part| part + 1);
+    local
+        + test(&|part| part + 2)
+        + test(&|part| {
+            let local = part + fill;
+            local + 3
+        })
+}
+
+#[test]
+fn a_borrowed_closure_keeps_its_names() {
+    assert_eq!(closures_with_the_same_names(1), 2 + 3 + 5);
+}

@@ -8,9 +8,10 @@
 
 use std::ops::Deref;
 
-use super::foreign::{Deed, does};
+use super::foreign::Deed;
 use super::object;
 use super::place::{First, Pointers, Second, Whatever};
+use super::runs::does;
 
 /// Another pointer: behind it anything may be.
 fn is_pointer<T: ?Sized>() -> bool {

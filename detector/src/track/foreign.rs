@@ -6,11 +6,7 @@
 //! that is tracked answers to its name, as functions do; else it counts as code
 //! that is not tracked.
 
-use std::marker::PhantomData;
-
-use super::callee;
-use super::hooks::{calls, dropped_shared, elsewhere, hash};
-use super::methods;
+use super::hooks::hash;
 use super::object::{self, Class, classify};
 
 /// What may run code of a type's own.
@@ -309,142 +305,10 @@ pub fn is_foreign(type_name: &str) -> bool {
 }
 
 /// True for the name of a number and the like: a path has a colon.
-const fn is_number(type_name: &str) -> bool {
+pub const fn is_number(type_name: &str) -> bool {
     match type_name.as_bytes() {
         [_, second, third, ..] => type_name.len() <= 5 && *second != b':' && *third != b':',
         _ => true,
-    }
-}
-
-/// True if code of `T`'s own does that, as far as is known.
-#[inline]
-pub fn does<T: ?Sized>(deed: Deed) -> bool {
-    let name = std::any::type_name::<T>();
-    if deed == Deed::Drop && !std::mem::needs_drop::<T>()
-        || is_number(name) && deed != Deed::Spawns
-        || deed == Deed::Deref && name.starts_with('&')
-        || elsewhere()
-    {
-        return false;
-    }
-    let known = object::known(name);
-    if deed == Deed::Drop && known.shares {
-        dropped_shared();
-    }
-    known.foreign.does(deed)
-}
-
-/// True if a value of `T` has a part that is shared with others.
-#[inline]
-pub fn shares<T: ?Sized>() -> bool {
-    std::mem::needs_drop::<T>() && !elsewhere() && object::known(std::any::type_name::<T>()).shares
-}
-
-/// As [`does`], of a method of this name.
-#[inline]
-pub fn does_as<T: ?Sized>(deed: Deed, name: u64) -> bool {
-    const ENDS: [u64; 3] = [hash("ok"), hash("err"), hash("unwrap_or")];
-    does::<T>(deed)
-        || (deed == Deed::Method || ENDS.contains(&name))
-            && !elsewhere()
-            && methods::is_extension(std::any::type_name::<T>(), name)
-}
-
-/// Tells that code of `T`'s own is about to run, if it has any that is not
-/// known: as a call of this name.
-#[inline]
-pub fn runs<T: ?Sized>(deed: Deed, name: u64) {
-    if does_as::<T>(deed, name) {
-        calls(number::<T>(name));
-    }
-}
-
-/// The number of what of this name a value of `T` may run.
-#[inline]
-pub fn number<T: ?Sized>(name: u64) -> u64 {
-    if name == DROPS {
-        DROPS
-    } else {
-        callee::method::<T>(name)
-    }
-}
-
-/// As [`runs`], asked of a value on its way to a method.
-#[inline]
-pub fn asked<T>(value: T, deed: Deed, name: u64) -> T {
-    runs::<T>(deed, name);
-    value
-}
-
-/// As [`asked`], of what is looked at.
-#[inline]
-pub fn looked<T: ?Sized>(value: &T, deed: Deed, name: u64) -> &T {
-    runs::<T>(deed, name);
-    value
-}
-
-/// A value that is dropped where it is made.
-#[inline]
-pub fn dropping<T>(value: T) -> T {
-    runs::<T>(Deed::Drop, DROPS);
-    value
-}
-
-/// Asks about a place.
-pub struct Runs<T: ?Sized>(PhantomData<fn() -> *const T>);
-
-impl<T: ?Sized> Runs<T> {
-    /// Asks about the type of a place that is not looked at, as
-    /// [`super::place::Step::unasked`].
-    #[must_use]
-    pub const fn unasked() -> Self {
-        Self(PhantomData)
-    }
-
-    /// Asks about the place at this address.
-    pub const fn at(_place: *const T) -> Self {
-        Self::unasked()
-    }
-
-    /// Asks about the type of this value.
-    pub const fn like(_value: &T) -> Self {
-        Self::unasked()
-    }
-
-    /// As that, of a value that would be taken.
-    pub fn value(_value: T) -> Self
-    where
-        T: Sized,
-    {
-        Self::unasked()
-    }
-
-    /// Its own code is about to run.
-    #[inline]
-    pub fn runs(self, deed: Deed, name: u64) {
-        runs::<T>(deed, name);
-    }
-
-    /// A method of this name is about to be called on it.
-    #[inline]
-    pub fn calls(self, name: u64) {
-        if !elsewhere() {
-            calls(callee::method::<T>(name));
-        }
-    }
-
-    /// True if its own code does that, by a method of this name.
-    #[inline]
-    #[must_use]
-    pub fn does_as(self, deed: Deed, name: u64) -> bool {
-        does_as::<T>(deed, name)
-    }
-
-    /// True if its own code does that.
-    #[inline]
-    #[must_use]
-    pub fn does(self, deed: Deed) -> bool {
-        does::<T>(deed)
     }
 }
 

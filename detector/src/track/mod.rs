@@ -8,7 +8,7 @@
 //!   [`task`]: futures that are spawned, and [`snapshot`]: their clocks; [`units`]: both, as long as they are
 //!   there; [`context`]: the tests and scopes that they belong to.
 //! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
-//!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do;
+//!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do, asked by [`runs`];
 //!   [`channel`]: which channel an end belongs to; [`identity`]: by its words;
 //!   [`sharded`]: the tables of all these; [`found`]: findings in words.
 //! - [`scope`]: what a program calls itself; [`harness`]: whether a function
@@ -33,6 +33,7 @@ pub mod methods;
 pub mod object;
 pub mod place;
 pub mod probe;
+pub mod runs;
 pub mod scope;
 pub mod shadow;
 pub mod sharded;

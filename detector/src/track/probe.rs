@@ -7,9 +7,9 @@
 use std::ops::Deref;
 use std::thread::{JoinHandle, ScopedJoinHandle, Thread, ThreadId};
 
-use super::foreign::{Deed, does};
 use super::hooks::elsewhere;
 use super::object::{self, Object};
+use super::runs::drops;
 
 /// The answer for all other types.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,7 +83,7 @@ impl<T> Pointer<'_, *const T> {
 impl<T: ?Sized> Pointer<'_, *mut T> {
     /// True if the end of what it points to runs code that is not known.
     pub fn drops(&self) -> bool {
-        does::<T>(Deed::Drop)
+        drops::<T>()
     }
 }
 

@@ -13,6 +13,8 @@
 //!   this runs nothing, which is asked when the program runs, or else left
 //!   alone and counted.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -418,9 +420,27 @@ impl Body<'_> {
     fn stepped_from(&mut self, base: &mut Expr, is_indexed: bool) {
         let whole = base.clone();
         self.behind_guard(base);
+        if let Expr::Path(path) = &whole
+            && self.is_made_of(path)
+        {
+            self.moved(&whole);
+        }
         if !is_place(&whole) {
             self.computed_base(base, &whole, is_indexed);
         }
+    }
+
+    /// True for a name that may be a constant's, of which a value is made where it
+    /// stands.
+    fn is_made_of(&self, path: &syn::ExprPath) -> bool {
+        let last = path.path.segments.last();
+        last.is_some_and(|last| {
+            let name = last.ident.to_string();
+            let is_variable = |all: &BTreeSet<String>| all.contains(&name);
+            name.starts_with(char::is_uppercase)
+                && !is_variable(&self.context.statics)
+                && !is_variable(&self.context.unchanged)
+        })
     }
 
     /// What is used by reference: if it is a lock's guard, a temporary of this

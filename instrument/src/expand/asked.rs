@@ -305,14 +305,23 @@ impl Body<'_> {
 
     /// Asks whether code of this place's type does this.
     pub fn does(&self, place: &Expr, deed: &str) -> Option<TokenStream> {
+        let krate = &self.context.krate;
+        let deed = ident(deed);
+        self.asks_type(place, &quote!(does(#krate::__private::Deed::#deed)))
+    }
+
+    /// Asks whether the end of what is in this place runs code of its own.
+    pub fn drops(&self, place: &Expr) -> Option<TokenStream> {
+        self.asks_type(place, &quote!(drops()))
+    }
+
+    fn asks_type(&self, place: &Expr, asks: &TokenStream) -> Option<TokenStream> {
         if let Expr::Path(path) = super::place::bare(place)
             && super::foreign::is_variant(path)
         {
             return None;
         }
         let krate = &self.context.krate;
-        let deed = ident(deed);
-        let asks = quote!(does(#krate::__private::Deed::#deed));
-        Some(super::chain::typed(place, "Runs", &asks, krate))
+        Some(super::chain::typed(place, "Runs", asks, krate))
     }
 }

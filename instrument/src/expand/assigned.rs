@@ -97,7 +97,7 @@ impl Body<'_> {
             Expr::Infer(_) | Expr::Range(_) => {}
             place if is_place(place) && askable(place) => {
                 self.stepped_before(place);
-                let drops = Vec::from_iter(self.does(place, "Drop"));
+                let drops = Vec::from_iter(self.drops(place));
                 self.asks_at_least(drops, "drop");
                 self.new_own();
             }

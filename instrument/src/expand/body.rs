@@ -17,6 +17,7 @@ use super::asked::Asked;
 use super::attributes;
 use super::bound::bound_by;
 use super::calls;
+use super::chain::is_place;
 use super::declared::Declared;
 use super::foreign::drops_a_value;
 use super::guards::{self, Guarded};
@@ -374,6 +375,7 @@ impl VisitMut for Body<'_> {
     fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
         match statement {
             Stmt::Macro(called) => {
+                self.made_by(&called.mac);
                 let told = self.asserts(&called.mac);
                 // Nothing is bound before it.
                 let _: Vec<TokenStream> = self.macro_(&mut called.mac);
@@ -389,13 +391,18 @@ impl VisitMut for Body<'_> {
             }
             Stmt::Local(local) => self.visit_local_mut(local),
             // A place as a statement is not read.
-            Stmt::Expr(expression, Some(_)) => match expression {
-                Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => {
-                    self.stepped_before(&expression.clone());
-                    self.place(expression);
+            Stmt::Expr(expression, Some(_)) => {
+                if is_place(expression) {
+                    self.moved(bare(expression));
                 }
-                other => self.visit_expr_mut(other),
-            },
+                match expression {
+                    Expr::Path(_) | Expr::Field(_) | Expr::Index(_) => {
+                        self.stepped_before(&expression.clone());
+                        self.place(expression);
+                    }
+                    other => self.visit_expr_mut(other),
+                }
+            }
             Stmt::Expr(expression, None) => self.visit_expr_mut(expression),
             Stmt::Item(_) => {}
         }
@@ -440,7 +447,12 @@ impl Body<'_> {
             Expr::Await(_) => self.await_(expression),
             Expr::Struct(made) => {
                 self.coerced_fields(made);
+                let whole = made.clone();
                 visit_mut::visit_expr_struct_mut(self, made);
+                if let (Some(rest), Some(whole)) = (&mut made.rest, &whole.rest) {
+                    // Of it only parts are moved on.
+                    self.left_over(rest, whole);
+                }
             }
             Expr::Cast(cast) => {
                 self.coerced_before([&*cast.expr]);
@@ -507,13 +519,14 @@ impl Body<'_> {
                         Expr::Block(body) if body.label.is_none() => {
                             self.bound_block(std::slice::from_ref(&arm.pat), &mut body.block);
                         }
-                        body => self.arm(body),
+                        body => self.arm(&arm.pat, body),
                     }
                     self.conditional = conditional;
                 }
             }
             Expr::If(branches) => {
                 let bound = bound_by(&branches.cond);
+                self.chained(&branches.cond);
                 self.visit_expr_mut(&mut branches.cond);
                 self.bound_block(&bound, &mut branches.then_branch);
                 if let Some((_, otherwise)) = &mut branches.else_branch {
@@ -539,6 +552,7 @@ impl Body<'_> {
             Expr::While(turns) => {
                 let known = !self.expression_runs_anything(&turns.cond);
                 let bound = bound_by(&turns.cond);
+                self.chained(&turns.cond);
                 self.visit_expr_mut(&mut turns.cond);
                 self.turns(&bound, &mut turns.body, known);
             }

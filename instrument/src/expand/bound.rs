@@ -3,25 +3,32 @@
 use syn::spanned::Spanned as _;
 use syn::visit::Visit as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Block, Expr, Pat, parse_quote_spanned};
+use syn::{Block, Expr, Pat, Stmt, parse_quote, parse_quote_spanned};
 
 use super::asked::Asked;
 use super::body::Body;
+use super::chain;
 use super::ends::Names;
-use super::place::hygienic;
+use super::place::{bare, hygienic};
 
 impl Body<'_> {
     /// A block with variables that these patterns bind.
     pub fn bound_block(&mut self, bound: &[Pat], block: &mut Block) {
         let original = block.clone();
         self.visit_block_mut(block);
-        self.ends_behind(bound, &original, block);
+        let sees = self.ends_of(bound, &original);
+        block.stmts.splice(0..0, sees);
     }
 
     /// The body of an arm that is no block: as one, if something goes before it.
     ///
-    /// Input: `Some(x) => x + 1`. Output: `Some(x) => { HOOKS x + 1 }`.
-    pub fn arm(&mut self, body: &mut Expr) {
+    /// Input: `Some(x) => x + 1`. Output:
+    ///
+    /// ```text
+    /// Some(x) => { let dropped = Dropped::of(&x); { HOOKS x + 1 } }
+    /// ```
+    pub fn arm(&mut self, bound: &Pat, body: &mut Expr) {
+        let original = body.clone();
         match &self.declared {
             Some(around) => {
                 let asked = around.asked.of_arm(body);
@@ -32,6 +39,12 @@ impl Body<'_> {
                 self.asks_in(asked, body);
             }
             None => self.visit_expr_mut(body),
+        }
+        let original = parse_quote!({ #original });
+        let sees = self.ends_of(std::slice::from_ref(bound), &original);
+        if !sees.is_empty() {
+            let span = hygienic(body.span());
+            *body = parse_quote_spanned!(span=> { #(#sees)* #body });
         }
     }
 
@@ -61,6 +74,21 @@ impl Body<'_> {
         }
     }
 
+    /// What a condition binds, and does not keep if more of it fails.
+    pub fn chained(&mut self, condition: &Expr) {
+        let Expr::Binary(both) = condition else {
+            return;
+        };
+        for part in [&*both.left, &*both.right] {
+            if let Expr::Let(let_) = part
+                && chain::is_place(&let_.expr)
+            {
+                self.moved(bare(&let_.expr));
+            }
+            self.chained(part);
+        }
+    }
+
     /// The body of a loop; unless its head is `known`, each turn begins with
     /// code that is not tracked.
     pub fn turns(&mut self, bound: &[Pat], body: &mut Block, known: bool) {
@@ -79,7 +107,7 @@ impl Body<'_> {
     /// ```text
     /// if let Some(x) = … { let dropped = Dropped::of(&x); BODY }
     /// ```
-    fn ends_behind(&mut self, patterns: &[Pat], original: &Block, block: &mut Block) {
+    fn ends_of(&mut self, patterns: &[Pat], original: &Block) -> Vec<Stmt> {
         let mut names = Names::default();
         for pattern in patterns {
             names.visit_pat(pattern);
@@ -87,8 +115,7 @@ impl Body<'_> {
         let mut names = names.all();
         names.sort_unstable();
         names.dedup();
-        let sees = self.sees_bound(names, original);
-        block.stmts.splice(0..0, sees);
+        self.sees_bound(names, original)
     }
 }
 

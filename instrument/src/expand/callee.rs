@@ -134,13 +134,8 @@ impl Body<'_> {
         self.before(expression, Some(told));
     }
 
-    /// A method that most types have, of a place, where something happens in its
-    /// arguments.
-    pub fn asks_of_receiver(&mut self, expression: &mut Expr, original: &ExprMethodCall) {
-        self.asks_of(expression, &original.receiver, &original.method.to_string());
-    }
-
-    /// As that, of this place.
+    /// A method that most types have, of this place, where something happens in
+    /// its arguments.
     pub fn asks_of(&mut self, expression: &mut Expr, place: &Expr, method: &str) {
         if matches!(bare(place), Expr::Path(path) if is_variant(path)) {
             return;

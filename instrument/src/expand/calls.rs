@@ -107,38 +107,6 @@ impl<'b, 'c> Heads<'b, 'c> {
         self.untold = around;
     }
 
-    /// True for a value that is put together here of what may have a drop of its
-    /// own.
-    fn makes(&self, value: &Expr) -> bool {
-        match value {
-            Expr::Paren(inner) => self.makes(&inner.expr),
-            Expr::Group(inner) => self.makes(&inner.expr),
-            Expr::Reference(inner) => self.makes(&inner.expr),
-            Expr::Tuple(made) => made.elems.iter().any(|part| self.is_owned(part)),
-            Expr::Array(made) => made.elems.iter().any(|part| self.is_owned(part)),
-            Expr::Struct(made) => {
-                made.rest.is_some() || made.fields.iter().any(|part| self.is_owned(&part.expr))
-            }
-            Expr::Call(call) => {
-                matches!(&*call.func, Expr::Path(path) if is_variant(path))
-                    && call.args.iter().any(|part| self.is_owned(part))
-            }
-            Expr::Loop(_) => true,
-            _ => false,
-        }
-    }
-
-    fn is_owned(&self, part: &Expr) -> bool {
-        match part {
-            Expr::Lit(_) | Expr::Closure(_) | Expr::Cast(_) | Expr::RawAddr(_) => false,
-            Expr::Paren(inner) => self.is_owned(&inner.expr),
-            Expr::Reference(inner) => self.makes(&inner.expr),
-            Expr::Tuple(_) | Expr::Array(_) | Expr::Struct(_) => self.makes(part),
-            Expr::Path(path) if is_variant(path) => false,
-            place => !self.body.typed.is_plain(place),
-        }
-    }
-
     fn call(&mut self, call: &ExprCall) {
         let Expr::Path(path) = &*call.func else {
             self.anything = true;
@@ -174,7 +142,7 @@ impl<'b, 'c> Heads<'b, 'c> {
         let is_known = is_told
             || is_inert(call) && (asks_receiver(&call.receiver) || is_of_literal(call))
             || !orders && self.body.announces(call);
-        self.anything |= self.untold || !is_known || is_inert(call) && self.makes(&call.receiver);
+        self.anything |= self.untold || !is_known;
     }
 }
 
@@ -189,7 +157,7 @@ impl<'ast> Visit<'ast> for Heads<'_, '_> {
             Expr::MethodCall(call) => self.method(call),
             Expr::ForLoop(each) if !is_range(&each.expr) => self.anything = true,
             // What is left of it is dropped.
-            Expr::Field(field) if self.makes(&field.base) => self.anything = true,
+            Expr::Field(field) if self.untold && !is_place(&field.base) => self.anything = true,
             Expr::Closure(_) | Expr::Async(_) | Expr::Const(_) => return,
             Expr::Verbatim(_) | Expr::Yield(_) | Expr::TryBlock(_) => self.anything = true,
             _ => {}

@@ -71,6 +71,25 @@ impl Body<'_> {
         names
     }
 
+    /// The variables from around that a closure may capture, and whether nothing
+    /// in it has their name.
+    pub fn named_around(&mut self, closure: &ExprClosure) -> Vec<(Ident, bool)> {
+        let (mut parameters, mut inside) = (Bound::default(), Bound::default());
+        for parameter in &closure.inputs {
+            parameters.visit_pat(parameter);
+        }
+        inside.visit_expr(&closure.body);
+        let around = self.binds_in(closure);
+        let names = self.captured_by(&closure.body);
+        self.leaves_closure(around);
+        let names = names.into_iter().filter_map(|name| {
+            let text = name.to_string();
+            let is_alone = !inside.0.contains_key(&text);
+            (!parameters.0.contains_key(&text)).then_some((name, is_alone))
+        });
+        names.collect()
+    }
+
     /// As it was around the closure.
     pub fn leaves_closure(&mut self, around: Around) {
         self.inside = around.inside;

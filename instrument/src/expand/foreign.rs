@@ -86,7 +86,7 @@ impl Body<'_> {
         }
         if simple(&original.receiver) {
             if !original.args.iter().all(|argument| self.is_quiet(argument)) {
-                self.asks_of_receiver(expression, original);
+                self.asks_of(expression, &original.receiver, &name);
                 return;
             }
             let runs = self.runs(&original.receiver, deed(&name), &name);
@@ -145,7 +145,7 @@ impl Body<'_> {
             return Vec::new();
         }
         if simple(place) {
-            return Vec::from_iter(self.does(place, "Drop"));
+            return Vec::from_iter(self.drops(place));
         }
         if let Some(own) = self.new_own() {
             let told = quote!(&#own, #value);
@@ -208,7 +208,7 @@ pub fn drops_a_value(statement: &Stmt) -> bool {
         return false;
     }
     let mut copy = statement.clone();
-    dropped_value(&mut copy).is_some_and(|value| makes(value) || is_left(bare(value)))
+    dropped_value(&mut copy).is_some_and(|value| is_left(bare(value)))
 }
 
 /// True for what leaves a value that may have been made in it.
@@ -219,6 +219,13 @@ fn is_left(value: &Expr) -> bool {
         | Expr::Loop(_)
         | Expr::Tuple(_)
         | Expr::Array(_)
+        | Expr::Repeat(_)
+        | Expr::Range(_)
+        | Expr::Struct(_)
+        | Expr::Cast(_)
+        | Expr::Closure(_)
+        | Expr::Async(_)
+        | Expr::Const(_)
         | Expr::Await(_)
         | Expr::Try(_) => true,
         Expr::Path(path) => is_variant(path),
@@ -295,13 +302,4 @@ fn borrowed(expression: &Expr) -> Option<&Expr> {
 /// True for what a call returns.
 pub const fn is_returned(expression: &Expr) -> bool {
     matches!(expression, Expr::Call(_) | Expr::MethodCall(_))
-}
-
-/// True for a value that is made where it stands.
-fn makes(expression: &Expr) -> bool {
-    match expression {
-        Expr::Struct(_) => true,
-        Expr::Paren(paren) => makes(&paren.expr),
-        _ => false,
-    }
 }

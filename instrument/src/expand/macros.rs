@@ -44,7 +44,7 @@ pub fn rewritten(called: &Macro) -> bool {
 }
 
 /// True for a macro that takes its arguments by value.
-fn takes_values(called: &Macro) -> bool {
+pub fn takes_values(called: &Macro) -> bool {
     let last = called.path.segments.last();
     last.is_some_and(|last| last.ident == "vec")
 }

@@ -84,6 +84,8 @@ pub struct Context {
     statics: Rc<BTreeSet<String>>,
     /// Constants and other static variables.
     constants: Rc<BTreeSet<String>>,
+    /// Of these, those that surely are variables.
+    unchanged: Rc<BTreeSet<String>>,
     /// Structs, as far as they can be seen.
     structs: Rc<BTreeSet<String>>,
     /// Static variables that are left alone.
@@ -102,6 +104,7 @@ impl Context {
             of_trait: false,
             statics: Rc::default(),
             constants: Rc::default(),
+            unchanged: Rc::default(),
             structs: Rc::default(),
             skipped: Rc::default(),
             macros: Rc::default(),
@@ -212,6 +215,7 @@ impl Context {
         }
         let mut statics = (*self.statics).clone();
         let mut constants = (*self.constants).clone();
+        let mut unchanged = (*self.unchanged).clone();
         let mut structs = (*self.structs).clone();
         for item in items {
             match item {
@@ -220,6 +224,7 @@ impl Context {
                 }
                 Item::Static(item) => {
                     constants.insert(item.ident.to_string());
+                    unchanged.insert(item.ident.to_string());
                 }
                 Item::Const(item) => {
                     constants.insert(item.ident.to_string());
@@ -233,6 +238,7 @@ impl Context {
         Ok(Self {
             statics: Rc::new(statics),
             constants: Rc::new(constants),
+            unchanged: Rc::new(unchanged),
             structs: Rc::new(structs),
             skipped: Rc::new(skipped),
             macros: self.with_macros(items),

@@ -175,6 +175,7 @@ impl Body<'_> {
     /// Input: `CALL().field`. Output: `pass(own.temporary(CALL()), |v| …).field`.
     pub fn computed_base(&mut self, base: &mut Expr, whole: &Expr, is_indexed: bool) {
         if !may_pass(whole) {
+            self.left_over(base, whole);
             return;
         }
         self.temporary(base);

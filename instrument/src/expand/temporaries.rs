@@ -8,14 +8,17 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Expr, ExprCall, ExprMethodCall, Stmt, parse_quote_spanned};
+use syn::{
+    Expr, ExprCall, ExprClosure, ExprMethodCall, Macro, Stmt, parse_quote, parse_quote_spanned,
+};
 
+use super::attributes;
 use super::body::Body;
 use super::chain::{self, is_place};
 use super::foreign::is_variant;
 use super::names::POINTER_STEPS;
 use super::operated::may_make;
-use super::place::{argument, bare, hygienic, ident, library};
+use super::place::{argument, bare, hygienic, library};
 use super::steps::askable;
 
 /// What only holds what it is given.
@@ -109,10 +112,14 @@ impl Body<'_> {
         }
     }
 
-    /// What is made here, and not moved on.
+    /// What is made here, and not moved on: dropped with all that was moved into
+    /// it. A place stays where it is.
     pub fn left_over(&mut self, value: &mut Expr, whole: &Expr) {
         match (&mut *value, whole) {
             (Expr::Paren(value), Expr::Paren(whole)) => {
+                self.left_over(&mut value.expr, &whole.expr);
+            }
+            (Expr::Group(value), Expr::Group(whole)) => {
                 self.left_over(&mut value.expr, &whole.expr);
             }
             (Expr::Tuple(value), Expr::Tuple(whole)) => {
@@ -121,6 +128,15 @@ impl Body<'_> {
             (Expr::Array(value), Expr::Array(whole)) => {
                 self.parts(&mut value.elems, &whole.elems);
             }
+            (Expr::Cast(value), Expr::Cast(whole)) => self.part(&mut value.expr, &whole.expr),
+            (Expr::Repeat(value), Expr::Repeat(whole)) => self.part(&mut value.expr, &whole.expr),
+            (Expr::Range(value), Expr::Range(whole)) => {
+                let ends = [&mut value.start, &mut value.end].into_iter().flatten();
+                let whole = [&whole.start, &whole.end].into_iter().flatten();
+                for (value, whole) in ends.zip(whole) {
+                    self.part(value, whole);
+                }
+            }
             (Expr::Call(value), Expr::Call(whole)) if constructor(whole).is_some() => {
                 self.made(&Expr::Call(whole.clone()));
                 self.parts(&mut value.args, &whole.args);
@@ -128,26 +144,20 @@ impl Body<'_> {
             (Expr::Struct(value), Expr::Struct(whole)) => {
                 self.made(&Expr::Struct(whole.clone()));
                 for (value, whole) in value.fields.iter_mut().zip(&whole.fields) {
-                    self.left_over(&mut value.expr, &whole.expr);
+                    let conditional = self.conditional;
+                    self.conditional |= !whole.attrs.is_empty();
+                    self.part(&mut value.expr, &whole.expr);
+                    self.conditional = conditional;
                 }
             }
             (_, whole) if is_passed(whole) => self.temporary(value),
             (_, Expr::Call(call)) if is_promoted(call) => {}
             (_, Expr::Call(_) | Expr::Struct(_)) => self.made(whole),
             (_, Expr::Path(_)) => self.named_value(whole),
-            (_, Expr::If(_) | Expr::Match(_) | Expr::Loop(_) | Expr::Block(_)) => {
-                self.drops_later(quote!(true));
-            }
-            (_, Expr::Macro(called)) if called.mac.path.is_ident("vec") => {
-                let made = super::macros::arguments(&called.mac).into_iter().flatten();
-                if made
-                    .into_iter()
-                    .any(|value| !is_place(&value) && is_made(&value))
-                {
-                    self.drops_later(quote!(true));
-                }
-            }
-            _ => {}
+            (_, Expr::Closure(closure)) => self.taken_by(closure),
+            (_, Expr::Macro(called)) => self.made_by(&called.mac),
+            (_, whole) if is_place(whole) || makes_nothing(whole) => {}
+            _ => self.drops_later(Drops::Anything),
         }
     }
 
@@ -157,7 +167,60 @@ impl Body<'_> {
         whole: impl IntoIterator<Item = &'e Expr>,
     ) {
         for (value, whole) in values.into_iter().zip(whole) {
+            self.part(value, whole);
+        }
+    }
+
+    /// What a macro makes ends here: of the known ones only a vector holds what it
+    /// is given, and what others make the statement does not know anyway.
+    pub fn made_by(&mut self, called: &Macro) {
+        if !super::macros::takes_values(called) {
+            return;
+        }
+        for made in super::macros::arguments(called).into_iter().flatten() {
+            if is_place(&made) {
+                self.moved(&made);
+            } else if !makes_nothing(&made) {
+                self.drops_later(Drops::Anything);
+            }
+        }
+    }
+
+    /// What is moved into something that is made here.
+    fn part(&mut self, value: &mut Expr, whole: &Expr) {
+        let conditional = self.conditional;
+        let attributes = attributes::take(&mut whole.clone());
+        self.conditional |= attributes.iter().any(attributes::is_condition);
+        if is_place(whole) {
+            self.moved(whole);
+        } else {
             self.left_over(value, whole);
+        }
+        self.conditional = conditional;
+    }
+
+    /// What is taken out of a place, and ends here.
+    pub fn moved(&mut self, place: &Expr) {
+        if self.typed.is_plain(place) || self.typed.is_reference(place) {
+            return;
+        }
+        if !askable(place) {
+            self.drops_later(Drops::Anything);
+        } else if matches!(bare(place), Expr::Path(path) if is_variant(path)) {
+            self.named_value(bare(place));
+        } else {
+            self.drops_later(Drops::Like(place));
+        }
+    }
+
+    /// What a closure may have taken ends with it.
+    fn taken_by(&mut self, closure: &ExprClosure) {
+        for (name, is_alone) in self.named_around(closure) {
+            if is_alone {
+                self.moved(&parse_quote!(#name));
+            } else {
+                self.drops_later(Drops::Anything);
+            }
         }
     }
 
@@ -168,43 +231,70 @@ impl Body<'_> {
         {
             return;
         }
-        let asks = if is_repeatable(whole) {
-            let krate = &self.context.krate;
-            let span = hygienic(whole.span());
-            let deed = ident("Drop");
-            let value = chain::unevaluated(whole, krate);
-            chain::asked(
-                &quote_spanned!(span=> value(#value)),
-                "Runs",
-                &quote_spanned!(span=> does(#krate::__private::Deed::#deed)),
-                krate,
-                span,
-            )
+        self.drops_later(if is_repeatable(whole) {
+            Drops::Made(whole)
         } else {
-            quote!(true)
-        };
-        self.drops_later(asks);
+            Drops::Anything
+        });
     }
 
-    /// What is asked before the statement may run code when that ends.
     /// A value that a name makes: its type is not asked, for it may be one that
     /// only its use says.
     pub fn named_value(&mut self, value: &Expr) {
         if matches!(value, Expr::Path(path) if may_end(path)) {
-            self.drops_later(quote!(true));
+            self.drops_later(Drops::Anything);
         }
     }
 
-    fn drops_later(&mut self, asks: TokenStream) {
+    /// What is asked before the statement may run code when that ends.
+    fn drops_later(&mut self, drops: Drops<'_>) {
+        // What is not there has no type.
+        let drops = if self.conditional {
+            Drops::Anything
+        } else {
+            drops
+        };
         if self.extends
             && let Some(kept) = self.new_kept()
         {
+            let asks = drops.asks(Some(&kept), &self.context.krate);
             let span = hygienic(asks.span());
             self.declare_hooks(vec![parse_quote_spanned!(span=> #kept.keeps(#asks);)]);
         }
-        self.asks_at_least(vec![asks], "drop");
         // That the end of the statement is seen.
-        self.new_own();
+        let own = self.new_own();
+        let asks = drops.asks(own.as_ref(), &self.context.krate);
+        self.asks_at_least(vec![asks], "drop");
+    }
+}
+
+/// What ends with a statement.
+enum Drops<'e> {
+    /// What is in a place.
+    Like(&'e Expr),
+    /// What is made here, and may be written once more where it is not made.
+    Made(&'e Expr),
+    /// What cannot be asked.
+    Anything,
+}
+
+impl Drops<'_> {
+    /// Asks whether that runs code of its own, where `own` is at hand for the end.
+    fn asks(&self, own: Option<&syn::Ident>, krate: &TokenStream) -> TokenStream {
+        let told = match own {
+            Some(own) => quote!(drops_with(&#own)),
+            None => quote!(drops()),
+        };
+        match self {
+            Self::Like(place) => chain::typed(place, "Runs", &told, krate),
+            Self::Made(whole) => {
+                let value = chain::unevaluated(whole, krate);
+                let span = hygienic(whole.span());
+                let value = quote_spanned!(span=> value(#value));
+                chain::asked(&value, "Runs", &told, krate, span)
+            }
+            Self::Anything => quote!(true),
+        }
     }
 }
 
@@ -244,9 +334,25 @@ fn is_passed(value: &Expr) -> bool {
     }
 }
 
-/// True for what may be made with code of its own for its end.
-fn is_made(value: &Expr) -> bool {
-    is_passed(value) || matches!(value, Expr::Call(_) | Expr::Struct(_))
+/// True for what surely makes no value with code for its end.
+fn makes_nothing(value: &Expr) -> bool {
+    match value {
+        Expr::Binary(_) => !may_make(value),
+        Expr::Unary(_)
+        | Expr::Lit(_)
+        | Expr::RawAddr(_)
+        | Expr::Reference(_)
+        | Expr::Assign(_)
+        | Expr::Let(_)
+        | Expr::Infer(_)
+        | Expr::ForLoop(_)
+        | Expr::While(_)
+        | Expr::Return(_)
+        | Expr::Break(_)
+        | Expr::Continue(_) => true,
+        Expr::Macro(called) => super::macros::is_known(&called.mac),
+        _ => false,
+    }
 }
 
 /// The name by which a variant or a struct is made: `Some(…)`.
@@ -286,7 +392,9 @@ fn is_repeatable(made: &Expr) -> bool {
     match made {
         Expr::Call(call) => call.args.iter().all(is_part),
         Expr::Struct(made) => {
-            made.rest.is_none() && made.fields.iter().all(|field| is_part(&field.expr))
+            let rest = made.rest.as_deref();
+            rest.is_none_or(|rest| is_place(rest) && askable(rest))
+                && made.fields.iter().all(|field| is_part(&field.expr))
         }
         _ => false,
     }

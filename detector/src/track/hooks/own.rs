@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use super::super::callee;
-use super::super::foreign::{DROPS, Deed, does, number, shares};
+use super::super::foreign::{DROPS, Deed};
 use super::super::local;
 use super::super::probe::Other;
+use super::super::runs::{does, number, shares};
 use super::{calls, dropped_shared, elsewhere, hash};
 
 /// From when on code of a type's own may run in a statement.
@@ -133,7 +134,7 @@ impl Own {
 
     /// True if the drop of such a value, at the end, runs code that is not known.
     #[inline]
-    pub fn drops<T>(&self) -> bool {
+    pub fn drops<T: ?Sized>(&self) -> bool {
         if shares::<T>() {
             self.shares.store(true, Ordering::Relaxed);
         }
