@@ -42,6 +42,9 @@ pub fn join(clock: &mut [u64], other: &[u64]) {
 /// Components that a clock holds without a block of the heap.
 const FEW: usize = 8;
 
+/// Components for which a clock that is put away keeps its memory.
+const KEPT: usize = 64;
+
 /// An owned clock: what a sync object or a fence keeps. All zero, it is the
 /// clock that knows nothing.
 #[derive(Debug, Default)]
@@ -106,6 +109,16 @@ impl VectorClock {
     #[inline]
     pub fn clear(&mut self) {
         self.len = 0;
+    }
+
+    /// Forgets everything, for who may need it again for few components: what
+    /// was a long clock gives its memory back.
+    #[inline]
+    pub fn put_away(&mut self) {
+        self.len = 0;
+        if self.many.as_ref().is_some_and(|many| many.len() > KEPT) {
+            self.many = None;
+        }
     }
 
     /// Becomes a copy of `clock`.
@@ -176,6 +189,19 @@ mod tests {
         assert!(covers(&clock, Slot::new(0), Epoch::new(3)));
         assert!(!covers(&clock, Slot::new(0), Epoch::new(4)));
         assert!(!covers(&clock, Slot::new(2), Epoch::new(1)));
+    }
+
+    #[test]
+    fn a_long_clock_that_is_put_away_gives_its_memory_back() {
+        for (len, kept) in [(FEW + 1, true), (KEPT, true), (KEPT + 1, false)] {
+            let mut clock = VectorClock::new();
+            clock.assign(&vec![1; len]);
+            clock.put_away();
+            assert!(clock.is_empty());
+            assert_eq!(clock.many.is_some(), kept, "{len}");
+            clock.join(&vec![2; len]);
+            assert_eq!(clock.as_slice(), vec![2; len]);
+        }
     }
 
     fn clock() -> impl Strategy<Value = Vec<u64>> {

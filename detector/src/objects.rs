@@ -437,7 +437,7 @@ fn drop_granule(thread: &mut Thread, head: u32) {
     while number != 0 {
         let object = OBJECTS.get(number);
         let next = object.next.load(Ordering::Relaxed);
-        object.lock().clock().clear();
+        object.lock().clock().put_away();
         put(&mut thread.objects, &OBJECTS, number);
         number = next;
     }

@@ -42,9 +42,9 @@ impl ReleaseClock {
         self.clock.is_empty()
     }
 
-    /// Publishes nothing any more.
-    pub fn clear(&mut self) {
-        self.clock.clear();
+    /// Publishes nothing any more, and keeps the memory of a short clock only.
+    pub fn put_away(&mut self) {
+        self.clock.put_away();
         self.all_of = 0;
     }
 
