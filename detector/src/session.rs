@@ -3,9 +3,9 @@
 //! A slot is reused only by a thread that knows its last epoch: everything the
 //! earlier thread did then happens before all that the new one does, and
 //! neither it nor a third thread can be misled. Threads that end unseen (never
-//! joined, nothing acquired after their end) keep their slots, up to
-//! four thousand; beyond it the oldest is forgotten, which hides races with
-//! it, and is counted as a gap.
+//! joined, nothing acquired after their end) keep their slots, up to a
+//! thousand; beyond it the oldest is forgotten, which hides races with it, and
+//! is counted as a gap.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -17,8 +17,10 @@ use crate::rt::sys;
 use crate::rt::thread::{Ring, Thread};
 use crate::shadow::word::Cell;
 
-/// Ended threads whose slot is kept though nobody saw their end.
-const FORGET_ABOVE: usize = 4096;
+/// Ended threads whose slot is kept though nobody saw their end. Each is a
+/// component of every clock from then on: with four thousand, programs that
+/// leave hundreds of thousands of scoped threads behind took twice the time.
+const FORGET_ABOVE: usize = 1000;
 
 /// With no more live threads than that, what they all know is looked at
 /// whenever one starts: what the main thread prepared for them.
@@ -92,7 +94,7 @@ impl Threads {
         }
         let slot = Slot::new(self.next_slot);
         self.next_slot += 1;
-        let ring = Ring::map();
+        let ring = Ring::map(slot);
         if ring.is_null() {
             sys::fatal("out of memory for the history of a new thread");
         }

@@ -9,104 +9,34 @@
 pub mod calls;
 mod locks;
 mod peek;
+mod ring;
 
 use std::hint::assert_unchecked;
 use std::mem::offset_of;
 use std::ops::Range;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::locks::{Note, Notes};
 pub use self::locks::{Taken, Taker};
+pub use self::ring::Ring;
+use self::ring::put;
 use super::hot;
 use super::sys;
 use super::time;
 use super::waiting::Waiting;
 use crate::check::Again;
 use crate::explore::Steps;
-use crate::history::{self, HeldThen, PART_WORDS, SNAPSHOT_FRAMES};
+use crate::history::{self, HeldThen, SNAPSHOT_FRAMES};
 use crate::report::wire::{AccessOp, Stack, ThreadId, WaitOn};
 use crate::shadow::word::{Access, Cell, Stamp};
 use crate::stack::{self, StackId};
 use crate::sync::Clocks;
 
-/// Parts of a slot's history ring.
-const PARTS: usize = 32;
 /// Frames kept of the place where a lock was taken.
 pub const LOCK_FRAMES: usize = 12;
 /// Locks that a thread can hold and still have them named.
 const LOCKS: usize = 16;
-
-/// The history ring of a slot. It outlives the threads that have the slot.
-#[repr(C)]
-pub struct Ring {
-    words: [[u64; PART_WORDS]; PARTS],
-    /// Which part is being written; parts written so far, in all.
-    turn: AtomicUsize,
-}
-
-impl Ring {
-    /// A new ring, or null.
-    pub fn map() -> *mut Self {
-        sys::map(size_of::<Self>()).cast()
-    }
-
-    /// A copy of all whole parts and of the one being written, oldest first.
-    /// Another thread may be writing: what it overwrites meanwhile is left out.
-    ///
-    /// # Safety
-    /// The ring is one that [`Ring::map`] made.
-    pub unsafe fn copy(ring: *const Self) -> Vec<u64> {
-        // SAFETY: rings stay mapped for good; the words are read one by one.
-        let turn = unsafe { &(*ring).turn };
-        let last = turn.load(Ordering::Acquire);
-        let first = last.saturating_sub(PARTS - 2);
-        let mut copies = Vec::new();
-        for part in first..=last {
-            let at = unsafe_part(ring, part);
-            // SAFETY: `at` is a part of the ring; volatile, since it may change.
-            let words = (0..PART_WORDS).map(|i| unsafe { at.add(i).read_volatile() });
-            copies.push((part, words.collect::<Vec<_>>()));
-        }
-        let oldest = turn.load(Ordering::Acquire).saturating_sub(PARTS - 2);
-        copies
-            .into_iter()
-            .filter(|(part, _)| *part >= oldest)
-            .flat_map(|(_, words)| words.into_iter().take_while(|word| *word != 0))
-            .collect()
-    }
-}
-
-/// The first word of a part.
-fn unsafe_part(ring: *const Ring, part: usize) -> *mut u64 {
-    // SAFETY: the index is in range; no reference is made.
-    unsafe {
-        (&raw const (*ring).words)
-            .cast::<u64>()
-            .add(part % PARTS * PART_WORDS)
-            .cast_mut()
-    }
-}
-
-/// Writes words at the end of a history, and returns where the next one goes:
-/// who copies the part sees all of them or none, and a zero behind them.
-///
-/// # Safety
-/// The part has room for them, and for one more.
-#[inline(always)]
-unsafe fn put<const COUNT: usize>(at: *mut u64, words: [u64; COUNT]) -> *mut u64 {
-    // SAFETY: as the caller says. The first word is written last, in place of
-    // the zero at the end.
-    unsafe {
-        let end = at.add(COUNT);
-        end.write(0);
-        for index in (1..COUNT).rev() {
-            at.add(index).write(words[index]);
-        }
-        AtomicU64::from_ptr(at).store(words[0], Ordering::Release);
-        end
-    }
-}
 
 /// A lock that the thread holds, and where it took it.
 #[derive(Clone, Copy)]
@@ -285,7 +215,7 @@ impl Thread {
         self.notes.reset();
         self.busy = 0;
         self.waiting.reset();
-        self.new_part();
+        self.begin_history();
     }
 
     /// Before it publishes its clock: looks again at what it is to look at
@@ -469,25 +399,32 @@ impl Thread {
         self.locks_changed = false;
     }
 
+    /// Goes on behind what earlier threads wrote into the ring, if there is room.
+    fn begin_history(&mut self) {
+        // SAFETY: the ring is mapped; only the thread that has the slot writes
+        // it.
+        match unsafe { Ring::rest(self.ring) } {
+            Some(rest) => self.write_from(rest),
+            None => self.new_part(),
+        }
+    }
+
     /// Begins the next part of the ring.
     #[cold]
     fn new_part(&mut self) {
-        // SAFETY: the ring is mapped; only the thread that has the slot writes
-        // it.
-        let turn = unsafe { &(*self.ring).turn };
-        let next = turn.load(Ordering::Relaxed) + 1;
-        let part = unsafe_part(self.ring, next);
-        // SAFETY: the part is `PART_WORDS` long, and nobody copies it before
-        // its turn.
-        unsafe {
-            part.write(0);
-            self.log_end = part.add(PART_WORDS - 2);
-        }
-        turn.store(next, Ordering::Release);
-        // SAFETY: a part has room for the three words, the snapshot and the
+        // SAFETY: as above.
+        let part = unsafe { Ring::turn_over(self.ring) };
+        self.write_from(part);
+    }
+
+    /// Begins to write at `room`, with who the thread is, and all that the
+    /// history must know of it.
+    fn write_from(&mut self, room: Range<*mut u64>) {
+        // SAFETY: the room is enough for the three words, the snapshot and the
         // locks.
         unsafe {
-            let mut next = put(part, [history::thread(self.id)]);
+            self.log_end = room.end.sub(2);
+            let mut next = put(room.start, [history::thread(self.id)]);
             next = put(next, [history::time(time::now() / 1000)]);
             next = put(next, [history::epoch(self.clocks.stamp().epoch())]);
             let frames = self.frames();
@@ -543,33 +480,5 @@ impl Thread {
     /// Its current stamp, as a value.
     pub fn stamp_value(&self) -> Stamp {
         self.clocks.stamp()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::Epoch;
-    use crate::ids::Slot;
-    use crate::shadow::word::Class;
-
-    #[test]
-    fn a_copy_ends_with_what_was_written_last() {
-        let mut thread = Thread::new(1 << 16);
-        thread.clocks.start(Slot::new(0), Epoch::new(1), &[]);
-        let ring = Ring::map();
-        thread.start(ThreadId(1), ring);
-        let write = Access::write(Class::Plain);
-        for addr in 1..2 * PARTS * PART_WORDS {
-            thread.log(0x50, write, AccessOp::Write, addr, 1);
-            if addr % 999 == 0 {
-                // SAFETY: made by `map`.
-                let words = unsafe { Ring::copy(ring) };
-                let last = history::access(0x50, write, AccessOp::Write, addr, 1);
-                assert!(words.ends_with(&last), "{addr}");
-                let oldest = words.iter().rposition(|word| *word >> 60 == 4);
-                assert!(oldest.is_some_and(|part| words.len() - part <= PART_WORDS));
-            }
-        }
     }
 }
