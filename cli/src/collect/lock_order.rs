@@ -99,6 +99,8 @@ const APIS: &[Api] = &[
         &["RwLock", "try_upgradable_read"],
         Mode::Upgradable,
     ),
+    takes("lock_api", &["Condvar", "wait"], Mode::Alone),
+    takes("lock_api", &["Condvar", "wait_while"], Mode::Alone),
     takes("parking_lot", &["Condvar", "wait"], Mode::Alone),
     takes("parking_lot", &["Condvar", "wait_while"], Mode::Alone),
     takes("tokio", &["Mutex", "lock"], Mode::Alone),

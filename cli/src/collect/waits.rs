@@ -66,6 +66,10 @@ const APIS: &[Api] = &[
         &["RwLock", "upgradable_read"],
         WaitFor::RwLockWrite,
     ),
+    Api("lock_api", &["Condvar", "wait"], WaitFor::Condvar),
+    Api("lock_api", &["Condvar", "wait_while"], WaitFor::Condvar),
+    Api("lock_api", &["Condvar", "wait_for"], WaitFor::Condvar),
+    Api("lock_api", &["Condvar", "wait_until"], WaitFor::Condvar),
     Api("parking_lot", &["RawMutex", "lock_slow"], WaitFor::Mutex),
     Api(
         "parking_lot",
@@ -84,6 +88,11 @@ const APIS: &[Api] = &[
     Api(
         "parking_lot",
         &["Condvar", "wait_until_internal"],
+        WaitFor::Condvar,
+    ),
+    Api(
+        "parking_lot",
+        &["RawCondvar", "wait_until_internal"],
         WaitFor::Condvar,
     ),
     Api("parking_lot", &["Once", "call_once"], WaitFor::Once),

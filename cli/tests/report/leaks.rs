@@ -43,6 +43,15 @@ fn per_wait() {
             "wait(guard)",
         ),
         (
+            "lock-api-condvar",
+            WaitOn::Futex,
+            &[
+                "parking_lot::raw_condvar::RawCondvar::wait_until_internal",
+                "lock_api::condvar::Condvar<C>::wait",
+            ],
+            "wait(guard)",
+        ),
+        (
             "park",
             WaitOn::Park,
             &["std::thread::park"],

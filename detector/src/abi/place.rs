@@ -47,6 +47,7 @@ const NAMES: &[(&str, &str, Place)] = &[
     ("4Once4call", "3std3sys", Place::StdOnce),
     ("4Once4wait", "3std3sys", Place::StdOnce),
     ("7Condvar", "7condvar", Place::Condvar),
+    ("19wait_until_internal", "ondvar", Place::Condvar),
     ("6Parker4park", "", Place::Park),
     ("6thread4park", "", Place::Park),
     ("9lock_slow", "RawMutex", Place::ParkedMutex),
@@ -149,6 +150,14 @@ mod tests {
         let generic = "_ZN11parking_lot10raw_rwlock18RawRwLock$LT$_$GT$19lock_exclusive_slow17h0E";
         assert_eq!(Place::of([Some(plain)]), Place::ParkedForReaders);
         assert_eq!(Place::of([Some(generic)]), Place::ParkedWrite);
+    }
+
+    #[test]
+    fn condition_variables_of_parking_lot_are_known_in_all_releases() {
+        let old = "_ZN11parking_lot7condvar7Condvar19wait_until_internal17h0123456789abcdefE";
+        let new = "_ZN11parking_lot11raw_condvar10RawCondvar19wait_until_internal17h0E";
+        assert_eq!(Place::of([Some(old)]), Place::Condvar);
+        assert_eq!(Place::of([Some(new)]), Place::Condvar);
     }
 
     #[test]

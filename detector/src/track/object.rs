@@ -85,6 +85,8 @@ const NAMES: &[(&str, Class)] = &[
     ("tokio_util::task::", Class::Meeting),
     ("async_lock::", Class::Meeting),
     ("parking_lot::", Class::Meeting),
+    // Parking_lot's from 0.13 on.
+    ("lock_api::condvar::Condvar<", Class::Meeting),
     ("crossbeam_utils::sync::", Class::Meeting),
     ("crossbeam_utils::atomic::", Class::Meeting),
     ("crossbeam_queue::", Class::Meeting),
