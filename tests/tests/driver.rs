@@ -317,14 +317,30 @@ fn doctests_are_instrumented() {
     let ended = workshop().test("doctests", &["--doc"]).run();
     ended.assert_code(66);
     let findings = ended.findings();
-    assert!(!findings.is_empty());
-    for finding in findings {
-        assert_eq!(finding.code, "LC0001");
-        // Which of the merged ones it was.
-        let name = &finding.test.name;
-        assert!(name.contains("src/lib.rs - Shareable (line "), "{name}");
+    assert!(findings.iter().all(|finding| finding.code == "LC0001"));
+    // Which of the merged ones it was.
+    let of = |item: &str| {
+        let name = format!("src/lib.rs - {item} (line ");
+        let mut of = findings.iter();
+        of.find(move |finding| finding.test.name.contains(&name))
+            .unwrap_or_else(|| panic!("nothing is found in the example of {item}"))
+    };
+    assert!(
+        of("Shareable")
+            .rendered
+            .contains("self.0.set(self.0.get() + more);")
+    );
+    let own = of("one");
+    for line in ["unsafe { SUM += doctests::one() }", "unsafe { SUM += 2 };"] {
+        assert!(own.rendered.contains(line), "{}", own.rendered);
     }
-    assert_eq!(names(&ended).len(), 5);
+    assert!(
+        own.rendered.contains("`doctest::main::SUM`"),
+        "{}",
+        own.rendered
+    );
+    assert_eq!(findings.len(), 2);
+    assert_eq!(names(&ended).len(), 6);
 }
 
 fn two_packages(args: &[&str]) -> leakcheck_tests::command::Call {

@@ -3,6 +3,7 @@
 //!
 //! - [`read`]: the wire files of a test;
 //! - [`sources`]: whose code a frame is;
+//! - [`doctests`]: their lines in the file that has them;
 //! - [`resolve`]: threads, stacks, locks of a process;
 //! - [`build`]: a finding of it;
 //! - [`memory`], [`waits`]: what is accessed, what is waited for;
@@ -18,6 +19,7 @@ pub mod boxed;
 pub mod build;
 pub mod by_design;
 pub mod crash;
+pub mod doctests;
 pub mod fingerprint;
 pub mod lanes;
 pub mod lock_order;

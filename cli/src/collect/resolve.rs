@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use leakcheck::report::wire::{self, Module, Pc, ThreadId};
 
+use super::doctests::{self, Doctest, Text, Wrapper};
 use super::read::Process;
 use super::sources::CollectOptions;
 use super::tasks;
@@ -32,6 +33,8 @@ pub struct Resolver<'a> {
     namesakes: BTreeSet<String>,
     /// Locks of the finding at hand, by address.
     locks: Vec<(u64, LockName)>,
+    /// Where the test's text is, if it is a doctest.
+    doctest: Option<(Doctest, Option<Text>)>,
 }
 
 impl<'a> Resolver<'a> {
@@ -42,6 +45,11 @@ impl<'a> Resolver<'a> {
         symbols: &'a mut dyn Symbols,
         test: &'a TestId,
     ) -> Self {
+        let doctest = Doctest::of(test).map(|doctest| {
+            let file = std::fs::read_to_string(options.absolute(&doctest.file));
+            let text = file.ok().and_then(|file| doctest.text(&file));
+            (doctest, text)
+        });
         Self {
             process,
             options,
@@ -49,6 +57,7 @@ impl<'a> Resolver<'a> {
             test,
             namesakes: BTreeSet::new(),
             locks: Vec::new(),
+            doctest,
         }
     }
 
@@ -119,8 +128,18 @@ impl<'a> Resolver<'a> {
             return Vec::new();
         };
         let path = std::path::Path::new(&module.path);
-        self.symbols
-            .frames(path, address)
+        let mut frames = self.symbols.frames(path, address);
+        if let Some((doctest, text)) = &self.doctest {
+            for frame in &mut frames {
+                if let Some(wrapper) = Wrapper::of(frame.function.path()) {
+                    let begins = self.symbols.first_line(path, &wrapper.function);
+                    doctests::place(frame, doctest, text.as_ref(), &wrapper, begins);
+                } else if doctests::is_harness(&frame.function) {
+                    doctests::forget_place(frame);
+                }
+            }
+        }
+        frames
             .into_iter()
             .map(|raw| {
                 let (class, place) = self.options.locate(&raw, path);
@@ -146,9 +165,11 @@ impl<'a> Resolver<'a> {
     /// The static at an address, and the offset in it.
     pub fn variable(&mut self, address: u64) -> Option<(Variable, u64)> {
         let (module, inside) = self.in_module(address)?;
-        let found = self
-            .symbols
-            .variable(std::path::Path::new(&module.path), inside)?;
+        let path = std::path::Path::new(&module.path);
+        let mut found = self.symbols.variable(path, inside)?;
+        if self.doctest.is_some() {
+            found.name = doctests::shown(&found.name);
+        }
         let offset = inside - found.address;
         Some((found, offset))
     }

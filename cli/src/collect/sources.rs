@@ -115,7 +115,7 @@ impl CollectOptions {
 
     /// The file's path from the root; a relative one is looked for in the
     /// workspace and its packages (`--remap-path-prefix`, doctests).
-    fn absolute(&self, recorded: &Path) -> PathBuf {
+    pub fn absolute(&self, recorded: &Path) -> PathBuf {
         let clean = normal(recorded);
         if clean.is_absolute() {
             return clean;

@@ -16,6 +16,7 @@ use super::teller::{Teller, Telling, say};
 use super::verdict::{Verdict, Word, errors};
 use crate::args::Partition;
 use crate::collect::Collector;
+use crate::collect::doctests;
 use crate::document::{Document, TestCounts, TestLine, of_model};
 use crate::error::Error;
 use crate::gate::{Extent, Gate};
@@ -194,7 +195,7 @@ impl Reporter {
     ) -> Result<(), Error> {
         let id = |name: &str| TestId {
             package: package.to_owned(),
-            binary: "doctest".to_owned(),
+            binary: doctests::BINARY.to_owned(),
             name: name.to_owned(),
         };
         let mut reports: Vec<(&str, TestReport)> = Vec::new();

@@ -67,6 +67,9 @@ pub trait Symbols {
     /// The thread-local variable whose first value covers an address.
     fn thread_local(&mut self, module: &Path, address: u64) -> Option<String>;
 
+    /// The line at which the function with this path begins.
+    fn first_line(&mut self, module: &Path, function: &str) -> Option<u32>;
+
     /// The functions at an address as DWARF names them, with their type
     /// arguments (`new<bank::Slot>`), innermost first.
     fn generic_names(&mut self, module: &Path, address: u64) -> Vec<String>;
@@ -89,6 +92,7 @@ struct CachedModule {
     frames: HashMap<u64, Vec<RawFrame>>,
     variables: HashMap<u64, Option<Variable>>,
     generics: HashMap<u64, Vec<String>>,
+    first_lines: HashMap<String, Option<u32>>,
 }
 
 impl FileSymbols {
@@ -110,6 +114,7 @@ impl FileSymbols {
                     frames: HashMap::new(),
                     variables: HashMap::new(),
                     generics: HashMap::new(),
+                    first_lines: HashMap::new(),
                 });
             self.modules
                 .insert(path.to_owned(), opened.map_err(|error| error.to_string()));
@@ -141,6 +146,16 @@ impl Symbols for FileSymbols {
 
     fn thread_local(&mut self, module: &Path, address: u64) -> Option<String> {
         self.module(module)?.file.thread_local(address)
+    }
+
+    fn first_line(&mut self, module: &Path, function: &str) -> Option<u32> {
+        let module = self.module(module)?;
+        if let Some(known) = module.first_lines.get(function) {
+            return *known;
+        }
+        let found = module.file.first_line(function);
+        module.first_lines.insert(function.to_owned(), found);
+        found
     }
 
     fn generic_names(&mut self, module: &Path, address: u64) -> Vec<String> {

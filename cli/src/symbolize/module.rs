@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use addr2line::Loader;
-use object::{Object, ObjectSection, ReadCache};
+use object::{Object, ObjectSection, ObjectSymbol, ReadCache};
 
 use super::function::FunctionName;
 use super::generics::TypedDwarf;
@@ -117,6 +117,19 @@ impl ModuleFile {
         }
         frames.retain(|frame| !frame.function.full().is_empty());
         Some(frames)
+    }
+
+    /// The line at which the function with this path begins.
+    pub fn first_line(&self, function: &str) -> Option<u32> {
+        let address = with_object(&self.path, |object| {
+            let mut symbols = object.symbols();
+            let symbol = symbols.find(|symbol| {
+                let named = symbol.name().ok().filter(|name| !name.is_empty());
+                named.is_some_and(|name| FunctionName::from_symbol(name).path() == function)
+            })?;
+            Some(symbol.address())
+        })?;
+        self.loader.find_location(address).ok()??.line
     }
 
     /// The static variable that covers an address.

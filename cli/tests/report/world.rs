@@ -58,6 +58,10 @@ impl Symbols for Table {
         self.variable(module, address).map(|found| found.name)
     }
 
+    fn first_line(&mut self, _: &Path, _: &str) -> Option<u32> {
+        None
+    }
+
     fn generic_names(&mut self, _: &Path, address: u64) -> Vec<String> {
         self.generic.get(&address).cloned().unwrap_or_default()
     }
