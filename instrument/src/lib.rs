@@ -74,6 +74,15 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// # When a race is certain
+///
+/// Code that is not tracked may order what is: a race that it may have ordered
+/// is a warning, `possible data race`, and does not fail the test. Which method
+/// a call names is looked up on the stack, where a type may have several of one
+/// name. In optimised code, and in a program without symbols, that cannot be
+/// told, and each method of the program's own counts as code that is not
+/// tracked.
+///
 /// # What it never does
 ///
 /// It changes no type, no order of evaluation, no drop, and evaluates nothing

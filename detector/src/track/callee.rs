@@ -10,10 +10,14 @@
 //!
 //! What it cannot tell apart: where a method is called, those of one type with one
 //! name, of several traits or of none, and those of a pointer from those of what it
-//! points to.
+//! points to. There the stack says which it was: see [`super::direct`].
 
+use std::panic::Location;
+
+use super::direct::Key;
 use super::foreign::{is_foreign, is_known};
 use super::hooks::hash;
+use super::local::Call;
 use super::methods::hashes;
 use super::object::{self, name_hash};
 
@@ -171,10 +175,14 @@ pub fn of_default<T: ?Sized, F>(name: u64) -> u64 {
     member(object::known(std::any::type_name::<T>()).itself, name) | here
 }
 
-/// The number of the method of this name that is called on a `T`.
+/// The call of a method of this name on a `T`, by whoever calls this function.
 #[inline]
-pub fn method<T: ?Sized>(name: u64) -> u64 {
-    member(object::known(std::any::type_name::<T>()).behind, name)
+#[track_caller]
+pub fn method<T: ?Sized>(name: u64) -> Call {
+    let known = object::known(std::any::type_name::<T>());
+    let number = member(known.behind, name);
+    let announced = Key::of(Location::caller(), known.itself, number);
+    Call::method(number, announced)
 }
 
 /// What a function, given as a value, is.

@@ -11,12 +11,15 @@ use std::sync::Arc;
 
 use super::callee;
 use super::context::ContextId;
+use super::direct::{self, Key};
 use super::engine;
 use super::strand::Strand;
 use super::task::Task;
 
 /// Accesses of this epoch that a thread remembers.
 const RECENT: usize = 64;
+/// Announcements that a thread remembers.
+const ANNOUNCED: usize = 32;
 
 /// An access that is recorded already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +32,45 @@ pub struct Recent {
     stamp: u64,
 }
 
+/// A call that is announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// The number of what is called; zero if nothing is.
+    number: u64,
+    /// The announcement, of a method that may be another of its name.
+    announced: Option<Key>,
+}
+
+impl Call {
+    const NONE: Self = Self::of(0);
+
+    /// Of what has this number, and nothing else has.
+    pub const fn of(number: u64) -> Self {
+        Self {
+            number,
+            announced: None,
+        }
+    }
+
+    /// Of a method with this number, announced so.
+    pub const fn method(number: u64, announced: Key) -> Self {
+        Self {
+            number,
+            announced: Some(announced),
+        }
+    }
+}
+
+impl From<u64> for Call {
+    fn from(number: u64) -> Self {
+        Self::of(number)
+    }
+}
+
 /// What goes on around a tracked function, see [`Local::enters`].
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Around {
-    calling: u64,
+    calling: Call,
     own: usize,
 }
 
@@ -40,8 +78,10 @@ pub struct Around {
 pub struct Local {
     strand: OnceCell<Arc<Strand>>,
     recent: [Cell<Recent>; RECENT],
-    /// Hash of the name of a function that is being called; zero if none.
-    calling: Cell<u64>,
+    /// The function that is being called.
+    calling: Cell<Call>,
+    /// Announcements that are known, and whether what they announce is called.
+    announced: [Cell<(u64, bool)>; ANNOUNCED],
     /// The scope or test that what happens here belongs to.
     pub context: Cell<ContextId>,
     /// The task being polled.
@@ -59,7 +99,8 @@ thread_local! {
         Local {
             strand: OnceCell::new(),
             recent: [const { Cell::new(Recent { addr: 0, what: 0, stamp: 0 }) }; RECENT],
-            calling: Cell::new(0),
+            calling: Cell::new(Call::NONE),
+            announced: [const { Cell::new((0, false)) }; ANNOUNCED],
             context: Cell::new(ContextId::ROOT),
             task: RefCell::new(None),
             unit: Cell::new(None),
@@ -181,16 +222,37 @@ impl Local {
     }
 
     /// A function is about to be called that may be tracked.
-    pub fn calls(&self, name: u64) {
+    pub fn calls(&self, call: Call) {
         let strand = self.strand();
         self.settle();
-        self.calling.set(name);
+        self.calling.set(call);
         strand.calls(engine::sequence());
+        if let Some(key) = call.announced {
+            let known = self.known(key);
+            if known.get().0 != key.bits() {
+                direct::announced(key);
+                known.set((key.bits(), false));
+            }
+        }
     }
 
-    /// True if a function of this name is about to be entered.
-    pub fn is_calling(&self, name: u64) -> bool {
-        self.calling.get() == name
+    /// What is remembered of an announcement, or of another.
+    fn known(&self, key: Key) -> &Cell<(u64, bool)> {
+        &self.announced[key.bits() as usize % ANNOUNCED]
+    }
+
+    /// True if the function that is entered was called by what announced it.
+    fn is_direct(&self, key: Key) -> bool {
+        let known = self.known(key);
+        if known.get() != (key.bits(), true) {
+            known.set((key.bits(), direct::is_direct(key)));
+        }
+        known.get().1
+    }
+
+    /// True if a function of this number is about to be entered.
+    pub fn is_calling(&self, number: u64) -> bool {
+        self.calling.get().number == number
     }
 
     /// A tracked function of this number is entered, or one that anybody may
@@ -201,7 +263,13 @@ impl Local {
             calling: self.called(),
             own: self.own.replace(0),
         };
-        let is_answer = number != 0 && callee::answers(around.calling, number);
+        let Call {
+            number: called,
+            announced,
+        } = around.calling;
+        let is_answer = number != 0
+            && callee::answers(called, number)
+            && announced.is_none_or(|key| self.is_direct(key));
         if !is_answer || around.own != 0 {
             self.opaque();
         }
@@ -215,15 +283,15 @@ impl Local {
             self.own.set(around.own);
             self.opaque();
         }
-        if !was_answer && around.calling != 0 {
+        if !was_answer && around.calling != Call::NONE {
             self.calls(around.calling);
         }
     }
 
     /// What was called, if anything: it is known now.
-    fn called(&self) -> u64 {
-        let called = self.calling.replace(0);
-        if called != 0
+    fn called(&self) -> Call {
+        let called = self.calling.replace(Call::NONE);
+        if called != Call::NONE
             && let Some(strand) = self.strand.get()
         {
             strand.calls(0);
@@ -235,7 +303,7 @@ impl Local {
     /// called, if anything, is not tracked.
     #[inline]
     pub fn settle(&self) {
-        if self.calling.get() != 0 {
+        if self.calling.get() != Call::NONE {
             // First, for who looks in between.
             self.opaque();
             self.called();

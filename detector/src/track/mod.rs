@@ -9,6 +9,7 @@
 //!   there; [`context`]: the tests and scopes that they belong to.
 //! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
 //!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do, asked by [`runs`];
+//!   [`callee`] and [`direct`]: which function is called, and by whom;
 //!   [`channel`]: which channel an end belongs to; [`identity`]: by its words;
 //!   [`sharded`]: the tables of all these; [`found`]: findings in words.
 //! - [`scope`]: what a program calls itself; [`harness`]: whether a function
@@ -22,6 +23,7 @@ pub mod channel;
 pub mod context;
 pub mod coverage;
 pub mod derefs;
+pub mod direct;
 pub mod engine;
 pub mod foreign;
 pub mod found;

@@ -7,6 +7,7 @@ use super::callee;
 use super::foreign::{DROPS, Deed, is_number};
 use super::hooks::own::Own;
 use super::hooks::{calls, dropped_shared, elsewhere, hash};
+use super::local::Call;
 use super::methods;
 use super::object;
 
@@ -53,17 +54,19 @@ pub fn does_as<T: ?Sized>(deed: Deed, name: u64) -> bool {
 /// Tells that code of `T`'s own is about to run, if it has any that is not
 /// known: as a call of this name.
 #[inline]
+#[track_caller]
 pub fn runs<T: ?Sized>(deed: Deed, name: u64) {
     if does_as::<T>(deed, name) {
-        calls(number::<T>(name));
+        calls(call::<T>(name));
     }
 }
 
-/// The number of what of this name a value of `T` may run.
+/// The call of what of this name a value of `T` may run, by who calls this.
 #[inline]
-pub fn number<T: ?Sized>(name: u64) -> u64 {
+#[track_caller]
+pub fn call<T: ?Sized>(name: u64) -> Call {
     if name == DROPS {
-        DROPS
+        Call::of(DROPS)
     } else {
         callee::method::<T>(name)
     }
@@ -71,6 +74,7 @@ pub fn number<T: ?Sized>(name: u64) -> u64 {
 
 /// As [`runs`], asked of a value on its way to a method.
 #[inline]
+#[track_caller]
 pub fn asked<T>(value: T, deed: Deed, name: u64) -> T {
     runs::<T>(deed, name);
     value
@@ -78,6 +82,7 @@ pub fn asked<T>(value: T, deed: Deed, name: u64) -> T {
 
 /// As [`asked`], of what is looked at.
 #[inline]
+#[track_caller]
 pub fn looked<T: ?Sized>(value: &T, deed: Deed, name: u64) -> &T {
     runs::<T>(deed, name);
     value
@@ -123,12 +128,14 @@ impl<T: ?Sized> Runs<T> {
 
     /// Its own code is about to run.
     #[inline]
+    #[track_caller]
     pub fn runs(self, deed: Deed, name: u64) {
         runs::<T>(deed, name);
     }
 
     /// A method of this name is about to be called on it.
     #[inline]
+    #[track_caller]
     pub fn calls(self, name: u64) {
         if !elsewhere() {
             calls(callee::method::<T>(name));

@@ -19,7 +19,7 @@ use super::callee;
 use super::channel;
 use super::engine;
 use super::foreign::DROPS;
-use super::local::{self, Around, Local};
+use super::local::{self, Around, Call, Local};
 use super::object::{Keys, name_hash};
 use super::site::{Owner, Site};
 use crate::hooks::lookup;
@@ -217,8 +217,8 @@ impl Drop for Entered {
 
 /// A function is about to be called that may be tracked.
 #[inline]
-pub fn calls(number: u64) {
-    here(|local| local.calls(number));
+pub fn calls(call: impl Into<Call>) {
+    here(|local| local.calls(call.into()));
 }
 
 /// The function that a path names, which is about to be called: nothing happens
@@ -276,7 +276,7 @@ fn leaves() {
         local.settle();
         local.opaque();
         if drops {
-            local.calls(DROPS);
+            local.calls(DROPS.into());
         }
     });
 }

@@ -11,9 +11,9 @@ use std::task::Poll;
 
 use super::super::callee;
 use super::super::foreign::{DROPS, Deed};
-use super::super::local;
+use super::super::local::{self, Call};
 use super::super::probe::Other;
-use super::super::runs::{does, number, shares};
+use super::super::runs::{call, does, shares};
 use super::{calls, dropped_shared, elsewhere, hash};
 
 /// From when on code of a type's own may run in a statement.
@@ -80,15 +80,17 @@ impl Own {
 
     /// An operand is there.
     #[inline]
+    #[track_caller]
     pub fn asked<T>(&self, value: T, deed: Deed, name: u64) -> T {
-        operates(does::<T>(deed), number::<T>(name), Some(self));
+        operates(does::<T>(deed), call::<T>(name), Some(self));
         value
     }
 
     /// As [`Own::asked`], of what is looked at.
     #[inline]
+    #[track_caller]
     pub fn looked<'v, T: ?Sized>(&self, value: &'v T, deed: Deed, name: u64) -> &'v T {
-        operates(does::<T>(deed), number::<T>(name), Some(self));
+        operates(does::<T>(deed), call::<T>(name), Some(self));
         value
     }
 
@@ -177,9 +179,9 @@ impl Drop for Ending<'_> {
 /// by this name; until the end of the statement, where more operands are to
 /// come.
 #[inline]
-pub fn operates(own: bool, name: u64, until: Option<&Own>) {
+pub fn operates(own: bool, call: impl Into<Call>, until: Option<&Own>) {
     if own {
-        calls(name);
+        calls(call);
         if let Some(own) = until {
             own.begins();
         }

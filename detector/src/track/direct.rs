@@ -1,0 +1,270 @@
+//! Whether a call that was announced is the one that entered a tracked function.
+//!
+//! Which method a call names cannot be told from the type of its receiver and
+//! the method's name: a type may have several of one name, of traits or of its
+//! own, and one that is not tracked may call one that is. What called the
+//! function that is entered is on the stack, so both ends of the call are
+//! looked up there, once for each place and type: what announces must be the
+//! function that calls, or one around it. Between them only std's code may be,
+//! and the library's own.
+//!
+//! Where the stack does not show every call nothing is taken for direct: in
+//! optimised code, where one function is part of another and a last call takes
+//! its caller's frame, and in a program without symbols. Without debug
+//! information a function that is always part of its caller is not seen.
+
+use std::ffi::c_void;
+use std::panic::Location;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::sharded::Sharded;
+
+/// Frames that are looked at: those of the hooks, of a format, and two more.
+const FRAMES: usize = 64;
+
+/// What tells one announcement from others: its place, and what is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key(u64);
+
+impl Key {
+    /// Of the announcement of a method with this number, of a type with that one,
+    /// at a place.
+    pub fn of(at: &'static Location<'static>, of_type: u64, method: u64) -> Self {
+        let place = std::ptr::from_ref(at).addr() as u64;
+        let words = [place, of_type, method];
+        Self(words.into_iter().fold(0, |sum: u64, word| {
+            (sum.rotate_left(17) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        }))
+    }
+
+    /// A number that depends on all of it.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+}
+
+/// What is known of an announcement.
+#[derive(Debug, Clone)]
+enum Known {
+    /// The stack on which it was made first.
+    Announced(Arc<[usize]>),
+    /// Whether it is followed by the call that it announces.
+    Direct(bool),
+}
+
+// Nothing is looked up on the stack under its lock: that takes the loader's.
+static KNOWN: Sharded<Key, Known> = Sharded::new();
+
+fn known(key: Key) -> Option<Known> {
+    KNOWN.with(&key, |known| known.get(&key).cloned())
+}
+
+/// Where the innermost frames go on.
+fn stack() -> Arc<[usize]> {
+    let mut stack = Vec::with_capacity(FRAMES);
+    backtrace::trace(|frame| {
+        stack.push(frame.ip().addr());
+        stack.len() < FRAMES
+    });
+    stack.into()
+}
+
+/// A call is announced here.
+pub fn announced(key: Key) {
+    if known(key).is_none() {
+        let stack = stack();
+        KNOWN.with(&key, |known| {
+            known.entry(key).or_insert(Known::Announced(stack));
+        });
+    }
+}
+
+/// True if what was announced has called the function that is entered here.
+pub fn is_direct(key: Key) -> bool {
+    let announced = match known(key) {
+        Some(Known::Direct(is)) => return is,
+        Some(Known::Announced(announced)) => announced,
+        None => return false,
+    };
+    let is = calls_directly(&announced, &stack());
+    KNOWN.with(&key, |known| known.insert(key, Known::Direct(is)));
+    is
+}
+
+fn calls_directly(announced: &[usize], entered: &[usize]) -> bool {
+    let announced: Vec<Frame> = announced.iter().copied().map(Frame::at).collect();
+    let entered: Vec<Frame> = entered.iter().copied().map(Frame::at).collect();
+    let Some(announces) = program(&announced).next() else {
+        return false;
+    };
+    let mut calls = program(&entered);
+    let (Some(callee), Some(caller)) = (calls.next(), calls.next()) else {
+        return false;
+    };
+    let [announces, callee, caller] = [announces, callee, caller].map(Frame::only);
+    let (Some(announces), Some(_), Some(caller)) = (announces, callee, caller) else {
+        return false;
+    };
+    keeps_calls(&entered) && is_within(caller, announces)
+}
+
+/// True for the same function, and for a closure in it.
+fn is_within(function: &str, around: &str) -> bool {
+    let rest = function.strip_prefix(around);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::{"))
+}
+
+/// The frames of the program, from the innermost, as far as it is known whose they
+/// are. Those of what looks at the stack are before the library's.
+fn program(stack: &[Frame]) -> impl Iterator<Item = &Frame> {
+    stack
+        .iter()
+        .skip_while(|frame| frame.whose != Whose::Own)
+        .take_while(|frame| frame.whose != Whose::Unknown)
+        .filter(|frame| frame.whose == Whose::Program)
+}
+
+/// True if functions keep frames of their own: the hook that a tracked function
+/// calls first is generic and short, and part of it wherever one is of another.
+fn keeps_calls(entered: &[Frame]) -> bool {
+    let hook = entered
+        .iter()
+        .skip_while(|frame| frame.whose != Whose::Own)
+        .take_while(|frame| frame.whose != Whose::Program)
+        .last();
+    let name = hook.and_then(Frame::only);
+    name.is_some_and(|name| name.contains("track::hooks::entered"))
+}
+
+/// A frame of the stack.
+#[derive(Debug)]
+struct Frame {
+    whose: Whose,
+    /// The functions that are in it, from the innermost.
+    names: Vec<String>,
+}
+
+impl Frame {
+    /// The one that goes on there.
+    fn at(address: usize) -> Self {
+        let mut frame = Self {
+            whose: Whose::Unknown,
+            names: Vec::new(),
+        };
+        let address = std::ptr::without_provenance_mut::<c_void>(address);
+        backtrace::resolve(address, |symbol| {
+            let name = symbol
+                .name()
+                .map_or_else(String::new, |it| format!("{it:#}"));
+            let file = symbol.filename().and_then(Path::to_str);
+            frame.whose = file.map_or_else(|| Whose::named(&name), Whose::of);
+            frame.names.push(name);
+        });
+        frame
+    }
+
+    /// The name of its function, if that is the only one in it.
+    fn only(&self) -> Option<&str> {
+        match &*self.names {
+            [name] => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// Whose code a frame runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The library's.
+    Own,
+    /// Std's.
+    Std,
+    /// The program's, its dependencies' included.
+    Program,
+    /// It has no name.
+    Unknown,
+}
+
+impl Whose {
+    /// By the file that it was compiled from.
+    fn of(file: &str) -> Self {
+        const HERE: &str = file!();
+        let file = file.replace('\\', "/");
+        let own = HERE.replace('\\', "/");
+        let is_std = file.contains("/rustc/") && file.contains("/library/")
+            || file.contains("/rustlib/src/rust/library/");
+        if file.contains(own.trim_end_matches("track/direct.rs")) {
+            Self::Own
+        } else if is_std {
+            Self::Std
+        } else {
+            Self::Program
+        }
+    }
+
+    /// By its name, where there is no debug information: what std gives to all
+    /// types names none of them.
+    fn named(name: &str) -> Self {
+        let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let mut crates = name
+            .split(|c| !is_path(c))
+            .filter_map(|path| path.split_once("::"))
+            .map(|(first, _)| first)
+            .filter(|first| !first.is_empty());
+        let (first, own) = (crates.clone().next(), "leakcheck");
+        if first == Some(own) || name.contains(" as leakcheck::") {
+            Self::Own
+        } else if first.is_none() {
+            Self::Unknown
+        } else if crates.all(|name| ["core", "alloc", "std"].contains(&name)) {
+            Self::Std
+        } else {
+            Self::Program
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Whose, is_within};
+
+    #[test]
+    fn a_closure_is_within_its_function() {
+        assert!(is_within("a::f", "a::f"));
+        assert!(is_within("a::f::{{closure}}", "a::f"));
+        assert!(is_within("a::f::{closure#0}::{closure#1}", "a::f"));
+        assert!(!is_within("a::f", "a::f::{{closure}}"));
+        assert!(!is_within("a::f::g", "a::f") && !is_within("a::ff", "a::f"));
+    }
+
+    #[test]
+    fn a_file_is_someones() {
+        assert_eq!(Whose::of("/home/me/project/src/lib.rs"), Whose::Program);
+        assert_eq!(Whose::of("/rustc/5980/library/core/src/x.rs"), Whose::Std);
+        let source = "/toolchain/lib/rustlib/src/rust/library/std/src/x.rs";
+        assert_eq!(Whose::of(source), Whose::Std);
+        assert_eq!(Whose::of(r"C:\rustc\59\library\core\x.rs"), Whose::Std);
+        let hooks = file!().replace("direct.rs", "hooks/mod.rs");
+        assert_eq!(Whose::of(&format!("/home/me/{hooks}")), Whose::Own);
+    }
+
+    #[test]
+    fn a_name_is_someones() {
+        let all = [
+            ("leakcheck::track::hooks::entered_of", Whose::Own),
+            ("<leakcheck::Hook as core::ops::Drop>::drop", Whose::Own),
+            ("<T as leakcheck::track::probe::Probe>::ask", Whose::Own),
+            ("core::option::Option<T>::map", Whose::Std),
+            ("<&T as core::fmt::Display>::fmt", Whose::Std),
+            ("<a::T as core::fmt::Display>::fmt", Whose::Program),
+            ("<u32 as core::ops::arith::Add<a::T>>::add", Whose::Program),
+            ("a::f::{{closure}}", Whose::Program),
+            ("start_thread", Whose::Unknown),
+            ("", Whose::Unknown),
+        ];
+        for (name, whose) in all {
+            assert_eq!(Whose::named(name), whose, "{name}");
+        }
+    }
+}
