@@ -56,18 +56,32 @@ pub struct Text {
 pub struct Wrapper {
     /// Path of the function whose first line is known in both places.
     pub function: String,
-    /// How long the path is that is replaced in reports.
-    replaced: usize,
+    /// Path that stands for the doctest in reports: of that function, or of its
+    /// module where other functions are beside it.
+    whole: String,
 }
 
 impl Doctest {
-    /// From a name such as `src/lib.rs - Queue::push (line 57)`.
+    /// The one that a test is.
     pub fn of(test: &TestId) -> Option<Self> {
-        let (file, rest) = test.name.split_once(" - ")?;
+        (test.binary == BINARY).then(|| Self::named(&test.name))?
+    }
+
+    /// From a name such as `src/lib.rs - Queue::push (line 57)`.
+    pub fn named(name: &str) -> Option<Self> {
+        let (file, rest) = name.split_once(" - ")?;
         let (_, line) = rest.rsplit_once("(line ")?;
         let fence = line.split_once(')')?.0.parse().ok()?;
         let file = PathBuf::from(file);
-        (test.binary == BINARY).then_some(Self { file, fence })
+        Some(Self { file, fence })
+    }
+
+    /// How the name of its function begins where it has a program of its own:
+    /// `_doctest_main_src_lib_rs_57_`.
+    pub fn symbol_prefix(&self) -> String {
+        let file = self.file.to_string_lossy();
+        let file = file.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        format!("_doctest_main_{file}_{}_", self.fence)
     }
 
     /// Finds its text in the file.
@@ -121,21 +135,18 @@ impl Wrapper {
             _ => return None,
         };
         let in_it = function == path || function.starts_with(&format!("{path}::"));
-        let replaced = if in_it {
-            path.len()
-        } else {
-            path.len() - "::main".len()
-        };
+        let module = path.strip_suffix("::main").filter(|_| !in_it);
+        let whole = module.unwrap_or(&path).to_owned();
         Some(Self {
             function: path,
-            replaced,
+            whole,
         })
     }
 
     /// What a function of it is called in a report.
     fn shown(&self, function: &str) -> String {
-        let rest = &function[self.replaced..];
-        if self.replaced == self.function.len() {
+        let rest = function.strip_prefix(&self.whole).unwrap_or(function);
+        if self.whole == self.function {
             format!("{SHOWN}{rest}")
         } else {
             let (krate, _) = SHOWN.split_once("::").unwrap_or((SHOWN, ""));
@@ -307,6 +318,21 @@ pub fn f() {}
             shown("rust_out::main::_doctest_main_a_3_0::SUM"),
             "doctest::main::SUM"
         );
+    }
+
+    #[test]
+    fn symbols_of_names() {
+        let prefix = |name: &str| Doctest::named(name).map(|it| it.symbol_prefix());
+        for (name, expected) in [
+            ("src/lib.rs - f (line 3)", "_doctest_main_src_lib_rs_3_"),
+            (
+                "a-b/src/x.md - (line 10) - should panic",
+                "_doctest_main_a_b_src_x_md_10_",
+            ),
+        ] {
+            assert_eq!(prefix(name).as_deref(), Some(expected));
+        }
+        assert_eq!(prefix("nonsense"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Names for what a process wrote: stacks, threads, locks.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use leakcheck::report::wire::{self, Module, Pc, ThreadId};
@@ -33,8 +34,8 @@ pub struct Resolver<'a> {
     namesakes: BTreeSet<String>,
     /// Locks of the finding at hand, by address.
     locks: Vec<(u64, LockName)>,
-    /// Where the test's text is, if it is a doctest.
-    doctest: Option<(Doctest, Option<Text>)>,
+    /// If the test is a doctest: which, and its text, once a frame is in it.
+    doctest: Option<(Doctest, OnceCell<Option<Text>>)>,
 }
 
 impl<'a> Resolver<'a> {
@@ -45,11 +46,6 @@ impl<'a> Resolver<'a> {
         symbols: &'a mut dyn Symbols,
         test: &'a TestId,
     ) -> Self {
-        let doctest = Doctest::of(test).map(|doctest| {
-            let file = std::fs::read_to_string(options.absolute(&doctest.file));
-            let text = file.ok().and_then(|file| doctest.text(&file));
-            (doctest, text)
-        });
         Self {
             process,
             options,
@@ -57,7 +53,7 @@ impl<'a> Resolver<'a> {
             test,
             namesakes: BTreeSet::new(),
             locks: Vec::new(),
-            doctest,
+            doctest: Doctest::of(test).map(|doctest| (doctest, OnceCell::new())),
         }
     }
 
@@ -133,6 +129,10 @@ impl<'a> Resolver<'a> {
             for frame in &mut frames {
                 if let Some(wrapper) = Wrapper::of(frame.function.path()) {
                     let begins = self.symbols.first_line(path, &wrapper.function);
+                    let text = text.get_or_init(|| {
+                        let file = std::fs::read_to_string(self.options.absolute(&doctest.file));
+                        doctest.text(&file.ok()?)
+                    });
                     doctests::place(frame, doctest, text.as_ref(), &wrapper, begins);
                 } else if doctests::is_harness(&frame.function) {
                     doctests::forget_place(frame);

@@ -23,6 +23,7 @@ use super::env;
 use super::execute::{Conditions, captured, captures, command, spawn};
 use super::process::{Ended, Group, supervise};
 use super::record::Call;
+use crate::collect::doctests::Doctest;
 use crate::error::Error;
 
 /// Name for what is found in merged doctests.
@@ -223,21 +224,11 @@ impl Doctests {
         self.results
             .iter()
             .map(|(name, _)| name.as_str())
-            .find(|name| symbol_prefix(name).is_some_and(|prefix| symbol.contains(&prefix)))
+            .find(|name| {
+                Doctest::named(name).is_some_and(|of| symbol.contains(&of.symbol_prefix()))
+            })
             .unwrap_or(MERGED)
     }
-}
-
-/// `_doctest_main_src_lib_rs_3_` for `src/lib.rs - item (line 3)`.
-fn symbol_prefix(name: &str) -> Option<String> {
-    let (file, rest) = name.split_once(" - ")?;
-    let (_, line) = rest.rsplit_once("(line ")?;
-    let line = line.split_once(')')?.0;
-    let file: String = file
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    Some(format!("_doctest_main_{file}_{line}_"))
 }
 
 fn main_symbol(executable: &Path) -> Option<String> {
@@ -251,7 +242,7 @@ fn main_symbol(executable: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DoctestResult, merged_names, results, symbol_prefix};
+    use super::{DoctestResult, merged_names, results};
 
     #[test]
     fn result_lines() {
@@ -298,18 +289,5 @@ mod tests {
         let some = block.replacen("0 filtered out", "2 filtered out", 1);
         assert!(merged_names(&some).is_empty());
         assert!(merged_names("error: could not compile").is_empty());
-    }
-
-    #[test]
-    fn symbols_of_names() {
-        assert_eq!(
-            symbol_prefix("src/lib.rs - f (line 3)").unwrap(),
-            "_doctest_main_src_lib_rs_3_"
-        );
-        assert_eq!(
-            symbol_prefix("a-b/src/x.md - (line 10) - should panic").unwrap(),
-            "_doctest_main_a_b_src_x_md_10_"
-        );
-        assert_eq!(symbol_prefix("nonsense"), None);
     }
 }
