@@ -3,7 +3,7 @@
 use syn::spanned::Spanned as _;
 use syn::visit::Visit as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Block, Expr, Pat, Stmt, parse_quote, parse_quote_spanned};
+use syn::{Block, Expr, Ident, Pat, parse_quote, parse_quote_spanned};
 
 use super::asked::Asked;
 use super::body::Body;
@@ -12,12 +12,22 @@ use super::ends::Names;
 use super::place::{bare, hygienic};
 
 impl Body<'_> {
-    /// A block with variables that these patterns bind.
+    /// A block with variables that these patterns bind: those bound by value end
+    /// behind what goes into it.
+    ///
+    /// Input: `if let Some(x) = … { BODY }`. Output:
+    ///
+    /// ```text
+    /// if let Some(x) = … { let dropped = Dropped::of(&x); BODY }
+    /// ```
     pub fn bound_block(&mut self, bound: &[Pat], block: &mut Block) {
-        let original = block.clone();
+        let names = names_of(bound);
+        let original = (!names.is_empty()).then(|| block.clone());
         self.visit_block_mut(block);
-        let sees = self.ends_of(bound, &original);
-        block.stmts.splice(0..0, sees);
+        if let Some(original) = original {
+            let sees = self.sees_bound(names, &original);
+            block.stmts.splice(0..0, sees);
+        }
     }
 
     /// The body of an arm that is no block: as one, if something goes before it.
@@ -28,7 +38,8 @@ impl Body<'_> {
     /// Some(x) => { let dropped = Dropped::of(&x); { HOOKS x + 1 } }
     /// ```
     pub fn arm(&mut self, bound: &Pat, body: &mut Expr) {
-        let original = body.clone();
+        let names = names_of(std::slice::from_ref(bound));
+        let original = (!names.is_empty()).then(|| body.clone());
         match &self.declared {
             Some(around) => {
                 let asked = around.asked.of_arm(body);
@@ -40,8 +51,8 @@ impl Body<'_> {
             }
             None => self.visit_expr_mut(body),
         }
-        let original = parse_quote!({ #original });
-        let sees = self.ends_of(std::slice::from_ref(bound), &original);
+        let Some(original) = original else { return };
+        let sees = self.sees_bound(names, &parse_quote!({ #original }));
         if !sees.is_empty() {
             let span = hygienic(body.span());
             *body = parse_quote_spanned!(span=> { #(#sees)* #body });
@@ -98,25 +109,18 @@ impl Body<'_> {
             body.stmts.insert(0, mark);
         }
     }
+}
 
-    /// What goes into a block before what is there: the variables that its
-    /// patterns bind by value end behind it.
-    ///
-    /// Input: `if let Some(x) = … { BODY }`. Output:
-    ///
-    /// ```text
-    /// if let Some(x) = … { let dropped = Dropped::of(&x); BODY }
-    /// ```
-    fn ends_of(&mut self, patterns: &[Pat], original: &Block) -> Vec<Stmt> {
-        let mut names = Names::default();
-        for pattern in patterns {
-            names.visit_pat(pattern);
-        }
-        let mut names = names.all();
-        names.sort_unstable();
-        names.dedup();
-        self.sees_bound(names, original)
+/// The variables that patterns bind by value, each once.
+fn names_of(patterns: &[Pat]) -> Vec<&Ident> {
+    let mut names = Names::default();
+    for pattern in patterns {
+        names.visit_pat(pattern);
     }
+    let mut names = names.all();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// The patterns of a condition, whose variables its block has.
