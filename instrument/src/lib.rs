@@ -96,7 +96,9 @@ use proc_macro::TokenStream;
 /// Lints have nothing to say of a tracked function that they would not say of
 /// it as it was written. Some have less to say, such as those that look for
 /// variables that nobody uses; so what is expected of them there is only
-/// allowed, and what they miss is told where tracking is off.
+/// allowed, and what they miss is told where tracking is off. For that a tracked
+/// function allows `unreachable_code` and some of clippy's lints, which a crate
+/// may deny and must not forbid.
 #[proc_macro_attribute]
 pub fn track(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let active = cfg!(feature = "track") && (cfg!(debug_assertions) || cfg!(feature = "release"));
