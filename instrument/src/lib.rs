@@ -20,8 +20,8 @@ use proc_macro::TokenStream;
 /// Tracks what an item spawns, which shared variables it accesses, and how it
 /// synchronises.
 ///
-/// It may sit on a function, a method, an `impl` block, a module with its
-/// content, a static variable and a struct. On a test, sync or async, it also
+/// It may sit on a function, a method, an `impl` block, a trait, a module with
+/// its content, a static variable and a struct. On a test, sync or async, it also
 /// checks at the end and fails the test with a report.
 ///
 /// ```ignore
@@ -90,7 +90,8 @@ use proc_macro::TokenStream;
 /// counts: `leakcheck::coverage()` tells what that was in the functions that
 /// ran, and a report says how much. It is, above all: what a macro makes that
 /// is not std's, a place that a pattern takes apart which may fail and binds a
-/// part, or binds by reference, the receiver of a method call, and a field that is reached by a
+/// part, or binds by reference, what a struct takes from another besides the fields that
+/// it names, the receiver of a method call, and a field that is reached by a
 /// `Deref` of the program's own. A `const fn` is left alone, and cannot count.
 ///
 /// Lints have nothing to say of a tracked function that they would not say of

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use quote::quote_spanned;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
-use syn::{Block, Expr};
+use syn::{Block, Expr, ExprArray, ExprCall, ExprTuple};
 
 use super::body::Body;
 use super::chain::{Chain, Root, root_of, upper_root};
@@ -48,7 +48,10 @@ pub fn written(block: &Block, names: &mut BTreeSet<String>) {
     impl<'ast> Visit<'ast> for Written<'_> {
         fn visit_expr(&mut self, expression: &'ast Expr) {
             let place = match expression {
-                Expr::Assign(assign) => Some(&*assign.left),
+                Expr::Assign(assign) => {
+                    assigned(&assign.left, &mut |place| self.0.extend(upper_root(place)));
+                    None
+                }
                 Expr::Binary(binary) if is_assignment(&binary.op) => Some(&*binary.left),
                 Expr::RawAddr(raw) => Some(&*raw.expr),
                 _ => None,
@@ -64,6 +67,23 @@ pub fn written(block: &Block, names: &mut BTreeSet<String>) {
     }
 
     Written(names).visit_block(block);
+}
+
+/// Calls `each` with the places that are assigned to: those of a pattern.
+fn assigned(to: &Expr, each: &mut dyn FnMut(&Expr)) {
+    match to {
+        Expr::Paren(inner) => assigned(&inner.expr, each),
+        Expr::Tuple(ExprTuple { elems: parts, .. })
+        | Expr::Array(ExprArray { elems: parts, .. })
+        | Expr::Call(ExprCall { args: parts, .. }) => {
+            parts.iter().for_each(|part| assigned(part, each));
+        }
+        Expr::Struct(parts) => {
+            let fields = parts.fields.iter();
+            fields.for_each(|field| assigned(&field.expr, each));
+        }
+        place => each(place),
+    }
 }
 
 /// The argument of `addr_of!` and `addr_of_mut!`.

@@ -1,12 +1,14 @@
 //! Assignments and comparisons: places and operators at once.
 
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, ExprBinary};
+use syn::{Expr, ExprArray, ExprBinary, ExprCall, ExprTuple};
 
 use super::body::Body;
 use super::chain::is_place;
+use super::left::TAKEN_APART;
 use super::operated::{Tree, other_name};
 use super::operators::is_assignment;
 use super::place::{hygienic, library};
@@ -33,10 +35,21 @@ impl Body<'_> {
             **left,
             Expr::Tuple(_) | Expr::Array(_) | Expr::Struct(_) | Expr::Infer(_)
         ) {
-            self.visit_expr_mut(right);
+            let told = if is_place(right) {
+                self.assigned_from(left, right)
+            } else {
+                self.visit_expr_mut(right);
+                None
+            };
             if let Expr::Assign(assign) = &whole {
                 self.left_over(right, &assign.right);
-                self.assigned_parts(&assign.left);
+            }
+            let mut written = Vec::new();
+            let is_still = is_still(right);
+            self.assigned_parts(left, is_still, &mut written);
+            self.before(expression, told);
+            for hook in written {
+                self.before(expression, Some(hook));
             }
             return;
         }
@@ -84,15 +97,23 @@ impl Body<'_> {
     }
 
     /// What a pattern assigns to: steps of places, and what was there is dropped.
-    fn assigned_parts(&mut self, pattern: &Expr) {
+    ///
+    /// Input: `(PLACE, _) = VALUE`. Output, if nothing happens in the value:
+    /// `second({ HOOK }, (PLACE, _) = VALUE)`.
+    fn assigned_parts(&mut self, pattern: &Expr, is_still: bool, written: &mut Vec<TokenStream>) {
         match pattern {
-            Expr::Paren(inner) => self.assigned_parts(&inner.expr),
-            Expr::Tuple(parts) => parts.elems.iter().for_each(|it| self.assigned_parts(it)),
-            Expr::Array(parts) => parts.elems.iter().for_each(|it| self.assigned_parts(it)),
-            Expr::Call(parts) => parts.args.iter().for_each(|it| self.assigned_parts(it)),
+            Expr::Paren(inner) => self.assigned_parts(&inner.expr, is_still, written),
+            Expr::Tuple(ExprTuple { elems: parts, .. })
+            | Expr::Array(ExprArray { elems: parts, .. })
+            | Expr::Call(ExprCall { args: parts, .. }) => {
+                for part in parts {
+                    self.assigned_parts(part, is_still, written);
+                }
+            }
             Expr::Struct(parts) => {
-                let fields = parts.fields.iter();
-                fields.for_each(|field| self.assigned_parts(&field.expr));
+                for field in &parts.fields {
+                    self.assigned_parts(&field.expr, is_still, written);
+                }
             }
             Expr::Infer(_) | Expr::Range(_) => {}
             place if is_place(place) && askable(place) => {
@@ -100,8 +121,24 @@ impl Body<'_> {
                 let drops = Vec::from_iter(self.drops(place));
                 self.asks_at_least(drops, "drop");
                 self.new_own();
+                written.extend(self.assigned_part(place, is_still));
             }
-            _ => self.asks_at_least(vec![quote!(true)], "drop"),
+            place => {
+                self.asks_at_least(vec![quote!(true)], "drop");
+                written.extend(self.assigned_part(place, false));
+            }
+        }
+    }
+
+    /// What tells of the write to a place, if that may go before the value.
+    fn assigned_part(&mut self, place: &Expr, is_still: bool) -> Option<TokenStream> {
+        match self.way(place, Use::Write, place) {
+            Way::No => None,
+            Way::Before(hook) if is_still => Some(hook),
+            _ => {
+                self.alone(place, TAKEN_APART);
+                None
+            }
         }
     }
 
@@ -143,5 +180,18 @@ impl Body<'_> {
         }
         self.operates(expression, &tree);
         self.ask(expression, steps, "deref");
+    }
+}
+
+/// True if nothing happens while the value is computed.
+fn is_still(value: &Expr) -> bool {
+    match value {
+        Expr::Lit(_) | Expr::Path(_) => true,
+        Expr::Paren(inner) => is_still(&inner.expr),
+        Expr::Reference(inner) => is_still(&inner.expr),
+        Expr::RawAddr(inner) => is_still(&inner.expr),
+        Expr::Tuple(parts) => parts.elems.iter().all(is_still),
+        Expr::Array(parts) => parts.elems.iter().all(is_still),
+        _ => false,
     }
 }

@@ -448,11 +448,15 @@ impl Body<'_> {
             Expr::Struct(made) => {
                 self.coerced_fields(made);
                 let whole = made.clone();
+                let rest = made.rest.take();
                 visit_mut::visit_expr_struct_mut(self, made);
+                made.rest = rest;
+                let told = self.rest_read(made);
                 if let (Some(rest), Some(whole)) = (&mut made.rest, &whole.rest) {
                     // Of it only parts are moved on.
                     self.left_over(rest, whole);
                 }
+                self.before(expression, told);
             }
             Expr::Cast(cast) => {
                 self.coerced_before([&*cast.expr]);

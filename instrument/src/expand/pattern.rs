@@ -11,17 +11,19 @@
 //! What it misses: all else is left alone and counted. Which parts a pattern
 //! that may fail reads, and whether it does, only the compiler knows.
 
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::visit_mut::VisitMut as _;
-use syn::{Expr, Lit, Member, Pat, Path, Stmt, Token, parse_quote_spanned};
+use syn::{Expr, ExprCall, ExprStruct, Lit, Member, Pat, Path, Stmt, Token, parse_quote_spanned};
 
 use super::Context;
 use super::body::Body;
 use super::chain;
 use super::left::TAKEN_APART;
-use super::place::hygienic;
+use super::place::{hygienic, ident};
 use super::way::{Use, Way};
 
 impl Body<'_> {
@@ -71,6 +73,46 @@ impl Body<'_> {
                 self.inside_place(place);
             }
             None => self.looked_into(place),
+        }
+    }
+
+    /// What a struct takes from another: the fields that it does not name, and
+    /// nothing can be moved out of the place for them. What goes before it.
+    ///
+    /// Input: `S { a, ..PLACE }`, `S { ..PLACE }`. Output: left alone, and
+    /// `second(HOOK, S { ..PLACE })`.
+    pub fn rest_read(&mut self, made: &mut ExprStruct) -> Option<TokenStream> {
+        let takes_all = made.fields.is_empty();
+        let place = made.rest.as_deref_mut()?;
+        if !chain::is_place(place) {
+            self.visit_expr_mut(place);
+            return None;
+        }
+        let whole = place.clone();
+        self.stepped_before(&whole);
+        if takes_all && let Way::Before(hook) = self.way(place, Use::Read, &whole) {
+            self.inside_place(place);
+            return Some(hook);
+        }
+        self.looked_into(place);
+        None
+    }
+
+    /// What an assignment to a pattern takes apart. What goes before it.
+    ///
+    /// Input: `(a, _) = PLACE`. Output: `second({ HOOK of (PLACE).0 }, (a, _) = PLACE)`.
+    pub fn assigned_from(&mut self, pattern: &Expr, place: &mut Expr) -> Option<TokenStream> {
+        self.stepped_before(&place.clone());
+        let pattern = as_pattern(pattern);
+        match self.parts_read(&pattern, false, place) {
+            Some(hooks) => {
+                self.inside_place(place);
+                (!hooks.is_empty()).then(|| quote!(#(#hooks)*))
+            }
+            None => {
+                self.looked_into(place);
+                None
+            }
         }
     }
 
@@ -293,6 +335,43 @@ fn elements_of(
     // Where those behind `..` are is not known.
     let mut behind = elements.iter().skip(before.count() + 1);
     known && behind.all(|pattern| matches!(pattern, Pat::Wild(_)))
+}
+
+/// The pattern that an assignment takes a value apart by: a place binds by value.
+fn as_pattern(assigned: &Expr) -> Pat {
+    let span = hygienic(assigned.span());
+    let each = |parts: &Punctuated<Expr, Token![,]>| -> Vec<Pat> {
+        parts.iter().map(as_pattern).collect()
+    };
+    match assigned {
+        Expr::Paren(inner) => as_pattern(&inner.expr),
+        Expr::Infer(_) => parse_quote_spanned!(span=> _),
+        Expr::Range(_) => parse_quote_spanned!(span=> ..),
+        Expr::Tuple(parts) => {
+            let each = each(&parts.elems);
+            parse_quote_spanned!(span=> (#(#each,)*))
+        }
+        Expr::Array(parts) => {
+            let each = each(&parts.elems);
+            parse_quote_spanned!(span=> [#(#each),*])
+        }
+        Expr::Call(ExprCall { func, args, .. }) => {
+            let each = each(args);
+            parse_quote_spanned!(span=> #func(#(#each),*))
+        }
+        Expr::Struct(made) => {
+            let path = &made.path;
+            let fields = made.fields.iter().map(|field| {
+                let (member, of) = (&field.member, as_pattern(&field.expr));
+                quote_spanned!(span=> #member: #of)
+            });
+            parse_quote_spanned!(span=> #path { #(#fields,)* .. })
+        }
+        _ => {
+            let bound = ident("bound");
+            parse_quote_spanned!(span=> #bound)
+        }
+    }
 }
 
 fn is_struct(context: &Context, path: &Path) -> bool {
