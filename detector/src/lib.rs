@@ -44,6 +44,8 @@ pub mod hooks;
 pub mod ids;
 pub mod leak;
 pub mod lockorder;
+#[cfg(not(feature = "abi"))]
+mod packed;
 pub mod race;
 pub mod reach;
 pub mod report;
@@ -91,6 +93,7 @@ pub mod __private {
     // In the edition 2015 `::core` is a name at the root of the crate.
     pub use core;
 
+    pub use crate::packed::{Lies, Written};
     pub use crate::track::argument::Argument;
     pub use crate::track::coverage::Left;
     pub use crate::track::foreign::Deed;

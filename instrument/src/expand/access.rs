@@ -23,8 +23,8 @@ use syn::{Expr, ExprReference, parse_quote_spanned};
 
 use super::body::Body;
 use super::chain::{
-    Base, Chain, Root, has_simple_steps, is_indexed_by_name, is_place, pointer_of, unevaluated,
-    upper_root,
+    Base, Chain, Root, has_field, has_simple_steps, is_indexed_by_name, is_place, pointer_of,
+    unevaluated, upper_root,
 };
 use super::guards::lock_of;
 use super::left::TAKEN_APART;
@@ -333,8 +333,44 @@ impl Body<'_> {
             let told = quote_spanned!(span=> #site, #reach, &raw const #place);
             library(krate, "loads", told, place)
         };
+        let told = if has_field(place) {
+            self.as_copy(&told, used)
+        } else {
+            quote!(#told)
+        };
         let first = first_span(&place.to_token_stream());
         *place = parse_quote_spanned!(first=> *#told);
+    }
+
+    /// A field may be of a packed struct, and lie at an odd address.
+    ///
+    /// Input: `loads(…)`, `stores(…)`. Output:
+    ///
+    /// ```text
+    /// Lies::at(loads(…)).copied(|p| p.read_unaligned()).place()
+    /// Written::new(stores(…), |p| p.read_unaligned(), |p, v| p.write_unaligned(v)).place()
+    /// ```
+    fn as_copy(&self, address: &Expr, used: Use) -> TokenStream {
+        let krate = &self.context.krate;
+        let span = hygienic(address.span());
+        let quiet = quote_spanned!(span=> allow(unused_unsafe));
+        let [at, value] = ["__leakcheck_at", "__leakcheck_value"].map(ident);
+        let read = quote_spanned! {span=> |#at| {
+            #[#quiet]
+            let #value = unsafe { #at.read_unaligned() };
+            #value
+        }};
+        if used == Use::Write {
+            let back = quote_spanned! {span=> |#at, #value| {
+                #[#quiet]
+                let () = unsafe { #at.write_unaligned(#value) };
+            }};
+            quote_spanned! {span=>
+                #krate::__private::Written::new(#address, #read, #back).place()
+            }
+        } else {
+            quote_spanned!(span=> #krate::__private::Lies::at(#address).copied(#read).place())
+        }
     }
 
     /// Input: `&mut PLACE`. Output:

@@ -214,6 +214,16 @@ pub fn is_indexed_by_name(place: &Expr) -> bool {
     }
 }
 
+/// True if there is a field on the way.
+pub fn has_field(place: &Expr) -> bool {
+    match place {
+        Expr::Field(_) => true,
+        Expr::Index(index) => has_field(&index.expr),
+        Expr::Paren(paren) => has_field(&paren.expr),
+        _ => false,
+    }
+}
+
 fn is_plain_index(index: &Expr) -> bool {
     simple(index) || matches!(index, Expr::Lit(_))
 }

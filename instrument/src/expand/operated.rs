@@ -18,7 +18,7 @@ use super::chain::{self, is_place};
 use super::foreign::{has_unsafe, is_variant};
 use super::operators::{is_assignment, is_comparison};
 use super::place::{bare, hygienic, library};
-use super::steps::askable;
+use super::steps::{askable, askable_behind_call};
 use super::way::NOT_KNOWN;
 
 /// What an operand is.
@@ -200,7 +200,8 @@ impl Body<'_> {
             place if is_place(place) => {
                 if self.typed.is_plain(place) {
                     Operand::Plain
-                } else if askable(place) {
+                } else if askable(place) || borrowed && self.unsafety && askable_behind_call(place)
+                {
                     Operand::Place
                 } else if borrowed {
                     Operand::Looked

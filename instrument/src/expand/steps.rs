@@ -262,6 +262,21 @@ pub fn askable(place: &Expr) -> bool {
     }
 }
 
+/// As that, of a place that a call leads to. To a field there may be no
+/// reference by which it could be asked where it is: its struct may be packed.
+pub fn askable_behind_call(place: &Expr) -> bool {
+    fn leads(place: &Expr) -> bool {
+        match place {
+            Expr::Paren(inner) => leads(&inner.expr),
+            Expr::Field(field) => leads(&field.base),
+            Expr::Index(index) => leads(&index.expr) && repeatable(&index.index),
+            Expr::Unary(unary) => matches!(unary.op, UnOp::Deref(_)) && repeatable(&unary.expr),
+            _ => false,
+        }
+    }
+    super::chain::has_field(place) && leads(place)
+}
+
 /// True for what may be written twice.
 fn repeatable(expression: &Expr) -> bool {
     match expression {
