@@ -27,6 +27,8 @@ mod keepers;
 mod living;
 mod locks;
 mod mark;
+#[cfg(test)]
+mod memory;
 mod owners;
 
 use std::ops::Range;
@@ -229,32 +231,17 @@ impl<'a, R: Fn(usize) -> usize> Search<'a, R> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::memory::{Memory, ROOT, VTABLE, WORD, block, task};
+    use super::{Joiner, Reach, Task};
 
-    /// Functions of a waker.
-    const VTABLE: usize = 0x1000;
-    const ROOT: usize = 0x100;
-
-    /// Memory of words: blocks of four words at 0x10000, 0x20000 …, and a root
-    /// of four words.
-    struct Memory {
+    /// Blocks and a root; tasks are in the first blocks.
+    struct Heap {
         root: [usize; 4],
         blocks: Vec<[usize; 4]>,
     }
 
-    fn block(number: usize) -> usize {
-        0x10000 * (number + 1)
-    }
-
-    impl Memory {
-        fn read(&self, addr: usize) -> usize {
-            if addr < block(0) {
-                return self.root[(addr - ROOT) / WORD];
-            }
-            self.blocks[addr / 0x10000 - 1][addr % 0x10000 / WORD]
-        }
-
-        /// Whether each task is unreachable; tasks are in the first blocks.
+    impl Heap {
+        /// Whether each task is unreachable, by how many wakers it has.
         fn unreachable(&self, tasks: &[Option<u64>]) -> Vec<bool> {
             let tasks: Vec<_> = tasks.iter().map(|wakers| (*wakers, None)).collect();
             self.unreachable_joined(&tasks)
@@ -262,33 +249,19 @@ mod tests {
 
         /// As above; each task with the one that polled its handle.
         fn unreachable_joined(&self, tasks: &[(Option<u64>, Option<Joiner>)]) -> Vec<bool> {
-            let blocks: Vec<Block> = (0..self.blocks.len())
-                .map(|number| Block {
-                    start: block(number),
-                    size: 4 * WORD,
-                })
-                .collect();
-            let tasks: Vec<Task> = tasks
-                .iter()
-                .enumerate()
-                .map(|(number, (wakers, joined_by))| Task {
-                    waker: [VTABLE, block(number)],
-                    data_word: 1,
-                    waits: wakers.is_some(),
-                    wakers: *wakers,
-                    joined_by: *joined_by,
-                    lock: None,
-                })
-                .collect();
-            let root = ROOT..ROOT + 4 * WORD;
-            let space = Space {
-                blocks: &blocks,
-                roots: std::slice::from_ref(&root),
-                locks: &[],
-                read: |addr| self.read(addr),
+            let of = |(number, &(wakers, joined_by)): (usize, &_)| Task {
+                waits: Option::is_some(&wakers),
+                wakers,
+                joined_by,
+                ..task(number)
             };
-            let found = unreachable(&space, &tasks);
-            found.iter().map(Reach::is_dead).collect()
+            let memory = Memory {
+                tasks: tasks.iter().enumerate().map(of).collect(),
+                blocks: self.blocks.clone(),
+                roots: vec![self.root],
+                locks: Vec::new(),
+            };
+            memory.unreachable().iter().map(Reach::is_dead).collect()
         }
     }
 
@@ -296,7 +269,7 @@ mod tests {
     /// waker.
     fn joined(handle_at: usize, second: [usize; 4], root: [usize; 4]) -> Vec<bool> {
         let first = [0, block(1), 0, 0];
-        let memory = Memory {
+        let memory = Heap {
             root,
             blocks: vec![first, second],
         };
@@ -321,8 +294,8 @@ mod tests {
     }
 
     /// A task that waits on a channel (block 1), in which its waker is.
-    fn channel(root: [usize; 4], in_task: [usize; 4]) -> Memory {
-        Memory {
+    fn channel(root: [usize; 4], in_task: [usize; 4]) -> Heap {
+        Heap {
             root,
             blocks: vec![in_task, [2, VTABLE, block(0), 0]],
         }
@@ -362,8 +335,8 @@ mod tests {
 
     /// A list that is linked by the exclusive or of two, as far as the node that has
     /// the task's channel, with these links there and before.
-    fn half_the_links(last_but_one: usize, last: usize) -> Memory {
-        Memory {
+    fn half_the_links(last_but_one: usize, last: usize) -> Heap {
+        Heap {
             root: [block(2), 0, 0, 0],
             blocks: vec![
                 [0, block(1), 0, 0],
@@ -416,7 +389,7 @@ mod tests {
     fn a_waker_that_is_not_found_keeps_it() {
         let memory = channel([0; 4], [0, block(1), 0, 0]);
         assert_eq!(memory.unreachable(&[Some(2)]), [false]);
-        let nowhere = Memory {
+        let nowhere = Heap {
             root: [0; 4],
             blocks: vec![[0; 4]],
         };
@@ -427,7 +400,7 @@ mod tests {
     #[test]
     fn tasks_that_only_wait_for_each_other() {
         // Each has the channel in which the other's waker is.
-        let memory = |root| Memory {
+        let memory = |root| Heap {
             root,
             blocks: vec![
                 [0, block(2), block(3), 0],
@@ -448,7 +421,7 @@ mod tests {
     fn what_a_revived_task_has_is_live() {
         // The second is kept by a waker nobody finds; it has the channel of
         // the first.
-        let memory = Memory {
+        let memory = Heap {
             root: [0; 4],
             blocks: vec![
                 [0, block(2), 0, 0],
@@ -462,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_task_outside_of_the_heap_is_live() {
-        let memory = Memory {
+        let memory = Heap {
             root: [0; 4],
             blocks: Vec::new(),
         };

@@ -250,67 +250,39 @@ fn is(party: RootOf, waiter: Waiter) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Block, Space, Task};
-    use super::{RootOf, Waiter, Wakes, keepers};
+    use super::super::Task;
+    use super::super::memory::{Memory, VTABLE, WORD, block, root, task};
+    use super::{RootOf, Waiter, Wakes};
 
-    const WORD: usize = size_of::<usize>();
-    const VTABLE: usize = 0x1000;
     /// Of the thread at place 0: its variables and its stack; and the stack of another.
-    const LOCALS: usize = 0x100;
-    const STACK: usize = 0x200;
-    const OTHER: usize = 0x300;
-    const STATIC: usize = 0x400;
-    const ROOTS: [(usize, RootOf); 4] = [
-        (LOCALS, RootOf::Locals(0)),
-        (STACK, RootOf::Stack(0)),
-        (OTHER, RootOf::Stack(1)),
-        (STATIC, RootOf::Nobody),
+    const LOCALS: usize = root(0);
+    const STACK: usize = root(1);
+    const ROOTS: [RootOf; 4] = [
+        RootOf::Locals(0),
+        RootOf::Stack(0),
+        RootOf::Stack(1),
+        RootOf::Nobody,
     ];
     /// What the system calls the thread.
     const HANDLE: usize = LOCALS + 4 * WORD;
 
-    fn block(number: usize) -> usize {
-        0x10000 * (number + 1)
-    }
-
-    /// Blocks of four words, the first of them tasks, and the roots, of four words each.
-    #[derive(Default)]
-    struct Memory {
-        tasks: usize,
-        blocks: Vec<[usize; 4]>,
-        roots: [[usize; 4]; 4],
+    /// So many tasks, of which nothing is known, in the first of these blocks.
+    fn memory(tasks: usize, blocks: &[[usize; 4]]) -> Memory {
+        let unknown = |number| Task {
+            wakers: None,
+            ..task(number)
+        };
+        Memory {
+            tasks: (0..tasks).map(unknown).collect(),
+            blocks: blocks.to_vec(),
+            roots: vec![[0; 4]; ROOTS.len()],
+            locks: Vec::new(),
+        }
     }
 
     impl Memory {
         fn keepers(&self, waiter: Waiter) -> Vec<RootOf> {
-            let tasks: Vec<Task> = (0..self.tasks)
-                .map(|number| Task {
-                    waker: [VTABLE, block(number)],
-                    data_word: 1,
-                    waits: true,
-                    wakers: None,
-                    joined_by: None,
-                    lock: None,
-                })
-                .collect();
-            let blocks: Vec<Block> = (0..self.blocks.len())
-                .map(|number| Block {
-                    start: block(number),
-                    size: 4 * WORD,
-                })
-                .collect();
-            let roots: Vec<_> = ROOTS.iter().map(|&(at, _)| at..at + 4 * WORD).collect();
-            let space = Space {
-                blocks: &blocks,
-                roots: &roots,
-                locks: &[],
-                read: |at: usize| match at {
-                    LOCALS..0x10000 => self.roots[at / 0x100 - 1][at % 0x100 / WORD],
-                    _ => self.blocks[at / 0x10000 - 1][at % 0x10000 / WORD],
-                },
-            };
-            let of: Vec<RootOf> = ROOTS.iter().map(|&(_, of)| of).collect();
-            keepers(&space, &of, &tasks, &[waiter]).remove(0)
+            self.with(|space| super::keepers(space, &ROOTS, &self.tasks, &[waiter]).remove(0))
         }
     }
 
@@ -326,11 +298,8 @@ mod tests {
     /// A thread that receives from a channel (block 1), which has the thread's own block
     /// (2); a task has the other end.
     fn channel() -> Memory {
-        let mut memory = Memory {
-            tasks: 1,
-            blocks: vec![[0, 0, block(1), 0], [1, 1, block(2), 0], [1, 0, 0, 0]],
-            ..Memory::default()
-        };
+        let blocks = [[0, 0, block(1), 0], [1, 1, block(2), 0], [1, 0, 0, 0]];
+        let mut memory = memory(1, &blocks);
         memory.roots[0][0] = block(2);
         memory.roots[1][0] = block(1);
         memory
@@ -382,11 +351,7 @@ mod tests {
 
     #[test]
     fn a_list_has_a_node_on_its_stack() {
-        let memory = Memory {
-            tasks: 1,
-            blocks: vec![[0, block(1), 0, 0], [1, 1, STACK + WORD, 0]],
-            ..Memory::default()
-        };
+        let memory = memory(1, &[[0, block(1), 0, 0], [1, 1, STACK + WORD, 0]]);
         let wakes = Wakes {
             futex: LOCALS,
             handle: HANDLE,
@@ -397,11 +362,8 @@ mod tests {
 
     #[test]
     fn a_task_waits_for_who_has_its_waker() {
-        let mut memory = Memory {
-            tasks: 2,
-            blocks: vec![[0; 4], [0, block(2), 0, 0], [1, 1, VTABLE, block(0)]],
-            ..Memory::default()
-        };
+        let blocks = [[0; 4], [0, block(2), 0, 0], [1, 1, VTABLE, block(0)]];
+        let mut memory = memory(2, &blocks);
         assert_eq!(memory.keepers(Waiter::Task(0)), [RootOf::Task(1)]);
         // Its address alone is no waker; one inside of it is a node.
         memory.blocks[2] = [1, 1, 0, block(0)];

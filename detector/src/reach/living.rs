@@ -158,48 +158,23 @@ impl<R: Fn(usize) -> usize> Search<'_, R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Block, Holders, Reach, Space, Task, unreachable};
+    use super::super::memory::{Memory, ROOT, VTABLE, WORD, block, task};
+    use super::super::{Holders, Reach, Task};
 
-    const WORD: usize = size_of::<usize>();
-    const VTABLE: usize = 0x1000;
-    const ROOT: usize = 0x100;
-
-    fn block(number: usize) -> usize {
-        0x10000 * (number + 1)
-    }
-
-    /// Blocks of four words, the first of them tasks, of which those with wakers wait,
-    /// and a root of four words.
+    /// Of tasks in the first blocks, of which those with wakers wait, and a root.
     fn search(waits: &[bool], blocks: &[[usize; 4]], root: [usize; 4]) -> Vec<Reach> {
-        let tasks: Vec<Task> = waits
-            .iter()
-            .enumerate()
-            .map(|(number, waits)| Task {
-                waker: [VTABLE, block(number)],
-                data_word: 1,
-                waits: *waits,
-                wakers: waits.then_some(1),
-                joined_by: None,
-                lock: None,
-            })
-            .collect();
-        let found: Vec<Block> = (0..blocks.len())
-            .map(|number| Block {
-                start: block(number),
-                size: 4 * WORD,
-            })
-            .collect();
-        let roots = ROOT..ROOT + 4 * WORD;
-        let space = Space {
-            blocks: &found,
-            roots: std::slice::from_ref(&roots),
-            locks: &[],
-            read: |at: usize| match at {
-                ROOT..0x10000 => root[(at - ROOT) / WORD],
-                _ => blocks[at / 0x10000 - 1][at % 0x10000 / WORD],
-            },
+        let of = |(number, &waits): (usize, &bool)| Task {
+            waits,
+            wakers: waits.then_some(1),
+            ..task(number)
         };
-        unreachable(&space, &tasks)
+        let memory = Memory {
+            tasks: waits.iter().enumerate().map(of).collect(),
+            blocks: blocks.to_vec(),
+            roots: vec![root],
+            locks: Vec::new(),
+        };
+        memory.unreachable()
     }
 
     fn live(tasks: &[usize], roots: &[usize]) -> Reach {
@@ -212,7 +187,7 @@ mod tests {
 
     /// A channel with two owners, in which the first task waits.
     const fn channel() -> [usize; 4] {
-        [2, 1, VTABLE, 0x10000]
+        [2, 1, VTABLE, block(0)]
     }
 
     #[test]

@@ -71,50 +71,27 @@ impl<R: Fn(usize) -> usize> Search<'_, R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Block, Reach, Space, Task, unreachable};
+    use super::super::memory::{Memory, ROOT, VTABLE, WORD, block, task};
+    use super::super::{Reach, Task};
     use super::Lock;
 
-    const WORD: usize = size_of::<usize>();
-    const VTABLE: usize = 0x1000;
-    const ROOT: usize = 0x100;
-
-    fn block(number: usize) -> usize {
-        0x10000 * (number + 1)
-    }
-
     /// Where the first task has the node by which it waits.
-    const NODE: usize = 0x10000 + 2 * WORD;
+    const NODE: usize = block(0) + 2 * WORD;
 
-    /// True if the first task, which waits for the lock, counts as never woken. Blocks
-    /// and the root have four words each; the second block is that of the lock, if it is
-    /// in none of its own in the root.
+    /// True if the first task, which waits for the lock, counts as never woken. The
+    /// second block is that of the lock, if it is in none of its own in the root.
     fn is_dead(lock: Lock, shared: [usize; 4], root: [usize; 4]) -> bool {
-        let blocks = [[0, 0, VTABLE, block(0)], shared];
-        let task = Task {
-            waker: [VTABLE, block(0)],
-            data_word: 1,
-            waits: true,
-            wakers: Some(1),
-            joined_by: None,
+        let waits = Task {
             lock: Some(0),
+            ..task(0)
         };
-        let found: Vec<Block> = (0..blocks.len())
-            .map(|number| Block {
-                start: block(number),
-                size: 4 * WORD,
-            })
-            .collect();
-        let roots = ROOT..ROOT + 4 * WORD;
-        let space = Space {
-            blocks: &found,
-            roots: std::slice::from_ref(&roots),
-            locks: std::slice::from_ref(&lock),
-            read: |at: usize| match at {
-                ROOT..0x10000 => root[(at - ROOT) / WORD],
-                _ => blocks[at / 0x10000 - 1][at % 0x10000 / WORD],
-            },
+        let memory = Memory {
+            tasks: vec![waits],
+            blocks: vec![[0, 0, VTABLE, block(0)], shared],
+            roots: vec![root],
+            locks: vec![lock],
         };
-        unreachable(&space, &[task]).iter().all(Reach::is_dead)
+        memory.unreachable().iter().all(Reach::is_dead)
     }
 
     /// A lock in a counted block, in which the task waits.

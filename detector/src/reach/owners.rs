@@ -243,43 +243,20 @@ impl Dead {
 #[cfg(test)]
 mod tests {
     use super::Holders;
-    use crate::reach::{Block, Reach, Space, Task, unreachable};
+    use crate::reach::Reach;
+    use crate::reach::memory::{Memory, VTABLE, block, task};
 
-    const WORD: usize = size_of::<usize>();
-    const VTABLE: usize = 0x1000;
     /// Nowhere a pointer is looked for by this.
     const KEY: usize = 0x5a5a_a5a5_1234_0000;
 
-    fn block(number: usize) -> usize {
-        0x10000 * (number + 1)
-    }
-
-    /// Blocks of four words, the first of them tasks with a waker each, and no
-    /// root.
+    /// Of tasks in the first blocks, and no root.
     fn search(tasks: usize, blocks: &[[usize; 4]]) -> Vec<Reach> {
-        let tasks: Vec<Task> = (0..tasks)
-            .map(|number| Task {
-                waker: [VTABLE, block(number)],
-                data_word: 1,
-                waits: true,
-                wakers: Some(1),
-                joined_by: None,
-                lock: None,
-            })
-            .collect();
-        let found: Vec<Block> = (0..blocks.len())
-            .map(|number| Block {
-                start: block(number),
-                size: 4 * WORD,
-            })
-            .collect();
-        let space = Space {
-            blocks: &found,
-            roots: &[],
-            locks: &[],
-            read: |at: usize| blocks[at / 0x10000 - 1][at % 0x10000 / WORD],
+        let memory = Memory {
+            tasks: (0..tasks).map(task).collect(),
+            blocks: blocks.to_vec(),
+            ..Memory::default()
         };
-        unreachable(&space, &tasks)
+        memory.unreachable()
     }
 
     fn held_by(tasks: &[usize], leaked: bool) -> Holders {
