@@ -182,7 +182,7 @@ pub fn end(strand: &Arc<Strand>) {
 }
 
 fn taken(strand: &Strand) -> Vec<usize> {
-    let taken = strand.with(|state| state.taken.iter().copied().collect());
+    let taken = strand.with(|state| state.taken.keys().copied().collect());
     taken.unwrap_or_default()
 }
 
@@ -313,20 +313,21 @@ pub fn lock(strand: &Arc<Strand>, taking: Taking) {
         for holder in &lock.holders {
             if !(shared && holder.shared) {
                 learn(strand, holder);
-                holder
-                    .strand
-                    .with(|state| state.unseen.remove(&taking.addr));
+                // It has come, unseen.
+                holder.strand.with(|state| {
+                    if let Some(is_seen) = state.taken.get_mut(&taking.addr) {
+                        *is_seen = true;
+                    }
+                });
             }
         }
         lock.holders
             .retain(|holder| shared && holder.shared && !Arc::ptr_eq(&holder.strand, strand));
         strand.with(|state| {
             state.clocks.acquire(&lock.clock);
-            state.taken.insert(taking.addr);
-            if taking.release == 0 {
-                state.unseen.insert(taking.addr);
-            } else {
-                state.unseen.remove(&taking.addr);
+            let is_seen = taking.release != 0;
+            state.taken.insert(taking.addr, is_seen);
+            if is_seen {
                 state.held.push((taking.release, taking.site));
             }
         });
@@ -380,7 +381,6 @@ pub fn unlock(strand: &Arc<Strand>, taker: &Strand, addr: usize, release: u64) {
             let own = |holder: &Holder| holder.strand.id == taker.id;
             if !lock.holders.iter().any(own) {
                 state.taken.remove(&addr);
-                state.unseen.remove(&addr);
             }
         });
     });

@@ -1,15 +1,12 @@
 //! Tables in parts, each behind a lock of its own, so that threads that deal
 //! with different objects do not wait for each other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A table whose keys are addresses and numbers of our own.
 pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
-
-/// A set of such keys.
-pub type Set<K> = HashSet<K, BuildHasherDefault<Mix>>;
 
 /// Hashes a few words, quickly: nobody chooses them to collide.
 #[derive(Debug, Default, Clone, Copy)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::Thread;
 
-use super::sharded::{Map, Set, lock};
+use super::sharded::{Map, lock};
 use super::site::Site;
 use super::slots::Slots;
 use super::snapshot::Last;
@@ -49,17 +49,32 @@ pub struct Strand {
     pub id: StrandId,
     /// Slot and epoch, as in a shadow cell; all ones when it has ended.
     stamp: AtomicU64,
-    /// When it last ran code that is not tracked, in the sequence of accesses.
-    opaque: AtomicU64,
-    /// When it called what may turn out not to be tracked; zero if it has not,
-    /// or knows by now.
-    calling: AtomicU64,
-    /// When it last acquired a known object.
-    acquired: AtomicU64,
-    /// When it last dropped what it shares with others, of whom not all are known.
-    shared: AtomicU64,
+    /// It ran code that is not tracked.
+    opaque: When,
+    /// It called what may turn out not to be tracked; never, once that is known.
+    calling: When,
+    /// It acquired a known object.
+    acquired: When,
+    /// It dropped what it shares with others, of whom not all are known.
+    shared: When,
     /// None when it has ended.
     state: Mutex<Option<State>>,
+}
+
+/// When something last happened, in the sequence of accesses; zero if it never did.
+#[derive(Debug, Default)]
+struct When(AtomicU64);
+
+impl When {
+    #[inline]
+    fn set(&self, now: u64) {
+        self.0.store(now, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The clocks of a strand that has not ended.
@@ -73,10 +88,9 @@ pub struct State {
     /// Locks that it surely holds: their release, and where they were taken.
     pub held: Vec<(u64, &'static Site)>,
     /// Locks that it has taken and that nobody else has taken since, as far
-    /// as is known; more than that at worst.
-    pub taken: Set<usize>,
-    /// Of these, those whose release will not be seen.
-    pub unseen: Set<usize>,
+    /// as is known, more than that at worst; and whether what is left to come of
+    /// each, its release, will be seen.
+    pub taken: Map<usize, bool>,
     /// Who it is at the moment.
     pub who: Arc<Who>,
     /// It has accessed something in this epoch.
@@ -146,17 +160,16 @@ impl Strand {
         let strand = Arc::new(Self {
             id: StrandId(strands.count),
             stamp: AtomicU64::new(clocks.stamp().bits()),
-            opaque: AtomicU64::new(0),
-            calling: AtomicU64::new(0),
-            acquired: AtomicU64::new(0),
-            shared: AtomicU64::new(0),
+            opaque: When::default(),
+            calling: When::default(),
+            acquired: When::default(),
+            shared: When::default(),
             state: Mutex::new(Some(State {
                 slot,
                 clocks,
                 last: Last::default(),
                 held: Vec::new(),
-                taken: Set::default(),
-                unseen: Set::default(),
+                taken: Map::default(),
                 who: Arc::new(Who {
                     name: thread.name().map(str::to_owned),
                     spawned: None,
@@ -205,13 +218,13 @@ impl Strand {
 
     /// Code that is not tracked ran at `now`.
     pub fn ran_opaque(&self, now: u64) {
-        self.opaque.store(now, Ordering::Relaxed);
+        self.opaque.set(now);
     }
 
     /// A function was called at `now` that may be tracked; zero once that is
     /// known.
     pub fn calls(&self, now: u64) {
-        self.calling.store(now, Ordering::Relaxed);
+        self.calling.set(now);
     }
 
     /// True if something may have learned what it did before `sequence`, in
@@ -219,20 +232,20 @@ impl Strand {
     /// tracked, or has ended; or it has a lock whose release is not seen.
     pub fn may_have_published(&self, sequence: u64, epoch: Epoch) -> bool {
         self.has_released_since(epoch)
-            || self.opaque.load(Ordering::Relaxed) > sequence
-            || self.calling.load(Ordering::Relaxed) > sequence
-            || self.shared.load(Ordering::Relaxed) > sequence
-            || self.with(|state| !state.unseen.is_empty()) != Some(false)
+            || [&self.opaque, &self.calling, &self.shared]
+                .iter()
+                .any(|when| when.get() > sequence)
+            || self.with(|state| state.taken.values().any(|is_seen| !is_seen)) != Some(false)
     }
 
     /// What it shared with others, whom nobody knows, was dropped at `now`.
     pub fn dropped_shared(&self, now: u64) {
-        self.shared.store(now, Ordering::Relaxed);
+        self.shared.set(now);
     }
 
     /// A known object was acquired at `now`.
     pub fn acquired(&self, now: u64) {
-        self.acquired.store(now, Ordering::Relaxed);
+        self.acquired.set(now);
     }
 
     /// Who runs on it; none if it has ended.
@@ -248,8 +261,8 @@ impl Strand {
         let mut state: MutexGuard<'_, Option<State>> = lock(&self.state);
         let state = state.as_mut()?;
         state.clocks.shorten(LIMIT.load(Ordering::Relaxed));
-        let opaque = self.opaque.load(Ordering::Relaxed);
-        let acquired = self.acquired.load(Ordering::Relaxed);
+        let opaque = self.opaque.get();
+        let acquired = self.acquired.get();
         let now = state.clocks.now();
         if now[OPAQUE] < opaque || now[ACQUIRED] < acquired {
             state.clocks.learn(&[opaque, acquired]);
