@@ -178,7 +178,7 @@ fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
         }
         Item::Impl(item) => tracked_impl(context, item)?,
         Item::Trait(item) => {
-            let context = context.inside_trait(&item.ident.to_string());
+            let context = context.inside_trait(item);
             for part in &mut item.items {
                 if let TraitItem::Fn(method) = part
                     && let Some(context) = inner(&context, &mut method.attrs)?

@@ -31,8 +31,10 @@ const TRAIT: u64 = 0xffff << 16;
 const FIRST: u64 = 0xff << 8;
 /// Those that say what it is given: zero in a function that is generic.
 const GIVEN: u64 = 0xff;
+/// Its trait is given something, so that a type may have the trait more than once.
+const ARGUMENTS: u64 = 1 << 33;
 /// All that says of which trait it is.
-const WHICH: u64 = TRAIT | FIRST | GIVEN;
+const WHICH: u64 = TRAIT | FIRST | GIVEN | ARGUMENTS;
 /// Of a function that is of no trait.
 const OF_NONE: u64 = 1 << 16;
 
@@ -144,21 +146,29 @@ fn bits(of: &str) -> u64 {
     if !["", "_"].contains(&first) {
         bits |= (hash_of(first) << 8 & FIRST) | 1 << 8;
     }
-    if !given.is_empty() && !is_generic {
-        bits |= (hash_of(given) & GIVEN) | 1;
+    if !given.is_empty() {
+        bits |= ARGUMENTS;
+        if !is_generic {
+            bits |= (hash_of(given) & GIVEN) | 1;
+        }
     }
     bits
 }
 
 /// True if a tracked function of the second number may be the one that was called
-/// by the first.
+/// by the first. A method's call says of no trait that it is that one, and in a
+/// generic function one of each instance, so it is answered by none of a trait
+/// that a type may have more than once.
 pub const fn answers(called: u64, entered: u64) -> bool {
     let differs = called ^ entered;
     let is_first = differs & FIRST == 0 || entered & FIRST == 0;
     let is_given = differs & GIVEN == 0 || entered & GIVEN == 0;
-    differs == 0
-        || differs & !WHICH == 0
-            && (called & TRAIT == 0 || differs & TRAIT == 0 && is_first && is_given)
+    let is_which = if called & TRAIT == 0 {
+        entered & ARGUMENTS == 0
+    } else {
+        differs & TRAIT == 0 && is_first && is_given
+    };
+    differs == 0 || differs & !WHICH == 0 && is_which
 }
 
 /// The number of `T`'s own function of this name, in which `F` is.
@@ -173,6 +183,12 @@ pub fn of_type<T: ?Sized, F>(name: u64) -> u64 {
 pub fn of_default<T: ?Sized, F>(name: u64) -> u64 {
     let here = of_value::<F>().of_trait;
     member(object::known(std::any::type_name::<T>()).itself, name) | here
+}
+
+/// As that, of a trait that is given something.
+#[inline]
+pub fn of_given_default<T: ?Sized, F>(name: u64) -> u64 {
+    of_default::<T, F>(name) | ARGUMENTS
 }
 
 /// The call of a method of this name on a `T`, by whoever calls this function.
@@ -401,7 +417,7 @@ mod tests {
     use std::any::type_name_of_val;
     use std::sync::{Arc, Mutex};
 
-    use super::{Callee, HERE, answers, member, owned, parts};
+    use super::{ARGUMENTS, Callee, HERE, answers, member, owned, parts};
     use crate::track::hooks::hash;
 
     mod other {
@@ -506,6 +522,16 @@ mod tests {
         let default = member(owned("a::T"), hash("from")) | default;
         assert!(answers(of("<a::T as a::Trait<u8>>::from"), default));
         assert!(!answers(of("a::T::from"), default) && !answers(0, default));
+        // A method's call says nothing of the trait.
+        let method = member(owned("a::T"), hash("from"));
+        assert!(answers(method, default) && !answers(method, default | ARGUMENTS));
+        let one = entered("<a::T as a::Trait>::from");
+        assert!(answers(method, of("<a::T as a::Trait>::from")) && one("<a::T as a::Trait>::from"));
+        assert!(!answers(method, of("<a::T as a::Trait<u8>>::from")));
+        assert!(answers(
+            of("<a::T as a::Trait<u8>>::from"),
+            default | ARGUMENTS
+        ));
     }
 
     #[test]

@@ -76,11 +76,7 @@ impl Body<'_> {
         let here = quote_spanned!(span=> { fn #here() {} #here });
         if signature.receiver().is_some() || !self.context.is_in_module() {
             let name = &self.name;
-            let hook = ident(if self.context.is_of_trait() {
-                "entered_default"
-            } else {
-                "entered_of"
-            });
+            let hook = ident(self.context.of_trait.unwrap_or("entered_of"));
             return quote_spanned! {span=>
                 #krate::__private::#hook::<Self, _>(
                     const { #krate::__private::hash(#name) },

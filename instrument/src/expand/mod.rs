@@ -64,7 +64,10 @@ use std::rc::Rc;
 
 use proc_macro2::TokenStream;
 use syn::visit::Visit;
-use syn::{Attribute, Block, Ident, Item, Macro, Signature, StaticMutability, UseTree};
+use syn::{
+    Attribute, Block, GenericParam, Ident, Item, ItemTrait, Macro, Signature, StaticMutability,
+    UseTree,
+};
 
 use crate::args::Args;
 use crate::item::of_static;
@@ -78,8 +81,9 @@ pub struct Context {
     krate: TokenStream,
     /// Path from the module to the function.
     owner: Vec<String>,
-    /// The functions are those that a trait gives to all its types.
-    of_trait: bool,
+    /// The functions are those that a trait gives to all its types: the hook that
+    /// tells of their entry.
+    of_trait: Option<&'static str>,
     /// Static variables that may change, as far as they can be seen.
     statics: Rc<BTreeSet<String>>,
     /// Constants and other static variables.
@@ -101,7 +105,7 @@ impl Context {
             args: args.clone(),
             krate: args.krate(),
             owner: Vec::new(),
-            of_trait: false,
+            of_trait: None,
             statics: Rc::default(),
             constants: Rc::default(),
             unchanged: Rc::default(),
@@ -134,11 +138,6 @@ impl Context {
         self.owner.is_empty()
     }
 
-    /// True for a function that a trait gives to all its types.
-    const fn is_of_trait(&self) -> bool {
-        self.of_trait
-    }
-
     /// Of what is inside of this type.
     pub fn inside(&self, name: &str) -> Self {
         let mut inner = self.clone();
@@ -147,9 +146,15 @@ impl Context {
     }
 
     /// Of what is inside of this trait.
-    pub fn inside_trait(&self, name: &str) -> Self {
-        let mut inner = self.inside(name);
-        inner.of_trait = true;
+    pub fn inside_trait(&self, of: &ItemTrait) -> Self {
+        let mut inner = self.inside(&of.ident.to_string());
+        let mut given = of.generics.params.iter();
+        let is_given = given.any(|it| !matches!(it, GenericParam::Lifetime(_)));
+        inner.of_trait = Some(if is_given {
+            "entered_given_default"
+        } else {
+            "entered_default"
+        });
         inner
     }
 

@@ -144,6 +144,12 @@ pub fn entered_default<T: ?Sized, F>(name: u64, _here: F) -> Entered {
     Entered::begin(|| callee::of_default::<T, F>(name))
 }
 
+/// As that, of a trait that is given something: a type may have it more than once.
+#[inline]
+pub fn entered_given_default<T: ?Sized, F>(name: u64, _here: F) -> Entered {
+    Entered::begin(|| callee::of_given_default::<T, F>(name))
+}
+
 /// A closure is entered that is called by nothing but its name.
 #[inline]
 pub fn entered_closure(name: u64) -> Entered {
