@@ -3,10 +3,10 @@
 //! Which method a call names cannot be told from the type of its receiver and
 //! the method's name: a type may have several of one name, of traits or of its
 //! own, and one that is not tracked may call one that is. What called the
-//! function that is entered is on the stack, so both ends of the call are
-//! looked up there, once for each place and type: what announces must be the
-//! function that calls, or one around it. Between them only std's code may be,
-//! and the library's own.
+//! function that is entered is on the stack, so both ends of the call are noted
+//! there, once for each place and type: what announces must be the function that
+//! calls, or one around it. Between them only std's code may be, and the
+//! library's own. The names are looked up once a race would be certain.
 //!
 //! Where the stack does not show every call nothing is taken for direct: in
 //! optimised code, where one function is part of another and a last call takes
@@ -16,9 +16,10 @@
 use std::ffi::c_void;
 use std::panic::Location;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
-use super::sharded::Sharded;
+use super::sharded::{Sharded, lock};
 
 /// Frames that are looked at: those of the hooks, of a format, and two more.
 const FRAMES: usize = 64;
@@ -38,30 +39,49 @@ impl Key {
         }))
     }
 
-    /// A number that depends on all of it.
-    pub const fn bits(self) -> u64 {
-        self.0
+    /// One of so many places, which depends on all of it.
+    pub const fn place(self, places: usize) -> usize {
+        (self.0 >> 32) as usize % places
     }
 }
 
-/// What is known of an announcement.
-#[derive(Debug, Clone)]
-enum Known {
-    /// The stack on which it was made first.
-    Announced(Arc<[usize]>),
-    /// Whether it is followed by the call that it announces.
-    Direct(bool),
+/// An announcement: it is taken for that of the function which is entered next, if
+/// the numbers say so, until somebody asks.
+#[derive(Debug)]
+pub struct Announcement {
+    key: Key,
+    /// The stack on which it was made first, and that of the first entry.
+    announced: Stack,
+    entered: OnceLock<Stack>,
+    /// One of the three below.
+    verdict: AtomicU8,
+    /// When code last ran, in the sequence of accesses, that is not tracked if
+    /// another function was announced.
+    last: AtomicU64,
 }
 
-// Nothing is looked up on the stack under its lock: that takes the loader's.
-static KNOWN: Sharded<Key, Known> = Sharded::new();
-
-fn known(key: Key) -> Option<Known> {
-    KNOWN.with(&key, |known| known.get(&key).cloned())
-}
+const UNKNOWN: u8 = 0;
+const DIRECT: u8 = 1;
+const INDIRECT: u8 = 2;
 
 /// Where the innermost frames go on.
-fn stack() -> Arc<[usize]> {
+type Stack = Box<[usize]>;
+
+static ANNOUNCED: Sharded<Key, &'static Announcement> = Sharded::new();
+
+/// Announcements about which something is open: those that nobody has asked
+/// about, and those that others than the function entered were meant by.
+static OPEN: Mutex<Open> = Mutex::new(Open {
+    unknown: Vec::new(),
+    indirect: Vec::new(),
+});
+
+struct Open {
+    unknown: Vec<&'static Announcement>,
+    indirect: Vec<&'static Announcement>,
+}
+
+fn stack() -> Stack {
     let mut stack = Vec::with_capacity(FRAMES);
     backtrace::trace(|frame| {
         stack.push(frame.ip().addr());
@@ -71,25 +91,85 @@ fn stack() -> Arc<[usize]> {
 }
 
 /// A call is announced here.
-pub fn announced(key: Key) {
-    if known(key).is_none() {
-        let stack = stack();
-        KNOWN.with(&key, |known| {
-            known.entry(key).or_insert(Known::Announced(stack));
-        });
+pub fn announce(key: Key) -> &'static Announcement {
+    let known = ANNOUNCED.with(&key, |all| all.get(&key).copied());
+    known.unwrap_or_else(|| {
+        // Not under the lock: who looks at the stack takes the loader's.
+        let announced = stack();
+        ANNOUNCED.with(&key, |all| {
+            // They are as many as there are calls in the program's text.
+            *all.entry(key).or_insert_with(|| {
+                Box::leak(Box::new(Announcement {
+                    key,
+                    announced,
+                    entered: OnceLock::new(),
+                    verdict: AtomicU8::new(UNKNOWN),
+                    last: AtomicU64::new(0),
+                }))
+            })
+        })
+    })
+}
+
+impl Announcement {
+    /// True if it was made with this key.
+    #[inline]
+    pub fn is(&self, key: Key) -> bool {
+        self.key == key
+    }
+
+    /// True as long as nobody has asked about it.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        self.verdict.load(Ordering::Relaxed) == UNKNOWN
+    }
+
+    /// At `now` a function is entered that may be the one that was announced, or who
+    /// called it goes on. False if it is known that another was announced.
+    #[inline]
+    pub fn is_answered(&'static self, now: u64) -> bool {
+        match self.verdict.load(Ordering::Relaxed) {
+            DIRECT => true,
+            INDIRECT => false,
+            _ => {
+                self.is_to_be_asked(now);
+                true
+            }
+        }
+    }
+
+    fn is_to_be_asked(&'static self, now: u64) {
+        self.last.fetch_max(now, Ordering::Relaxed);
+        if self.entered.get().is_none() && self.entered.set(stack()).is_ok() {
+            lock(&OPEN).unknown.push(self);
+        }
+    }
+
+    fn ask(&self) -> u8 {
+        let entered = self.entered.get().map_or(&[][..], |stack| stack);
+        let verdict = if calls_directly(&self.announced, entered) {
+            DIRECT
+        } else {
+            INDIRECT
+        };
+        self.verdict.store(verdict, Ordering::Relaxed);
+        verdict
     }
 }
 
-/// True if what was announced has called the function that is entered here.
-pub fn is_direct(key: Key) -> bool {
-    let announced = match known(key) {
-        Some(Known::Direct(is)) => return is,
-        Some(Known::Announced(announced)) => announced,
-        None => return false,
-    };
-    let is = calls_directly(&announced, &stack());
-    KNOWN.with(&key, |known| known.insert(key, Known::Direct(is)));
-    is
+/// True if no announcement was of another function than the one that was entered
+/// after it, later than `sequence`.
+///
+/// Debug information is read for that, by the program's own allocator: so nobody
+/// should ask who does not need to know.
+pub fn all_since(sequence: u64) -> bool {
+    // Under the lock, so that all who ask wait for the answer.
+    let mut open = lock(&OPEN);
+    let unknown = std::mem::take(&mut open.unknown);
+    let indirect = unknown.into_iter().filter(|one| one.ask() == INDIRECT);
+    open.indirect.extend(indirect);
+    let mut indirect = open.indirect.iter();
+    !indirect.any(|one| one.last.load(Ordering::Relaxed) > sequence)
 }
 
 fn calls_directly(announced: &[usize], entered: &[usize]) -> bool {

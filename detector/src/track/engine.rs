@@ -29,13 +29,15 @@
 //!   with others, as a count or an open file; or if it has taken a lock whose
 //!   release is not seen.
 //!
-//! A race on a static variable with neither is certain. Other memory may have
-//! been freed in between and be another variable now.
+//! A race on a static variable with neither is certain, if no call in between
+//! was taken for that of a tracked function and was not ([`super::direct`]).
+//! Other memory may have been freed in between and be another variable now.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{Thread, ThreadId};
 
+use super::direct;
 use super::found;
 use super::shadow::{self, Access, Record};
 use super::sharded::Sharded;
@@ -436,7 +438,8 @@ pub fn access(strand: &Arc<Strand>, access: &Access) -> Option<u64> {
         // If it has ended, most likely what ran waited for its end.
         if !(ran_unseen && earlier.strand.has_ended()) {
             let stays = stays || variable::at(access.addr).is_some();
-            found::tell_race(&earlier, &record, access.addr, stays && !ordered_unseen);
+            let certain = stays && !ordered_unseen && direct::all_since(earlier.sequence);
+            found::tell_race(&earlier, &record, access.addr, certain);
         }
     }
     Some(stamp.bits())

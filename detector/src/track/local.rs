@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::callee;
 use super::context::ContextId;
-use super::direct::{self, Key};
+use super::direct::{self, Announcement, Key};
 use super::engine;
 use super::strand::Strand;
 use super::task::Task;
@@ -72,6 +72,8 @@ impl From<u64> for Call {
 pub struct Around {
     calling: Call,
     own: usize,
+    /// What the entry was taken to answer, if that is open.
+    open: Option<&'static Announcement>,
 }
 
 /// The thread's own cells.
@@ -80,8 +82,11 @@ pub struct Local {
     recent: [Cell<Recent>; RECENT],
     /// The function that is being called.
     calling: Cell<Call>,
-    /// Announcements that are known, and whether what they announce is called.
-    announced: [Cell<(u64, bool)>; ANNOUNCED],
+    /// What a function answered that was left since: who called it may go on, if that
+    /// was another.
+    open: Cell<Option<&'static Announcement>>,
+    /// The latest announcements.
+    announced: [Cell<Option<&'static Announcement>>; ANNOUNCED],
     /// The scope or test that what happens here belongs to.
     pub context: Cell<ContextId>,
     /// The task being polled.
@@ -100,7 +105,8 @@ thread_local! {
             strand: OnceCell::new(),
             recent: [const { Cell::new(Recent { addr: 0, what: 0, stamp: 0 }) }; RECENT],
             calling: Cell::new(Call::NONE),
-            announced: [const { Cell::new((0, false)) }; ANNOUNCED],
+            open: Cell::new(None),
+            announced: [const { Cell::new(None) }; ANNOUNCED],
             context: Cell::new(ContextId::ROOT),
             task: RefCell::new(None),
             unit: Cell::new(None),
@@ -228,26 +234,21 @@ impl Local {
         self.calling.set(call);
         strand.calls(engine::sequence());
         if let Some(key) = call.announced {
-            let known = self.known(key);
-            if known.get().0 != key.bits() {
-                direct::announced(key);
-                known.set((key.bits(), false));
+            self.announcement(key);
+        }
+    }
+
+    /// An announcement, which is noted if it is new.
+    fn announcement(&self, key: Key) -> &'static Announcement {
+        let latest = &self.announced[key.place(ANNOUNCED)];
+        match latest.get() {
+            Some(known) if known.is(key) => known,
+            _ => {
+                let known = direct::announce(key);
+                latest.set(Some(known));
+                known
             }
         }
-    }
-
-    /// What is remembered of an announcement, or of another.
-    fn known(&self, key: Key) -> &Cell<(u64, bool)> {
-        &self.announced[key.bits() as usize % ANNOUNCED]
-    }
-
-    /// True if the function that is entered was called by what announced it.
-    fn is_direct(&self, key: Key) -> bool {
-        let known = self.known(key);
-        if known.get() != (key.bits(), true) {
-            known.set((key.bits(), direct::is_direct(key)));
-        }
-        known.get().1
     }
 
     /// True if a function of this number is about to be entered.
@@ -259,21 +260,35 @@ impl Local {
     /// call (zero): what goes on around it, and whether who calls is tracked,
     /// too. Nothing does inside.
     pub fn enters(&self, number: u64) -> (Around, bool) {
-        let around = Around {
-            calling: self.called(),
-            own: self.own.replace(0),
-        };
+        self.close();
         let Call {
             number: called,
             announced,
-        } = around.calling;
-        let is_answer = number != 0
-            && callee::answers(called, number)
-            && announced.is_none_or(|key| self.is_direct(key));
-        if !is_answer || around.own != 0 {
+        } = self.calling.get();
+        let answered = (number != 0 && callee::answers(called, number))
+            .then(|| announced.map(|key| self.announcement(key)));
+        let is_answer = answered.is_some_and(|announced| {
+            announced.is_none_or(|one| one.is_answered(engine::sequence()))
+        });
+        let own = self.own.replace(0);
+        if !is_answer || own != 0 {
+            // First, for who looks in between.
             self.opaque();
         }
+        let around = Around {
+            calling: self.called(),
+            own,
+            open: answered.flatten().filter(|one| is_answer && one.is_open()),
+        };
         (around, is_answer)
+    }
+
+    /// Who called what was left has gone on until now, if that is open.
+    #[inline]
+    fn close(&self) {
+        if let Some(open) = self.open.take() {
+            open.is_answered(engine::sequence());
+        }
     }
 
     /// It is left, and what is around it goes on: what was called, if that was
@@ -282,6 +297,9 @@ impl Local {
         if around.own != 0 {
             self.own.set(around.own);
             self.opaque();
+        }
+        if around.open.is_some() {
+            self.open.set(around.open);
         }
         if !was_answer && around.calling != Call::NONE {
             self.calls(around.calling);
@@ -303,6 +321,7 @@ impl Local {
     /// called, if anything, is not tracked.
     #[inline]
     pub fn settle(&self) {
+        self.close();
         if self.calling.get() != Call::NONE {
             // First, for who looks in between.
             self.opaque();

@@ -66,14 +66,15 @@ pub struct Strand {
 struct When(AtomicU64);
 
 impl When {
+    /// Who sees it sees what was set before.
     #[inline]
     fn set(&self, now: u64) {
-        self.0.store(now, Ordering::Relaxed);
+        self.0.store(now, Ordering::Release);
     }
 
     #[inline]
     fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -232,7 +233,8 @@ impl Strand {
     /// tracked, or has ended; or it has a lock whose release is not seen.
     pub fn may_have_published(&self, sequence: u64, epoch: Epoch) -> bool {
         self.has_released_since(epoch)
-            || [&self.opaque, &self.calling, &self.shared]
+            // What was called is the first: once it is known, another says so.
+            || [&self.calling, &self.opaque, &self.shared]
                 .iter()
                 .any(|when| when.get() > sequence)
             || self.with(|state| state.taken.values().any(|is_seen| !is_seen)) != Some(false)
