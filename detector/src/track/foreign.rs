@@ -30,6 +30,8 @@ pub enum Deed {
     Spawns,
     /// An index: a map's compares keys.
     Index,
+    /// A format that is written into it.
+    Writes,
 }
 
 /// Stands for the name of what a drop calls.
@@ -46,6 +48,7 @@ pub struct Foreign {
     drop: bool,
     spawns: bool,
     index: bool,
+    writes: bool,
 }
 
 impl Foreign {
@@ -59,6 +62,7 @@ impl Foreign {
         drop: true,
         spawns: true,
         index: true,
+        writes: true,
     };
 
     /// By its name.
@@ -94,8 +98,10 @@ impl Foreign {
             deref: is_lazy || is_pinned || is_borrowed || !is_pointer && !is_known(type_name),
             // A closure is nothing but itself.
             coercion: type_name.starts_with('&') && method && !of.ends_with("{{closure}}"),
-            drop: (parts && !is_guard(type_name) || wakes(type_name)) && !is_pointer,
+            drop: (parts && !is_guard(type_name) || wakes(type_name) || flushes(type_name))
+                && !is_pointer,
             spawns: !SPAWNERS.iter().any(|of| behind(type_name).starts_with(of)),
+            writes: method || !is_memory(behind(type_name)),
         }
     }
 
@@ -110,22 +116,50 @@ impl Foreign {
             Deed::Drop => self.drop,
             Deed::Spawns => self.spawns,
             Deed::Index => self.index,
+            Deed::Writes => self.writes,
         }
     }
 }
 
 /// True if what does this with a value of a type that is known, or with what is in
 /// it, learns what others did: a comparison of cells that are set once, a format
-/// of a lock, the greatest of what a channel brings.
+/// of whatever others change, the greatest of what a channel brings; and copies
+/// that take a lock, or count by more than a relaxed addition.
 fn acquires(type_name: &str, deed: Deed) -> bool {
     words(type_name).any(|word| {
         let last = word.rsplit("::").next().unwrap_or_default();
         let class = classify(word);
         let is_once = class == Class::Meeting && (last.contains("Once") || last.contains("Lazy"));
-        let is_lock = deed == Deed::Operator && ["Mutex", "RwLock", "ShardedLock"].contains(&last);
+        let is_shown = deed == Deed::Operator
+            && !last.ends_with("Guard")
+            && matches!(
+                class,
+                Class::Atomic | Class::Channel | Class::Handle | Class::Lock | Class::Meeting
+            );
+        let is_copied = deed == Deed::Each && COPIES.iter().any(|copied| word.starts_with(copied));
         let iterates = ["Iter", "TryIter", "IntoIter", "Drain"].contains(&last);
-        is_once || is_lock || iterates && class == Class::Channel
+        is_once || is_shown || is_copied || iterates && class == Class::Channel
     })
+}
+
+/// Types whose clone may learn what the clone of another did.
+const COPIES: &[&str] = &[
+    "tokio_util::sync::cancellation_token::CancellationToken",
+    "crossbeam_utils::sync::wait_group::WaitGroup",
+    "futures_channel::mpsc::",
+];
+
+/// True if the end of a value of this type writes what is left, and may wait for
+/// who reads.
+fn flushes(type_name: &str) -> bool {
+    words(type_name).any(|word| word.starts_with("std::io::buffered::"))
+}
+
+/// True for what is written into without a lock, and without waiting for a reader.
+fn is_memory(type_name: &str) -> bool {
+    ["alloc::string::String", "alloc::vec::Vec<u8", "[u8]"]
+        .iter()
+        .any(|memory| type_name.starts_with(memory))
 }
 
 /// True if the end of a value of this type may wake who waits in a future: by a
@@ -268,6 +302,7 @@ const KNOWN: &[&str] = &[
 /// an error, a task.
 const ERASED: &[&str] = &[
     "std::io::error::Error",
+    "std::process::Command",
     "core::task::wake::Waker",
     "core::task::wake::LocalWaker",
     "core::fmt::Arguments",
@@ -317,6 +352,7 @@ mod tests {
     use std::any::type_name;
     use std::cell::Ref;
     use std::rc::Rc;
+    use std::sync::atomic::AtomicU8;
     use std::sync::{Arc, LazyLock, Mutex, MutexGuard, mpsc};
 
     use super::Foreign;
@@ -333,6 +369,7 @@ mod tests {
             drop,
             spawns: _,
             index: _,
+            writes: _,
         } = Foreign::of(type_name::<T>());
         [method, each, deref, drop]
     }
@@ -411,8 +448,30 @@ mod tests {
         assert_eq!(of(type_name::<Arc<OnceLock<u8>>>()), [false, true]);
         assert_eq!(of(type_name::<Mutex<u8>>()), [false, true]);
         assert_eq!(of(type_name::<mpsc::Iter<'_, u8>>()), [true; 2]);
-        assert_eq!(of(type_name::<mpsc::Sender<u8>>()), [false; 2]);
+        assert_eq!(of(type_name::<mpsc::Sender<u8>>()), [false, true]);
+        assert_eq!(of(type_name::<AtomicU8>()), [false, true]);
+        assert_eq!(of(type_name::<MutexGuard<'_, u8>>()), [false; 2]);
+        let group = "crossbeam_utils::sync::wait_group::WaitGroup";
+        assert_eq!(of(group), [true; 2]);
         assert_eq!(of(type_name::<std::vec::IntoIter<u8>>()), [false; 2]);
+    }
+
+    /// What is written into may have a lock, or wait for who reads.
+    #[test]
+    fn who_writes_may_wait() {
+        use std::io::{BufWriter, PipeWriter, Stderr};
+        let of = |name: &str| {
+            let foreign = Foreign::of(name);
+            [foreign.writes, foreign.drop]
+        };
+        assert_eq!(of(type_name::<String>()), [false; 2]);
+        assert_eq!(of(type_name::<&mut Vec<u8>>()), [false; 2]);
+        assert_eq!(of(type_name::<Stderr>()), [true, false]);
+        assert_eq!(of(type_name::<MutexGuard<'_, Stderr>>()), [true, false]);
+        assert_eq!(of(type_name::<BufWriter<PipeWriter>>()), [true; 2]);
+        assert_eq!(of(type_name::<Box<dyn std::io::Write>>()), [true; 2]);
+        assert_eq!(of(type_name::<std::fmt::Formatter<'_>>()), [true, false]);
+        assert_eq!(of(type_name::<std::process::Command>()), [true; 2]);
     }
 
     /// A coercion goes from one reference to another.

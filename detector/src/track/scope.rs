@@ -33,16 +33,16 @@ fn grace() -> Duration {
     leak::grace(std::env::var(GRACE_ENV).ok().as_deref())
 }
 
-/// What is alive, counted for the policy of [`crate::leak`].
+/// What is alive, counted for the policy of [`crate::leak`]: of a task that nothing
+/// can wake it is not known whether it was aborted, and is about to be dropped.
 fn count(alive: &[Leaked]) -> Alive {
     Alive {
         threads: alive.len(),
-        stuck: alive.iter().filter(|leaked| leaked.stuck).count(),
+        stuck: 0,
     }
 }
 
-/// Waits until no unit of the context is left, or none that could still end,
-/// or the grace period is over.
+/// Waits until no unit of the context is left, or the grace period is over.
 fn settle(within: ContextId) {
     units::wait(Instant::now() + grace(), |late| {
         leak::next(count(&units::alive(within)), late) != Next::Wait

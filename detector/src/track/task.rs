@@ -136,10 +136,10 @@ impl Task {
 
     /// What can be said of it.
     pub fn describe(self: &Arc<Self>) -> Leaked {
-        // One reference is the wrapper's, one the caller's: the others are
-        // wakers.
-        let wakers = Arc::strong_count(self).saturating_sub(2);
         let state = self.state();
+        // One reference is the wrapper's, one the caller's: the others are
+        // wakers. A poll that hands one out is told of under the lock.
+        let wakers = Arc::strong_count(self).saturating_sub(2);
         Leaked {
             unit: self.unit(),
             is_task: true,

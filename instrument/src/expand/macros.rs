@@ -243,10 +243,10 @@ impl Body<'_> {
             place => place,
         };
         if is_place(place) && askable(place) {
-            return self.does(place, "Method");
+            return self.does(place, "Writes");
         }
         if is_returned(whole) {
-            self.asks_returned(into, "Method", "write_fmt");
+            self.asks_returned(into, "Writes", "write_fmt");
         }
         None
     }
