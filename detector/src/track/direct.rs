@@ -118,10 +118,10 @@ impl Announcement {
         self.key == key
     }
 
-    /// True as long as nobody has asked about it.
+    /// True unless it is known that it was of the function that is entered after it.
     #[inline]
     pub fn is_open(&self) -> bool {
-        self.verdict.load(Ordering::Relaxed) == UNKNOWN
+        self.verdict.load(Ordering::Relaxed) != DIRECT
     }
 
     /// At `now` a function is entered that may be the one that was announced, or who
@@ -140,8 +140,13 @@ impl Announcement {
 
     fn is_to_be_asked(&'static self, now: u64) {
         self.last.fetch_max(now, Ordering::Relaxed);
-        if self.entered.get().is_none() && self.entered.set(stack()).is_ok() {
-            lock(&OPEN).unknown.push(self);
+        if self.entered.get().is_none() {
+            let entered = stack();
+            // Both under the lock: who finds it there finds it among the unknown.
+            let mut open = lock(&OPEN);
+            if self.entered.set(entered).is_ok() {
+                open.unknown.push(self);
+            }
         }
     }
 

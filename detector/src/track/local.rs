@@ -286,8 +286,11 @@ impl Local {
     /// Who called what was left has gone on until now, if that is open.
     #[inline]
     fn close(&self) {
-        if let Some(open) = self.open.take() {
-            open.is_answered(engine::sequence());
+        if let Some(open) = self.open.take()
+            && !open.is_answered(engine::sequence())
+        {
+            // That became known meanwhile.
+            self.opaque();
         }
     }
 
