@@ -301,9 +301,9 @@ impl Local {
             self.own.set(around.own);
             self.opaque();
         }
-        if around.open.is_some() {
-            self.open.set(around.open);
-        }
+        // What it called last has gone on until now.
+        self.close();
+        self.open.set(around.open);
         if !was_answer && around.calling != Call::NONE {
             self.calls(around.calling);
         }
