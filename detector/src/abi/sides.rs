@@ -18,8 +18,7 @@ use super::stuck;
 use super::symbols;
 use super::task::cycles;
 use super::task::keepers::{self, Unnamed};
-use super::task::look::{self, Keeper, Stuck};
-use super::task::waits::Queues;
+use super::task::look::{self, Keeper, Look, Stuck};
 use super::task::world::Here;
 use crate::report::kind::Certainty;
 use crate::report::wire::{Finding, Leg, Moment, ThreadId, Wait, WaitOn};
@@ -49,14 +48,14 @@ impl Sides {
             sides: BTreeMap::new(),
             waiting: Vec::new(),
         };
-        let queues = Queues::default();
+        let look = Look::default();
         let waits = |member: &&Member| {
             let call = member.seen.map(|seen| seen.blocked.call);
             call.is_some_and(|call| call.is_wait() || call == Call::Events)
         };
         for member in snapshot.members().iter().filter(waits) {
             let mut leg = snapshot.leg(member, None, None);
-            let named = look::wait(member.id, 0, &queues);
+            let named = look.wait(member.id, 0);
             sides.block(leg.thread, leg.wait.as_ref());
             if let Some((named, owners)) = named
                 && name(&mut leg, named)
@@ -65,7 +64,7 @@ impl Sides {
             }
             sides.sides.insert(leg.thread, Side::Thread(Box::new(leg)));
         }
-        for mut task in look::stuck(&queues) {
+        for mut task in look.stuck() {
             let id = task.seen.record.origin.id;
             match &mut task.keeper {
                 Keeper::Nobody(_) => sides.waiting.push(id),

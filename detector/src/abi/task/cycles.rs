@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::look;
 use super::record::Record;
 use super::registry;
-use super::waits;
+use super::waits::Queues;
 use super::world::Here;
 use crate::abi::edge::tracked;
 use crate::abi::kernel;
@@ -74,7 +74,7 @@ pub fn pending(task: &Record) {
 }
 
 fn waits(task: ThreadId, polls: u64) {
-    if !leads_back(task, polls) {
+    if !leads_back(task, polls, &Queues::default()) {
         return;
     }
     let mut seen = SEEN.lock();
@@ -86,9 +86,10 @@ fn waits(task: ThreadId, polls: u64) {
 }
 
 /// True if the task waits by name, and in the end for itself.
-fn leads_back(task: ThreadId, polls: u64) -> bool {
+fn leads_back(task: ThreadId, polls: u64, queues: &Queues) -> bool {
+    let owners = |who, polls| queues.named(who, polls).map(|named| named.owners);
     let mut passed: Vec<ThreadId> = Vec::new();
-    let mut next = waits::owners(task, polls);
+    let mut next = owners(task, polls).unwrap_or_default();
     while let Some(owner) = next.pop() {
         if owner == task {
             return true;
@@ -100,9 +101,13 @@ fn leads_back(task: ThreadId, polls: u64) -> bool {
             return false;
         }
         passed.push(owner);
-        if let Some(polls) = registry::polls_of(owner) {
-            next.extend(waits::owners(owner, polls));
-        }
+        let polls = registry::polls_of(owner);
+        next.extend(
+            polls
+                .and_then(|polls| owners(owner, polls))
+                .into_iter()
+                .flatten(),
+        );
     }
     false
 }
@@ -123,8 +128,10 @@ pub fn look(here: &Here) {
     if let Some(tasks) = begin() {
         let begun = kernel::now();
         let told = look::report_cycles(here);
+        let queues = Queues::default();
         let left = |task: &ThreadId| {
-            !told && registry::polls_of(*task).is_some_and(|polls| leads_back(*task, polls))
+            let polls = registry::polls_of(*task).filter(|_| !told);
+            polls.is_some_and(|polls| leads_back(*task, polls, &queues))
         };
         let left: Vec<ThreadId> = tasks.into_iter().filter(left).collect();
         end(left, begun);

@@ -19,10 +19,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::look::{self, Held, Seen};
+use super::look::{self, Held, Look, Seen};
 use super::record::{Origin, Record, Wake};
 use super::registry;
-use super::waits::Queues;
 use crate::findings;
 use crate::hooks::table;
 use crate::report::kind::{Certainty, Kind};
@@ -72,9 +71,18 @@ struct Waited {
     woken: Option<Wake>,
 }
 
-/// By number. Kept until an executor is dropped again, since workers go on to drop their
-/// tasks after that has been told.
-static WAITED: Replaceable<Spin<Vec<Waited>>> = Replaceable::new();
+/// What tasks waited for when an executor began to be dropped.
+#[derive(Debug, Default)]
+struct Shutdown {
+    /// By number.
+    waited: Vec<Waited>,
+    /// For those that were polled since.
+    look: Arc<Look>,
+}
+
+/// Kept until an executor is dropped again, since workers go on to drop their tasks after
+/// that has been told.
+static LATEST: Replaceable<Spin<Shutdown>> = Replaceable::new();
 static TOLD: Replaceable<Spin<HashSet<Like>>> = Replaceable::new();
 /// 1 if a task has ever panicked.
 static PANICKED: AtomicU32 = AtomicU32::new(0);
@@ -95,10 +103,9 @@ pub fn is_first(kind: Kind, seen: &Seen, state: TaskState) -> bool {
 }
 
 /// An executor is about to drop its tasks. These wait, in the order of their numbers.
-pub fn waited<'a>(tasks: impl Iterator<Item = &'a Seen>) {
-    let queues = Queues::default();
+pub fn waited<'a>(tasks: impl Iterator<Item = &'a Seen>, look: Look) {
     let waited = |seen: &Seen| {
-        let named = look::wait(seen.record.origin.id, seen.polls.count, &queues);
+        let named = look.wait(seen.record.origin.id, seen.polls.count);
         let named = named.map(|(wait, _)| wait);
         let owner = named.as_ref().and_then(|wait| wait.owner);
         let holders = seen.held.by.iter().copied().chain(owner);
@@ -112,7 +119,10 @@ pub fn waited<'a>(tasks: impl Iterator<Item = &'a Seen>) {
         }
     };
     let waited: Vec<Waited> = tasks.map(waited).collect();
-    *WAITED.get().lock() = waited;
+    *LATEST.get().lock() = Shutdown {
+        waited,
+        look: Arc::new(look),
+    };
 }
 
 /// An executor begins to drop its tasks on this thread.
@@ -212,7 +222,8 @@ pub fn dropped(record: &Arc<Record>) {
         seen.polls.woken = waited.woken;
         named = waited.named;
     }
-    let mut leg = look::leg(&seen, state, None, Moment::Shutdown, &Queues::default());
+    let look = Arc::clone(&LATEST.get().lock().look);
+    let mut leg = look.leg(&seen, state, None, Moment::Shutdown);
     leg.wait = named.or(leg.wait);
     emit(Kind::AbortedTask, leg);
 }
@@ -220,7 +231,8 @@ pub fn dropped(record: &Arc<Record>) {
 /// What the task waited for when its executor began to be dropped, unless it was
 /// polled since.
 fn take_waited(seen: &Seen) -> Option<Waited> {
-    let mut waited = WAITED.get().lock();
+    let mut latest = LATEST.get().lock();
+    let waited = &mut latest.waited;
     let at = waited
         .binary_search_by_key(&seen.record.origin.id, |waited| waited.id)
         .ok()
@@ -251,13 +263,7 @@ pub fn panicked(record: &Arc<Record>) {
     if !record.keeps_panic(data) {
         return;
     }
-    let mut leg = look::leg(
-        &seen,
-        TaskState::Panicked,
-        None,
-        Moment::Exit,
-        &Queues::default(),
-    );
+    let mut leg = look::unnamed_leg(&seen, TaskState::Panicked, None, Moment::Exit);
     leg.stack = at.map(crate::stack::get).unwrap_or_default();
     if let Some(status) = &mut leg.task {
         // What it awaited before is over.
@@ -338,7 +344,7 @@ fn emit(kind: Kind, leg: Leg) {
 
 /// In the child of a fork.
 pub fn reset() {
-    WAITED.replace(Spin::default());
+    LATEST.replace(Spin::default());
     TOLD.replace(Spin::default());
     PANICS.replace(Spin::default());
 }

@@ -88,20 +88,17 @@ impl Seen {
 ///
 /// Those that wait for each other are told as one deadlock, owner by owner.
 pub fn report(moment: Moment, here: &Here) {
-    let all = look(here, TRIES).unwrap_or_else(see_all);
-    tell_cycles(&all, moment);
-    if moment == Moment::Shutdown {
-        ends::waited(all.iter().filter(|seen| seen.waits()));
-    }
-    let queues = Queues::default();
-    for seen in all {
+    let all = at_rest(here, TRIES).unwrap_or_else(see_all);
+    let look = Look::default();
+    look.tell_cycles(&all, moment);
+    for seen in &all {
         let Some((state, proof, certainty)) = verdict(seen.facts).told() else {
             // What is cancelled or complete is only to be dropped.
             seen.record.rest.lock().reported = true;
             continue;
         };
         let told = certainty != Certainty::Observed || moment == Moment::Exit;
-        if !told || seen.record.rest.lock().reported || is_idle_service(&seen, state) {
+        if !told || seen.record.rest.lock().reported || is_idle_service(seen, state) {
             continue;
         }
         seen.record.rest.lock().reported = true;
@@ -109,73 +106,153 @@ pub fn report(moment: Moment, here: &Here) {
             Certainty::Observed if !seen.facts.handle => Kind::DetachedTask,
             Certainty::Proved | Certainty::Observed | Certainty::Potential => Kind::LeakedTask,
         };
-        if certainty != Certainty::Observed || ends::is_first(kind, &seen, state) {
-            let leg = leg(&seen, state, proof, moment, &queues);
-            emit(kind, certainty, leg);
+        if certainty != Certainty::Observed || ends::is_first(kind, seen, state) {
+            emit(kind, certainty, look.leg(seen, state, proof, moment));
         }
+    }
+    if moment == Moment::Shutdown {
+        ends::waited(all.iter().filter(|seen| seen.waits()), look);
     }
 }
 
 /// Reports the tasks that wait for each other and never run again, each once, in a
 /// program that goes on; false if none was found, or its threads do not sleep.
 pub fn report_cycles(here: &Here) -> bool {
-    look(here, 0).is_some_and(|all| tell_cycles(&all, Moment::Request))
+    at_rest(here, 0).is_some_and(|all| Look::default().tell_cycles(&all, Moment::Request))
 }
 
-/// True if there are any.
-fn tell_cycles(all: &[Seen], moment: Moment) -> bool {
-    let cycles = cycles(all);
-    let queues = Queues::default();
-    for cycle in &cycles {
-        let proof = |seen: &Seen| match verdict(seen.facts) {
-            Verdict::Stuck(proof) => Some(proof),
-            Verdict::Ending | Verdict::Alive(_) | Verdict::MayBeStuck => None,
-        };
-        for seen in cycle {
-            seen.record.rest.lock().reported = true;
-        }
-        let legs = cycle
-            .iter()
-            .map(|seen| leg(seen, TaskState::Waiting, proof(seen), moment, &queues));
-        stuck::emit_cycle(legs.collect());
-        cycles::told(cycle.iter().map(|seen| seen.record.origin.id).collect());
-    }
-    !cycles.is_empty()
-}
+/// A look at what tasks wait for: at one moment, for all that is told of it.
+#[derive(Debug, Default)]
+pub struct Look(Queues);
 
-/// Tasks that never run again and of which each waits for what the next one has, or
-/// for its end. That they never do is proved without that.
-fn cycles(all: &[Seen]) -> Vec<Vec<&Seen>> {
-    let never_runs = |seen: &&Seen| {
-        matches!(verdict(seen.facts), Verdict::Stuck(_)) && !seen.polls.rest.reported
-    };
-    let by_id: BTreeMap<ThreadId, &Seen> = all
-        .iter()
-        .filter(never_runs)
-        .map(|seen| (seen.record.origin.id, seen))
-        .collect();
-    let mut graph = WaitGraph::new(true);
-    let queues = Queues::default();
-    for (id, seen) in &by_id {
-        let named = waits::named(*id, seen.polls.count, &queues);
-        if let Some(named) = named.filter(|named| !named.owners.is_empty()) {
-            graph.block(*id, Wakers::All(named.owners));
-        }
-    }
-    let cycles = graph.cycles().into_iter();
-    cycles
-        .map(|cycle| {
-            cycle
+impl Look {
+    /// True if there are any.
+    fn tell_cycles(&self, all: &[Seen], moment: Moment) -> bool {
+        let cycles = self.cycles(all);
+        for cycle in &cycles {
+            let proof = |seen: &Seen| match verdict(seen.facts) {
+                Verdict::Stuck(proof) => Some(proof),
+                Verdict::Ending | Verdict::Alive(_) | Verdict::MayBeStuck => None,
+            };
+            for seen in cycle {
+                seen.record.rest.lock().reported = true;
+            }
+            let legs = cycle
                 .iter()
-                .filter_map(|id| by_id.get(id).copied())
-                .collect()
+                .map(|seen| self.leg(seen, TaskState::Waiting, proof(seen), moment));
+            stuck::emit_cycle(legs.collect());
+            cycles::told(cycle.iter().map(|seen| seen.record.origin.id).collect());
+        }
+        !cycles.is_empty()
+    }
+
+    /// Tasks that never run again and of which each waits for what the next one has, or
+    /// for its end. That they never do is proved without that.
+    fn cycles<'a>(&self, all: &'a [Seen]) -> Vec<Vec<&'a Seen>> {
+        let never_runs = |seen: &&Seen| {
+            matches!(verdict(seen.facts), Verdict::Stuck(_)) && !seen.polls.rest.reported
+        };
+        let by_id: BTreeMap<ThreadId, &Seen> = all
+            .iter()
+            .filter(never_runs)
+            .map(|seen| (seen.record.origin.id, seen))
+            .collect();
+        let mut graph = WaitGraph::new(true);
+        for (id, seen) in &by_id {
+            let named = self.0.named(*id, seen.polls.count);
+            if let Some(named) = named.filter(|named| !named.owners.is_empty()) {
+                graph.block(*id, Wakers::All(named.owners));
+            }
+        }
+        let cycles = graph.cycles().into_iter();
+        cycles
+            .map(|cycle| {
+                cycle
+                    .iter()
+                    .filter_map(|id| by_id.get(id).copied())
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// The tasks that are kept from going on.
+    pub fn stuck(&self) -> Vec<Stuck> {
+        let all = see_all();
+        let polled: Vec<(&Record, ThreadId)> = all
+            .iter()
+            .filter(|seen| seen.facts.running)
+            .filter_map(|seen| Some((&*seen.record, seen.polls.thread?)))
+            .collect();
+        let told = |seen: &Seen| {
+            let (state, proof, _) = verdict(seen.facts).told()?;
+            let id = seen.record.origin.id;
+            let (named, owners) = self.wait(id, seen.polls.count).unzip();
+            Some(match state {
+                TaskState::Waiting => {
+                    let keeper = Keeper::Nobody(owners.unwrap_or_default());
+                    (state, proof, named, keeper)
+                }
+                TaskState::Running => {
+                    let thread = seen.polls.thread?;
+                    (
+                        state,
+                        proof,
+                        Some(waits_for(thread)),
+                        Keeper::Polls(thread, named),
+                    )
+                }
+                TaskState::New | TaskState::Scheduled => {
+                    let thread = turn::of(&seen.record, &polled);
+                    (state, proof, thread.map(waits_for), Keeper::Ready)
+                }
+                TaskState::Panicked => return None,
+            })
+        };
+        let told: Vec<_> = all.iter().map(told).collect();
+        let told = all.into_iter().zip(told);
+        told.filter_map(|(seen, told)| {
+            let (state, proof, wait, keeper) = told?;
+            Some(Stuck {
+                seen,
+                state,
+                proof,
+                wait,
+                keeper,
+            })
         })
         .collect()
+    }
+
+    /// What a task or thread waits for in its poll of this number, where the other
+    /// side has a name: the first of those who must act, and all of them.
+    pub fn wait(&self, who: ThreadId, poll: u64) -> Option<(Wait, Vec<ThreadId>)> {
+        let Named { on, owners, got_at } = self.0.named(who, poll)?;
+        let addr = match on {
+            Object::Permits(semaphore) => Some(semaphore as u64),
+            Object::Task { .. } => None,
+        };
+        let wait = Wait {
+            addr,
+            acquired_at: got_at.map(stack::get).unwrap_or_default(),
+            ..waits_for(*owners.first()?)
+        };
+        Some((wait, owners))
+    }
+
+    /// A task's side of a finding.
+    pub fn leg(&self, seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> Leg {
+        let waits = state == TaskState::Waiting;
+        let named = waits.then(|| self.wait(seen.record.origin.id, seen.polls.count));
+        Leg {
+            wait: named.flatten().map(|(wait, _)| wait),
+            ..unnamed_leg(seen, state, proof, moment)
+        }
+    }
 }
 
 /// All live tasks, once nothing moves any more; none if it still does after so many
 /// tries more. Where some wait with wakers somewhere, the wakers are looked for.
-fn look(here: &Here, tries: u32) -> Option<Vec<Seen>> {
+fn at_rest(here: &Here, tries: u32) -> Option<Vec<Seen>> {
     let mut attempt = 0;
     loop {
         let mut all = see_all();
@@ -329,54 +406,6 @@ impl Stuck {
     }
 }
 
-/// The tasks that are kept from going on.
-pub fn stuck(queues: &Queues) -> Vec<Stuck> {
-    let all = see_all();
-    let polled: Vec<(&Record, ThreadId)> = all
-        .iter()
-        .filter(|seen| seen.facts.running)
-        .filter_map(|seen| Some((&*seen.record, seen.polls.thread?)))
-        .collect();
-    let told = |seen: &Seen| {
-        let (state, proof, _) = verdict(seen.facts).told()?;
-        let id = seen.record.origin.id;
-        let (named, owners) = wait(id, seen.polls.count, queues).unzip();
-        Some(match state {
-            TaskState::Waiting => {
-                let keeper = Keeper::Nobody(owners.unwrap_or_default());
-                (state, proof, named, keeper)
-            }
-            TaskState::Running => {
-                let thread = seen.polls.thread?;
-                (
-                    state,
-                    proof,
-                    Some(waits_for(thread)),
-                    Keeper::Polls(thread, named),
-                )
-            }
-            TaskState::New | TaskState::Scheduled => {
-                let thread = turn::of(&seen.record, &polled);
-                (state, proof, thread.map(waits_for), Keeper::Ready)
-            }
-            TaskState::Panicked => return None,
-        })
-    };
-    let told: Vec<_> = all.iter().map(told).collect();
-    let told = all.into_iter().zip(told);
-    told.filter_map(|(seen, told)| {
-        let (state, proof, wait, keeper) = told?;
-        Some(Stuck {
-            seen,
-            state,
-            proof,
-            wait,
-            keeper,
-        })
-    })
-    .collect()
-}
-
 /// The wait of who goes on once that one acts.
 pub fn waits_for(owner: ThreadId) -> Wait {
     Wait {
@@ -389,50 +418,18 @@ pub fn waits_for(owner: ThreadId) -> Wait {
     }
 }
 
-/// What a task or thread waits for in its poll of this number, where the other
-/// side has a name: the first of those who must act, and all of them.
-pub fn wait(who: ThreadId, poll: u64, queues: &Queues) -> Option<(Wait, Vec<ThreadId>)> {
-    let Named { on, owners, got_at } = waits::named(who, poll, queues)?;
-    let addr = match on {
-        Object::Permits(semaphore) => Some(semaphore as u64),
-        Object::Task { .. } => None,
-    };
-    let wait = Wait {
-        addr,
-        acquired_at: got_at.map(stack::get).unwrap_or_default(),
-        ..waits_for(*owners.first()?)
-    };
-    Some((wait, owners))
-}
-
 /// All live tasks, for a snapshot.
 pub fn present() -> Vec<Leg> {
-    let queues = Queues::default();
+    let look = Look::default();
     let told = |seen: Seen| {
         let (state, proof, _) = verdict(seen.facts).told()?;
-        Some(leg(&seen, state, proof, Moment::Request, &queues))
+        Some(look.leg(&seen, state, proof, Moment::Request))
     };
     see_all().into_iter().filter_map(told).collect()
 }
 
-/// A task's side of a finding.
-pub fn leg(
-    seen: &Seen,
-    state: TaskState,
-    proof: Option<Proof>,
-    moment: Moment,
-    queues: &Queues,
-) -> Leg {
-    let waits = state == TaskState::Waiting;
-    let named = waits.then(|| wait(seen.record.origin.id, seen.polls.count, queues));
-    Leg {
-        wait: named.flatten().map(|(wait, _)| wait),
-        ..unnamed_leg(seen, state, proof, moment)
-    }
-}
-
-/// The same without what it waits for.
-fn unnamed_leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> Leg {
+/// A task's side of a finding, without what it waits for.
+pub fn unnamed_leg(seen: &Seen, state: TaskState, proof: Option<Proof>, moment: Moment) -> Leg {
     let Seen {
         record,
         facts,

@@ -9,8 +9,8 @@
 //! as in a `select!`, the last one counts. So this explains a deadlock that is
 //! proved otherwise, and proves none.
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
@@ -161,10 +161,11 @@ pub struct Named {
 /// where one is needed first, so that to look at all tasks takes as long as there are of
 /// them.
 #[derive(Debug, Default)]
-pub struct Queues(OnceCell<HashMap<usize, (u64, ThreadId)>>);
+pub struct Queues(OnceLock<HashMap<usize, (u64, ThreadId)>>);
 
 impl Queues {
-    fn first(&self, semaphore: usize) -> Option<(u64, ThreadId)> {
+    /// Who has waited longest, if it waits still, and longer than since that turn.
+    fn first(&self, semaphore: usize, before: u64) -> Option<ThreadId> {
         let first = || {
             longest(
                 WAITS
@@ -173,7 +174,48 @@ impl Queues {
                     .map(|waits| (*waits.key(), *waits.value())),
             )
         };
-        self.0.get_or_init(first).get(&semaphore).copied()
+        let &(turn, who) = self.0.get_or_init(first).get(&semaphore)?;
+        let waits_still = WAITS.get().get(&who)?.turn == turn;
+        (waits_still && turn < before).then_some(who)
+    }
+
+    /// What the task or thread waited for in its poll of this number, where that has a
+    /// name, and who must act for it.
+    ///
+    /// Permits are given in the order in which they were asked for. So who has some and
+    /// waits for more waits for who asked before it, as a reader does behind a writer, or
+    /// else for others that have some; and for itself, since it will give none back.
+    pub fn named(&self, who: ThreadId, poll: u64) -> Option<Named> {
+        let waits = now(who, poll)?;
+        let semaphore = match waits.on {
+            Object::Permits(semaphore) => semaphore,
+            Object::Task { data, .. } => {
+                let joined = registry::by_data(data);
+                return Some(Named {
+                    on: waits.on,
+                    owners: joined.into_iter().map(|task| task.origin.id).collect(),
+                    got_at: None,
+                });
+            }
+        };
+        let holders = HOLDERS.get().get(&semaphore);
+        let holders = holders.map_or_else(Vec::new, |holders| holders.clone());
+        let mut owners: Vec<ThreadId> = holders.iter().map(|holder| holder.who).collect();
+        if owners.contains(&who) {
+            owners.retain(|owner| *owner != who);
+            let before = self.first(semaphore, waits.turn);
+            owners = before.into_iter().chain(owners).collect();
+            owners.push(who);
+        } else {
+            owners.truncate(1);
+        }
+        let first = owners.first();
+        let held = holders.iter().find(|holder| Some(&holder.who) == first);
+        Some(Named {
+            on: waits.on,
+            got_at: held.map(|holder| holder.at),
+            owners,
+        })
     }
 }
 
@@ -186,55 +228,6 @@ fn longest(all: impl Iterator<Item = (ThreadId, Waits)>) -> HashMap<usize, (u64,
         }
     }
     first
-}
-
-/// What the task or thread waited for in its poll of this number, where that has a name,
-/// and who must act for it.
-///
-/// Permits are given in the order in which they were asked for. So who has some and
-/// waits for more waits for who asked before it, as a reader does behind a writer, or
-/// else for others that have some; and for itself, since it will give none back.
-pub fn named(who: ThreadId, poll: u64, queues: &Queues) -> Option<Named> {
-    let waits = now(who, poll)?;
-    let semaphore = match waits.on {
-        Object::Permits(semaphore) => semaphore,
-        Object::Task { data, .. } => {
-            let joined = registry::by_data(data);
-            return Some(Named {
-                on: waits.on,
-                owners: joined.into_iter().map(|task| task.origin.id).collect(),
-                got_at: None,
-            });
-        }
-    };
-    let holders = HOLDERS.get().get(&semaphore);
-    let holders = holders.map_or_else(Vec::new, |holders| holders.clone());
-    let mut owners: Vec<ThreadId> = holders.iter().map(|holder| holder.who).collect();
-    if owners.contains(&who) {
-        owners.retain(|owner| *owner != who);
-        let before = queues.first(semaphore);
-        let before = before.filter(|(turn, _)| *turn < waits.turn);
-        owners = before
-            .into_iter()
-            .map(|(_, who)| who)
-            .chain(owners)
-            .collect();
-        owners.push(who);
-    } else {
-        owners.truncate(1);
-    }
-    let first = owners.first();
-    let held = holders.iter().find(|holder| Some(&holder.who) == first);
-    Some(Named {
-        on: waits.on,
-        got_at: held.map(|holder| holder.at),
-        owners,
-    })
-}
-
-/// As [`named`], of one that is looked at alone: who must act.
-pub fn owners(who: ThreadId, poll: u64) -> Vec<ThreadId> {
-    named(who, poll, &Queues::default()).map_or_else(Vec::new, |named| named.owners)
 }
 
 /// Where the only one that has permits of the semaphore got them, if it is a task of
