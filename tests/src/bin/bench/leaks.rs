@@ -1,5 +1,6 @@
 //! What it costs to look for leaks alone (`--no-races`): messages between
-//! tasks, the capture of what a task waits for, many live tasks.
+//! tasks, the capture of what a task waits for, many live tasks; and what it costs
+//! with races to take a lock that blocks while a task has one of tokio's.
 //!
 //! The programs are those of the fixture `live`, in release. Each prints the CPU
 //! time that it took itself, so that neither cargo nor the start of a process
@@ -46,8 +47,8 @@ pub fn report(leakcheck: &Path, rounds: u32, quick: bool) -> Result<(), Box<dyn 
     );
     for number in TASKS {
         let number = number / share;
-        let plain = programs.run(false, "tasks", number)?;
-        let ours = programs.run(true, "tasks", number)?;
+        let plain = programs.run(Way::Plain, "tasks", number)?;
+        let ours = programs.run(Way::LeaksAlone, "tasks", number)?;
         let [_, plain_bytes, plain_ms] = plain[..] else {
             return Err("three numbers are printed".into());
         };
@@ -56,7 +57,29 @@ pub fn report(leakcheck: &Path, rounds: u32, quick: bool) -> Result<(), Box<dyn 
         };
         println!("{number:>10} {plain_bytes:>16} {bytes:>16} {plain_ms:>16} {ms:>16}");
     }
+    println!("\n{:>10} {:>16}", "tasks", "listing in ms");
+    for number in TASKS {
+        let number = number / share;
+        let listing = programs.median(Way::LeaksAlone, "listing", number, rounds)?;
+        println!("{number:>10} {:>16.1}", listing / 1e6);
+    }
+    let number = 1_000_000 / share;
+    let alone = programs.median(Way::WithRaces, "locks", number, rounds)?;
+    let inside = programs.median(Way::WithRaces, "locks-in-turn", number, rounds)?;
+    println!(
+        "\na lock that blocks, with races: {:.0} ns, inside of one of tokio's {:.0} ns",
+        alone / number as f64,
+        inside / number as f64
+    );
     Ok(())
+}
+
+/// How a program runs.
+#[derive(Clone, Copy)]
+enum Way {
+    Plain,
+    LeaksAlone,
+    WithRaces,
 }
 
 /// The fixture, by cargo and by leakcheck.
@@ -78,19 +101,32 @@ impl<'a> Programs<'a> {
     fn in_turn(&self, mode: &str, number: u64, rounds: u32) -> Result<(f64, f64), Box<dyn Error>> {
         let (mut plain, mut ours) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            plain.push(self.run(false, mode, number)?[0]);
-            ours.push(self.run(true, mode, number)?[0]);
+            plain.push(self.run(Way::Plain, mode, number)?[0]);
+            ours.push(self.run(Way::LeaksAlone, mode, number)?[0]);
         }
         Ok((median(plain), median(ours)))
     }
 
+    /// The median of `rounds` runs.
+    fn median(
+        &self,
+        way: Way,
+        mode: &str,
+        number: u64,
+        rounds: u32,
+    ) -> Result<f64, Box<dyn Error>> {
+        let first = |_| Ok(self.run(way, mode, number)?[0]);
+        let all: Result<Vec<u64>, Box<dyn Error>> = (0..rounds).map(first).collect();
+        Ok(median(all?))
+    }
+
     /// The numbers that one run prints.
-    fn run(&self, followed: bool, mode: &str, number: u64) -> Result<Vec<u64>, Box<dyn Error>> {
+    fn run(&self, way: Way, mode: &str, number: u64) -> Result<Vec<u64>, Box<dyn Error>> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let (program, options): (&OsStr, &[&str]) = if followed {
-            (self.leakcheck.as_os_str(), &["--no-races"])
-        } else {
-            (&cargo, &[])
+        let (program, options): (&OsStr, &[&str]) = match way {
+            Way::Plain => (&cargo, &[]),
+            Way::LeaksAlone => (self.leakcheck.as_os_str(), &["--no-races"]),
+            Way::WithRaces => (self.leakcheck.as_os_str(), &[]),
         };
         let output = Command::new(program)
             .args(["run", "--release", "--quiet", "--manifest-path"])
