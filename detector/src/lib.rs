@@ -44,8 +44,6 @@ pub mod hooks;
 pub mod ids;
 pub mod leak;
 pub mod lockorder;
-#[cfg(not(feature = "abi"))]
-mod packed;
 pub mod race;
 pub mod reach;
 pub mod report;
@@ -93,7 +91,6 @@ pub mod __private {
     // In the edition 2015 `::core` is a name at the root of the crate.
     pub use core;
 
-    pub use crate::packed::{Lies, Written};
     pub use crate::track::argument::Argument;
     pub use crate::track::coverage::Left;
     pub use crate::track::foreign::Deed;
@@ -106,6 +103,7 @@ pub mod __private {
     pub use crate::track::hooks::tag::Tag;
     pub use crate::track::hooks::*;
     pub use crate::track::object::Object;
+    pub use crate::track::packed::{Lies, Written};
     pub use crate::track::place::{Described, IsRaw, Step, any, like};
     pub use crate::track::probe::{
         Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Wakes, Whole,

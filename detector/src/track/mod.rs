@@ -1,7 +1,7 @@
 //! The source front end: what `#[track]` feeds, under plain `cargo test`.
 //!
 //! - [`hooks`]: what an expansion calls; [`probe`], [`place`] and [`argument`]:
-//!   dispatch by type; [`site`]: places of the source; [`variable`]: static
+//!   dispatch by type; [`packed`]: what lies at an odd address; [`site`]: places of the source; [`variable`]: static
 //!   variables that have a name; [`coverage`]: what was left alone.
 //! - [`local`]: a thread's own cells; [`strand`]: threads and their clocks;
 //!   [`slots`]: how these stay short;
@@ -33,6 +33,7 @@ pub mod identity;
 pub mod local;
 pub mod methods;
 pub mod object;
+pub mod packed;
 pub mod place;
 pub mod probe;
 pub mod runs;
