@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::lookup::hooks;
-use super::table::{TaskNew, GIVES_WAY, PANICKED, PENDING, POLL, READY, UNEXPLORED};
+use super::table::{Hooks, TaskNew, GIVES_WAY, PANICKED, PENDING, POLL, READY, UNEXPLORED};
 
 /// The future of a task.
 pub(crate) struct Tracked<T> {
@@ -60,6 +60,7 @@ impl<T: Future> Future for Tracked<T> {
         let waker: *const Waker = context.waker();
         (hooks.task_enter)(task, waker as *const [usize; 2]);
         let mut exit = Exit {
+            hooks,
             task,
             outcome: PANICKED,
         };
@@ -85,15 +86,15 @@ impl<T> Drop for Tracked<T> {
 
 /// Tells the end of a poll, also when it panics.
 struct Exit {
+    hooks: &'static Hooks,
     task: u64,
     outcome: u32,
 }
 
 impl Drop for Exit {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(hooks) = hooks() {
-            (hooks.task_exit)(self.task, self.outcome);
-        }
+        (self.hooks.task_exit)(self.task, self.outcome);
     }
 }
 

@@ -19,6 +19,7 @@ unsafe extern "C" fn interposed(exception: usize) -> i32 {
         "push rdi",
         "sub rsp, 8",
         "mov rdi, [rbp + 8]",
+        "mov rsi, [rbp]",
         "call {raised}",
         "add rsp, 8",
         "pop rdi",
@@ -41,9 +42,10 @@ unsafe extern "C" fn forward(exception: usize) -> i32 {
     )
 }
 
-/// A panic or exception begins to unwind at `pc`. Returns what does it.
-extern "C" fn raised(pc: u64) -> usize {
-    task::panics(pc);
+/// A panic or exception begins to unwind at `pc`, in a function that has `frame`.
+/// Returns what does it.
+extern "C" fn raised(pc: u64, frame: usize) -> usize {
+    task::panics(pc, frame);
     unwinder()
 }
 

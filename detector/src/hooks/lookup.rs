@@ -17,13 +17,16 @@ static TABLE: AtomicUsize = AtomicUsize::new(UNKNOWN);
 
 /// The runtime's table, if this process has a runtime that fills it as far as
 /// this text knows it.
+#[inline]
 pub fn hooks() -> Option<&'static Hooks> {
-    let known = match TABLE.load(Ordering::Relaxed) {
-        UNKNOWN => look(),
-        known => known,
-    };
-    if known == NONE {
-        return None;
+    let mut known = TABLE.load(Ordering::Relaxed);
+    if known <= NONE {
+        if known == UNKNOWN {
+            known = look();
+        }
+        if known == NONE {
+            return None;
+        }
     }
     // SAFETY: the address of a constant table of the runtime's, which stays as
     // long as the process.
@@ -31,6 +34,7 @@ pub fn hooks() -> Option<&'static Hooks> {
 }
 
 #[cold]
+#[inline(never)]
 fn look() -> usize {
     let found = find();
     // SAFETY: if not null, the symbol is a table whose first word is its size,

@@ -65,8 +65,13 @@ pub fn waits_by_name() {
     WAITS.set(true);
 }
 
-/// The poll of the task ended, and it is to be polled again.
+/// True if what runs on the thread has polled one.
 #[inline]
+pub fn waited_by_name() -> bool {
+    WAITS.get()
+}
+
+/// The poll of the task ended, and it is to be polled again.
 pub fn pending(task: &Record) {
     if WAITS.replace(false) {
         waits(task.origin.id, task.notes.count());

@@ -1,6 +1,7 @@
 //! Tasks: the functions that the patched executors call.
 //!
 //! - [`record`]: what is kept of a task; [`registry`]: of all live ones;
+//!   [`poll`]: the hooks that are called at each poll and each wake-up;
 //! - [`ends`]: those that are dropped with their executor, or panic;
 //! - [`look`]: which of them are leaks, when an executor is shut down and at
 //!   the end of the process, by a search of the [`world`] as it is
@@ -26,6 +27,7 @@ pub mod maps;
 pub mod order;
 pub mod own;
 mod permits;
+mod poll;
 pub mod record;
 pub mod registry;
 pub mod root;
@@ -36,11 +38,11 @@ pub mod way;
 pub mod world;
 
 use std::arch::asm;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::record::{Origin, Record, Wake};
+use self::poll::{actor, polled};
+use self::record::{Origin, Record};
 use self::waits::Object;
 use self::world::Here;
 use super::caller::{self, return_address};
@@ -50,10 +52,10 @@ use super::request;
 use super::said;
 use crate::hooks::table::{self, Field, Hooks, TaskNew, Text};
 use crate::registry as threads;
-use crate::report::wire::{Executor, Moment, ThreadId};
+use crate::report::wire::{Executor, Moment};
 use crate::rt::mode;
 use crate::rt::registers::Registers;
-use crate::rt::thread::{Thread, calls};
+use crate::rt::thread::Thread;
 use crate::schedule;
 use crate::schedule::replay;
 use crate::stack::{self, StackId};
@@ -63,11 +65,11 @@ use crate::stack::{self, StackId};
 pub static __leakcheck_hooks_v1: Hooks = Hooks {
     size: size_of::<Hooks>(),
     task_new,
-    task_enter,
-    task_exit,
+    task_enter: poll::enter,
+    task_exit: poll::exit,
     task_drop,
-    waker_clone,
-    waker_wake,
+    waker_clone: poll::waker_clone,
+    waker_wake: poll::waker_wake,
     shutdown_begin,
     shutdown_end,
     root_begin,
@@ -91,28 +93,6 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     task_gives_way: way::task_gives_way,
 };
 
-/// What a thread is polling.
-#[derive(Clone, Copy)]
-struct Polling {
-    /// The record of the task, or null.
-    task: *const Record,
-    /// Functions on the shadow stack around the poll.
-    depth: usize,
-    /// Where races are left out: the frame of the function that polls.
-    frame: usize,
-}
-
-/// No task.
-const NOTHING: Polling = Polling {
-    task: std::ptr::null(),
-    depth: 0,
-    frame: usize::MAX,
-};
-
-thread_local! {
-    static POLLING: Cell<Polling> = const { Cell::new(NOTHING) };
-}
-
 /// Tasks spawned so far.
 static SPAWNED: AtomicU64 = AtomicU64::new(0);
 
@@ -131,50 +111,15 @@ pub fn reset() {
     ends::reset();
 }
 
-/// The task that the calling thread is polling.
-fn polled() -> Option<&'static Record> {
-    // SAFETY: null, or a record that the executor's reference keeps as long as
-    // its poll lasts.
-    unsafe { POLLING.get().task.as_ref() }
-}
-
-/// The stack of the calling thread as far as the poll of the task at hand:
-/// what is outside of it is the executor's.
-fn stack_here(thread: &Thread, pc: u64) -> StackId {
+/// The stack of the calling thread from `pc` on, in a function that has `frame`, as far
+/// as the poll of the task at hand: what is outside of it is the executor's.
+fn stack_here(thread: &Thread, frame: usize, pc: u64) -> StackId {
     if mode::leaks_alone() {
-        return calls_here(thread, pc);
+        return again::stack(thread, frame, pc, poll::outermost());
     }
     let frames = thread.frames();
-    let outside = POLLING.get().depth.min(frames.len());
+    let outside = poll::depth().min(frames.len());
     stack::intern(pc, &frames[outside..])
-}
-
-/// As [`stack_here`], by frame pointers.
-fn calls_here(thread: &Thread, pc: u64) -> StackId {
-    let outermost = POLLING.get().frame;
-    let mut calls = [0; stack::FRAMES];
-    let mut len = 0;
-    thread.walk(calls::own_frame(), |frame, call| {
-        if len == 0 && call != pc {
-            return true;
-        }
-        if frame >= outermost && len > 0 {
-            return false;
-        }
-        calls[len] = call;
-        len += 1;
-        len < calls.len()
-    });
-    if len == 0 {
-        calls[0] = pc;
-        len = 1;
-    }
-    stack::intern_frames(len, || calls[..len].iter().copied())
-}
-
-/// Who runs on the thread: the task that it polls, or itself.
-fn actor(thread: &Thread) -> ThreadId {
-    polled().map_or(thread.id, |task| task.origin.id)
 }
 
 extern "C" fn named(name: *const u8, len: usize) {
@@ -203,11 +148,6 @@ extern "C" fn field_accessed(field: *const Field) {
     said::field_accessed(unsafe { *field });
 }
 
-/// Which poll of the task at hand this is; 0 outside of tasks.
-fn poll_number() -> u64 {
-    polled().map_or(0, |task| task.notes.count())
-}
-
 extern "C" fn task_joined(data: *const (), handle: *const ()) {
     let Some(thread) = tracked() else { return };
     thread.busy += 1;
@@ -215,7 +155,7 @@ extern "C" fn task_joined(data: *const (), handle: *const ()) {
         data: data as usize,
         handle: handle as usize,
     };
-    waits::polled(actor(thread), poll_number(), on);
+    waits::polled(actor(thread), poll::number(), on);
     cycles::waits_by_name();
     thread.busy -= 1;
 }
@@ -265,14 +205,15 @@ extern "C" fn runtime_left() {
     thread.busy -= 1;
 }
 
-/// The calling thread begins to unwind its stack, from `pc` on.
-pub fn panics(pc: u64) {
+/// The calling thread begins to unwind its stack, from `pc` on, in a function that has
+/// `frame`.
+pub fn panics(pc: u64, frame: usize) {
     if polled().is_none() {
         return;
     }
     let Some(thread) = tracked() else { return };
     thread.busy += 1;
-    ends::panics(stack_here(thread, pc));
+    ends::panics(stack_here(thread, frame, pc));
     thread.busy -= 1;
 }
 
@@ -316,6 +257,7 @@ unsafe fn another(record: &Record) -> Arc<Record> {
 }
 
 extern "C" fn task_new(new: *const TaskNew) -> u64 {
+    let frame = caller::frame();
     let pc = return_address();
     let Some(thread) = tracked() else {
         return 0;
@@ -340,7 +282,7 @@ extern "C" fn task_new(new: *const TaskNew) -> u64 {
         threads::next_id(),
         (future, new.poll as u64),
         executor,
-        stack_here(thread, pc),
+        stack_here(thread, frame, pc),
         thread.id,
         polled().map(|task| Arc::clone(&task.origin)),
         stays,
@@ -351,95 +293,6 @@ extern "C" fn task_new(new: *const TaskNew) -> u64 {
     registry::add(&record);
     thread.busy -= 1;
     Arc::into_raw(record) as u64
-}
-
-extern "C" fn task_enter(task: u64, waker: *const [usize; 2]) {
-    let frame = caller::frame();
-    let Some(thread) = tracked() else {
-        return;
-    };
-    thread.busy += 1;
-    // SAFETY: the executor polls the future.
-    let record = unsafe { record(task) };
-    // SAFETY: a waker is two words.
-    let words = unsafe { &*waker };
-    record.notes.begins(thread.id);
-    if !record.notes.is_at(words[record.data_word]) {
-        // SAFETY: a record of the executor's.
-        has_waker(&unsafe { another(record) }, *words);
-    }
-    let around = POLLING.get();
-    if !around.task.is_null() {
-        OUTER.with(|outer| outer.borrow_mut().push(around));
-        NESTED.set(NESTED.get() + 1);
-    }
-    POLLING.set(Polling {
-        task: record,
-        depth: thread.frames().len(),
-        frame,
-    });
-    if !mode::leaks_alone() {
-        schedule::enter(thread, &record.origin, record.scheduler.is_pool());
-    }
-    thread.busy -= 1;
-}
-
-/// The task is polled with another waker than before.
-#[cold]
-#[inline(never)]
-fn has_waker(record: &Arc<Record>, waker: [usize; 2]) {
-    let data = waker[record.data_word];
-    record.set_waker(waker);
-    ends::replaced(data);
-    registry::bind(record, data);
-}
-
-thread_local! {
-    /// How many polls there are around the one at hand.
-    static NESTED: Cell<usize> = const { Cell::new(0) };
-    /// What the thread polled when it began to poll what it polls now: a task
-    /// may drive an executor of its own.
-    static OUTER: std::cell::RefCell<Vec<Polling>> = const {
-        std::cell::RefCell::new(Vec::new())
-    };
-}
-
-extern "C" fn task_exit(task: u64, outcome: u32) {
-    let Some(thread) = tracked() else {
-        return;
-    };
-    thread.busy += 1;
-    // SAFETY: the executor has polled the future.
-    let record = unsafe { record(task) };
-    let around = match NESTED.get() {
-        0 => None,
-        nested => {
-            NESTED.set(nested - 1);
-            OUTER.with(|outer| outer.borrow_mut().pop())
-        }
-    };
-    POLLING.set(around.unwrap_or(NOTHING));
-    record.notes.ends(again::time());
-    if !mode::leaks_alone() {
-        schedule::exit(thread, record.origin.id, outcome != table::PENDING);
-    }
-    if outcome == table::PENDING {
-        cycles::pending(record);
-    } else {
-        over(record, outcome);
-    }
-    thread.busy -= 1;
-}
-
-/// The task has ended.
-#[cold]
-#[inline(never)]
-fn over(record: &Record, outcome: u32) {
-    record.rest.lock().reported = true;
-    if outcome == table::PANICKED {
-        // SAFETY: a record of the executor's.
-        ends::panicked(&unsafe { another(record) });
-    }
 }
 
 extern "C" fn task_drop(task: u64) {
@@ -461,47 +314,6 @@ extern "C" fn task_drop(task: u64) {
         thread.busy -= 1;
     } else {
         registry::remove(&record, data);
-    }
-}
-
-extern "C" fn waker_clone(data: *const ()) {
-    let here = calls::own_frame();
-    let pc = return_address();
-    let Some(record) = polled() else { return };
-    let Some(thread) = tracked() else { return };
-    if !record.notes.is_at(data as usize) {
-        return;
-    }
-    thread.busy += 1;
-    record.add_chain(stack_again(thread, here, pc));
-    thread.busy -= 1;
-}
-
-extern "C" fn waker_wake(data: *const ()) {
-    let here = calls::own_frame();
-    let pc = return_address();
-    let Some(thread) = tracked() else { return };
-    thread.busy += 1;
-    let by = actor(thread);
-    again::with_task(data as usize, |record| {
-        schedule::releases(thread, replay::Object::turn_of(record.origin.id));
-        record.notes.woken(Wake {
-            by,
-            at: stack_again(thread, here, pc),
-            time: again::time(),
-        });
-    });
-    thread.busy -= 1;
-}
-
-/// As [`stack_here`], at a place where the thread was before as a rule; `frame` is
-/// that of the function that was called.
-#[inline]
-fn stack_again(thread: &Thread, frame: usize, pc: u64) -> StackId {
-    if mode::leaks_alone() {
-        again::stack(thread, frame, pc, POLLING.get().frame)
-    } else {
-        stack_here(thread, pc)
     }
 }
 

@@ -19,8 +19,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::poll::{self, actor, polled};
 use super::record::Origin;
-use super::{actor, poll_number, polled, registry};
+use super::registry;
 use crate::abi::order::{self, MOST, NEAREST};
 use crate::lockorder::{Edge, Hold, LockNumber, LockOrder, Past};
 use crate::objects;
@@ -113,7 +114,7 @@ pub struct Taken {
 pub fn taker(thread: &Thread, addr: usize) -> Option<Taker> {
     schedule::is_on().then(|| Taker {
         who: actor(thread),
-        poll: poll_number(),
+        poll: poll::number(),
         logged: schedule::came_to(Object::address(addr)),
     })
 }
@@ -205,7 +206,7 @@ fn made(thread: &Thread, wanted: u64, blocks: bool) -> Option<Made> {
 fn blocking(thread: &mut Thread, who: ThreadId) -> Vec<Held> {
     let task = polled();
     let shared = task.is_some_and(|task| !task.has_one_thread());
-    let poll = poll_number();
+    let poll = poll::number();
     let is_own = |by: Taker| by.who == who && (by.poll == poll || !shared);
     let number = thread.locks().len();
     let of = |at: usize| {

@@ -1,6 +1,6 @@
 //! What the runtime keeps of a task.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::again;
@@ -129,22 +129,49 @@ pub struct Record {
 /// What changes of a task with each poll and wake-up, each word by itself: who
 /// reads it while the task is being polled may see some of it older than the rest.
 ///
-/// Invariant: only who polls the task writes, but for the wake-up.
+/// Invariant: only who polls the task writes, but for the wake-up, and with stores
+/// alone: an exchange costs as much as all the rest.
 #[derive(Debug, Default)]
 pub struct Notes {
     count: AtomicU64,
-    thread: AtomicU32,
+    /// Zero before the first poll, and once the future is gone.
     data: AtomicUsize,
-    idle_since: AtomicU64,
-    chains: [AtomicU32; BRANCHES],
-    chains_len: AtomicUsize,
-    /// How many of the places beyond are those of the last poll that left a waker.
-    chains_valid: AtomicUsize,
-    chains_poll: AtomicU64,
     /// By whom, and where: one word.
     woken: AtomicU64,
     woken_at: AtomicU64,
-    gone: AtomicBool,
+    idle_since: AtomicU64,
+    thread: AtomicU32,
+    chains: [AtomicU32; BRANCHES],
+    /// See [`Left`].
+    left: AtomicU64,
+}
+
+/// Which poll was the last that left a waker, and how often: one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Left {
+    /// Which poll.
+    poll: u64,
+    /// Places of that poll.
+    len: usize,
+    /// With those beyond that are places of the one before.
+    valid: usize,
+}
+
+impl Left {
+    const LEN: u32 = 4;
+
+    fn from_bits(bits: u64) -> Self {
+        let part = |at: u32| (bits >> at) as usize & ((1 << Self::LEN) - 1);
+        Self {
+            poll: bits >> (2 * Self::LEN),
+            len: part(0),
+            valid: part(Self::LEN),
+        }
+    }
+
+    fn bits(self) -> u64 {
+        self.poll << (2 * Self::LEN) | (self.valid << Self::LEN | self.len) as u64
+    }
 }
 
 /// What changes of a task now and then.
@@ -193,6 +220,14 @@ pub struct Wake {
 /// No wake-up: the number of no thread.
 const NOBODY: u64 = 0;
 
+/// Writes the word, if it is another one.
+#[inline(always)]
+fn changes(word: &AtomicU64, to: u64) {
+    if word.load(Ordering::Relaxed) != to {
+        word.store(to, Ordering::Relaxed);
+    }
+}
+
 impl Notes {
     /// Which poll is at hand, or was last.
     #[inline]
@@ -204,38 +239,67 @@ impl Notes {
     #[inline]
     pub fn begins(&self, thread: ThreadId) {
         self.count.store(self.count() + 1, Ordering::Relaxed);
-        self.thread.store(thread.0, Ordering::Relaxed);
+        if self.thread.load(Ordering::Relaxed) != thread.0 {
+            self.thread.store(thread.0, Ordering::Relaxed);
+        }
     }
 
     /// The poll ends at this nanosecond.
     #[inline]
     pub fn ends(&self, at: u64) {
-        self.idle_since.store(at, Ordering::Relaxed);
+        changes(&self.idle_since, at);
     }
 
     /// True if its wakers have this data pointer, and its future is not gone.
     #[inline]
     pub fn is_at(&self, data: usize) -> bool {
-        self.data.load(Ordering::Relaxed) == data && !self.gone.load(Ordering::Acquire)
+        self.data.load(Ordering::Relaxed) == data
+    }
+
+    fn left(&self) -> Left {
+        Left::from_bits(self.left.load(Ordering::Relaxed))
+    }
+
+    fn set_left(&self, left: Left) {
+        self.left.store(left.bits(), Ordering::Relaxed);
+    }
+
+    /// The task leaves its waker somewhere. True if that is the only place where it
+    /// has done so in the poll at hand, or in the last one that did.
+    #[inline(always)]
+    pub fn awaits_again(&self, chain: StackId) -> bool {
+        let (poll, left) = (self.count(), self.left());
+        let again = left.len == 1 && self.chains[0].load(Ordering::Relaxed) == chain.0;
+        if again && left.poll != poll {
+            self.set_left(Left {
+                poll,
+                len: 1,
+                valid: 1,
+            });
+        }
+        again
     }
 
     /// The task left its waker somewhere. If that is nowhere of the last poll's, returns
     /// what it has awaited in that and in this one.
-    #[inline]
     fn add_chain(&self, chain: StackId) -> Option<[StackId; BRANCHES]> {
-        let count = self.count();
-        if self.chains_poll.load(Ordering::Relaxed) != count {
-            self.chains_poll.store(count, Ordering::Relaxed);
-            let last = self.chains_len.swap(0, Ordering::Relaxed);
-            self.chains_valid.store(last, Ordering::Relaxed);
+        let poll = self.count();
+        let mut left = self.left();
+        if left.poll != poll {
+            left = Left {
+                poll,
+                len: 0,
+                valid: left.len,
+            };
         }
-        let len = self.chains_len.load(Ordering::Relaxed);
         let at = |at: usize| self.chains[at].load(Ordering::Relaxed);
-        if len == BRANCHES || (0..len).any(|known| at(known) == chain.0) {
+        let known = left.len == BRANCHES || (0..left.len).any(|known| at(known) == chain.0);
+        let (len, valid) = (left.len, left.valid.max(left.len));
+        left.len += usize::from(!known);
+        self.set_left(left);
+        if known {
             return None;
         }
-        self.chains_len.store(len + 1, Ordering::Relaxed);
-        let valid = self.chains_valid.load(Ordering::Relaxed).max(len);
         if let Some(before) = (len..valid).find(|before| at(*before) == chain.0) {
             self.chains[before].store(at(len), Ordering::Relaxed);
             self.chains[len].store(chain.0, Ordering::Relaxed);
@@ -253,8 +317,8 @@ impl Notes {
     #[inline]
     pub fn woken(&self, wake: Wake) {
         let word = u64::from(wake.by.0) << 32 | u64::from(wake.at.0);
-        self.woken.store(word + 1, Ordering::Relaxed);
-        self.woken_at.store(wake.time, Ordering::Relaxed);
+        changes(&self.woken, word + 1);
+        changes(&self.woken_at, wake.time);
     }
 
     fn wake(&self) -> Option<Wake> {
@@ -316,7 +380,6 @@ impl Record {
     }
 
     /// The task left its waker somewhere.
-    #[inline]
     pub fn add_chain(&self, chain: StackId) {
         if let Some(known) = self.notes.add_chain(chain) {
             let now = again::time();
@@ -335,7 +398,7 @@ impl Record {
     pub fn goes(&self) -> usize {
         let mut rest = self.rest.lock();
         rest.gone = true;
-        self.notes.gone.store(true, Ordering::Release);
+        self.notes.data.store(0, Ordering::Relaxed);
         self.placed.load(Ordering::Relaxed)
     }
 
@@ -347,8 +410,8 @@ impl Record {
     fn polls_with(&self, rest: Rest) -> Polls {
         let notes = &self.notes;
         let count = notes.count();
-        let len = notes.chains_len.load(Ordering::Relaxed).min(BRANCHES);
-        let chains = &notes.chains[..len];
+        let left = notes.left();
+        let chains = &notes.chains[..left.len.min(BRANCHES)];
         Polls {
             count,
             thread: (count > 0).then(|| ThreadId(notes.thread.load(Ordering::Relaxed))),
@@ -357,7 +420,7 @@ impl Record {
                 .iter()
                 .map(|at| StackId(at.load(Ordering::Relaxed)))
                 .collect(),
-            chains_poll: notes.chains_poll.load(Ordering::Relaxed),
+            chains_poll: left.poll,
             woken: notes.wake(),
             rest,
         }
@@ -397,8 +460,7 @@ mod tests {
     use super::*;
 
     fn chains(notes: &Notes) -> Vec<u32> {
-        let len = notes.chains_len.load(Ordering::Relaxed);
-        let all = notes.chains[..len].iter();
+        let all = notes.chains[..notes.left().len].iter();
         all.map(|at| at.load(Ordering::Relaxed)).collect()
     }
 
@@ -448,5 +510,27 @@ mod tests {
         };
         notes.woken(wake);
         assert_eq!(notes.wake(), Some(wake));
+    }
+
+    #[test]
+    fn what_is_awaited_again_is_noted_as_ever() {
+        let (short, long) = (Notes::default(), Notes::default());
+        let polls: [&[u32]; 8] = [&[1], &[1], &[], &[1, 1], &[2], &[2, 1], &[2, 1], &[1]];
+        for poll in polls {
+            short.begins(ThreadId(7));
+            long.begins(ThreadId(7));
+            for &chain in poll {
+                let known = long.add_chain(StackId(chain));
+                if short.awaits_again(StackId(chain)) {
+                    assert_eq!(known, None);
+                } else {
+                    assert_eq!(short.add_chain(StackId(chain)), known);
+                }
+                assert_eq!(short.left(), long.left());
+                assert_eq!(chains(&short), chains(&long));
+            }
+        }
+        assert!(short.awaits_again(StackId(1)));
+        assert!(!short.awaits_again(StackId(2)));
     }
 }
