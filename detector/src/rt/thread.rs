@@ -7,6 +7,7 @@
 //! word and may be old.
 
 pub mod calls;
+mod leftovers;
 mod locks;
 mod peek;
 mod ring;

@@ -71,16 +71,15 @@ pub fn waited_by_name() -> bool {
     WAITS.get()
 }
 
-/// The poll of the task ended, and it is to be polled again.
-pub fn pending(task: &Record) {
-    if WAITS.replace(false) {
-        waits(task.origin.id, task.notes.count());
-    }
+/// The poll of the task ended, and it is to be polled again. True if it waits for itself,
+/// by names.
+pub fn pending(task: &Record) -> bool {
+    WAITS.replace(false) && waits(task.origin.id, task.notes.count())
 }
 
-fn waits(task: ThreadId, polls: u64) {
+fn waits(task: ThreadId, polls: u64) -> bool {
     if !leads_back(task, polls, &Queues::default()) {
-        return;
+        return false;
     }
     let mut seen = SEEN.lock();
     if seen.tasks.len() < MOST && !seen.tasks.contains(&task) {
@@ -88,6 +87,7 @@ fn waits(task: ThreadId, polls: u64) {
     }
     seen.pause = FIRST;
     DUE.store(0, Ordering::Relaxed);
+    true
 }
 
 /// True if the task waits by name, and in the end for itself.

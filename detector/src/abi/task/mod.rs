@@ -291,6 +291,7 @@ extern "C" fn task_new(new: *const TaskNew) -> u64 {
     let record = Record::new(Arc::new(origin), new.data_word, new.inspect, kernel::now());
     let record = Arc::new(record);
     registry::add(&record);
+    thread.clear_leftovers();
     thread.busy -= 1;
     Arc::into_raw(record) as u64
 }

@@ -115,6 +115,8 @@ fn enters(thread: &mut Thread, record: &'static Record, waker: &[usize; 2], fram
     if !record.notes.is_at(waker[record.data_word]) {
         // SAFETY: a record of the executor's.
         has_waker(&unsafe { another(record) }, *waker);
+        // What the task is made of is laid out in its first poll, as a rule.
+        thread.clear_leftovers();
     }
     if polled().is_some() {
         let around = Around {
@@ -181,7 +183,9 @@ fn exits(thread: &mut Thread, record: &'static Record, outcome: u32) {
         schedule::exit(thread, record.origin.id, outcome != table::PENDING);
     }
     if outcome == table::PENDING {
-        cycles::pending(record);
+        if cycles::pending(record) {
+            thread.clear_leftovers();
+        }
     } else {
         over(record, outcome);
     }
