@@ -6,7 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Error, Ident, LitStr, Path, Result, Token, parenthesized, token};
 
-/// The findings that `allow(…)` knows by name; by code, it knows all.
+/// The findings that `allow(…)` knows by name.
 const KINDS: &[&str] = &[
     "all",
     "data_race",
@@ -15,12 +15,14 @@ const KINDS: &[&str] = &[
     "leaked_thread",
 ];
 
-/// `LC0001` and the like.
-fn is_code(word: &Ident) -> bool {
-    let word = word.to_string();
-    word.strip_prefix("LC")
-        .is_some_and(|digits| digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()))
-}
+/// Those that it knows by code: all that there are.
+const CODES: &[&str] = &[
+    "LC0001", "LC0002", "LC0003", "LC0004", "LC0005", "LC0006", "LC0007", "LC0009", "LC0010",
+    "LC0011", "LC0012", "LC0013",
+];
+
+/// Those that a variable can have.
+const OF_A_VARIABLE: &[&str] = &["all", "data_race", "LC0001"];
 
 /// The arguments of one attribute.
 #[derive(Clone, Default)]
@@ -28,14 +30,19 @@ pub struct Args {
     name: Option<LitStr>,
     /// What is spawned is meant to stay.
     pub daemon: bool,
-    allow: Vec<(String, LitStr)>,
+    allow: Vec<Allowed>,
     krate: Option<Path>,
     /// The item is left as it is.
     pub skip: bool,
-    /// Where the first argument is.
-    first: Option<Span>,
     /// Where `daemon` is.
     daemon_at: Option<Span>,
+}
+
+/// A finding that is allowed.
+#[derive(Clone)]
+struct Allowed {
+    what: Ident,
+    why: LitStr,
 }
 
 /// One argument, and where it is.
@@ -47,7 +54,7 @@ struct Argument {
 enum Kind {
     Name(LitStr),
     Daemon,
-    Allow(Vec<(String, LitStr)>),
+    Allow(Vec<Allowed>),
     Crate(Path),
     Skip,
 }
@@ -64,7 +71,6 @@ impl Parse for Args {
                 return Err(Error::new(span, format!("`{word}` is given twice")));
             }
             seen.push(word);
-            args.first.get_or_insert(span);
             match kind {
                 Kind::Name(name) => args.name = Some(name),
                 Kind::Daemon => {
@@ -136,7 +142,7 @@ fn unknown(span: Span) -> Error {
 }
 
 /// `(leaked_task, …, reason = "…")`
-fn allow(input: ParseStream<'_>, span: Span) -> Result<Vec<(String, LitStr)>> {
+fn allow(input: ParseStream<'_>, span: Span) -> Result<Vec<Allowed>> {
     if !input.peek(token::Paren) {
         return Err(Error::new(
             span,
@@ -156,13 +162,14 @@ fn allow(input: ParseStream<'_>, span: Span) -> Result<Vec<(String, LitStr)>> {
                 return Err(Error::new(text.span(), "the reason is empty"));
             }
             reason = Some(text);
-        } else if KINDS.iter().any(|kind| word == kind) || is_code(&word) {
-            kinds.push(word.to_string());
+        } else if KINDS.iter().chain(CODES).any(|kind| word == kind) {
+            kinds.push(word);
         } else {
             return Err(Error::new(
                 word.span(),
                 format!(
-                    "no finding of this kind: there are `{}`, and codes such as `LC0001`",
+                    "no finding of this kind: there are `{}`, and the codes that \
+                     `leakcheck explain` lists",
                     KINDS.join("`, `")
                 ),
             ));
@@ -180,10 +187,11 @@ fn allow(input: ParseStream<'_>, span: Span) -> Result<Vec<(String, LitStr)>> {
     if kinds.is_empty() {
         return Err(Error::new(span, "nothing is allowed here"));
     }
-    Ok(kinds
-        .into_iter()
-        .map(|kind| (kind, reason.clone()))
-        .collect())
+    let allowed = kinds.into_iter().map(|what| Allowed {
+        what,
+        why: reason.clone(),
+    });
+    Ok(allowed.collect())
 }
 
 impl Args {
@@ -209,7 +217,6 @@ impl Args {
             allow: self.allow.iter().chain(&own.allow).cloned().collect(),
             krate: own.krate.or_else(|| self.krate.clone()),
             skip: own.skip,
-            first: own.first,
             daemon_at: own.daemon_at,
         }
     }
@@ -228,7 +235,10 @@ impl Args {
             None => quote!(#krate::__private::core::option::Option::None),
         };
         let (daemon, skip) = (self.daemon, self.skip);
-        let allow = self.allow.iter().map(|(kind, why)| quote!((#kind, #why)));
+        let allow = self.allow.iter().map(|Allowed { what, why }| {
+            let what = what.to_string();
+            quote!((#what, #why))
+        });
         Some(quote_spanned! {span=>
             #krate::__private::Item {
                 name: #name,
@@ -239,14 +249,25 @@ impl Args {
         })
     }
 
-    /// Where `daemon` is, to complain about it.
-    pub fn daemon_span(&self) -> Span {
-        self.daemon_at.unwrap_or_else(|| self.span())
-    }
-
-    /// Where the arguments are, to complain about them.
-    pub fn span(&self) -> Span {
-        self.first.unwrap_or_else(Span::call_site)
+    /// Whether all of it can be said of a variable, or of the fields of a struct.
+    ///
+    /// # Errors
+    /// At the argument that is about threads and tasks alone.
+    pub fn suit_a_variable(&self) -> Result<()> {
+        if self.daemon {
+            return Err(Error::new(
+                self.daemon_at.unwrap_or_else(Span::call_site),
+                "`daemon` is about what is spawned: a variable or a struct spawns nothing",
+            ));
+        }
+        let other = |allowed: &&Allowed| !OF_A_VARIABLE.iter().any(|it| allowed.what == it);
+        match self.allow.iter().find(other) {
+            Some(Allowed { what, .. }) => Err(Error::new(
+                what.span(),
+                "a variable or a struct can have no other finding than a `data_race`",
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -267,7 +288,7 @@ mod tests {
         let args: Args = syn::parse_str(text).unwrap();
         assert_eq!(args.krate().to_string(), "a :: b");
         assert!(args.daemon && args.says_something() && !args.skip);
-        assert_eq!(args.allow[0].0, "leaked_task");
+        assert_eq!(args.allow[0].what, "leaked_task");
     }
 
     #[test]
@@ -276,6 +297,7 @@ mod tests {
         assert_eq!(error("daemon, daemon"), "`daemon` is given twice");
         assert_eq!(error("skip, daemon"), "`skip` stands alone");
         assert!(error("allow(leaked_task)").starts_with("a reason is needed"));
+        assert!(error("allow(LC9999, reason = \"x\")").starts_with("no finding of this kind"));
         assert!(error("allow(leaks, reason = \"x\")").starts_with("no finding of this kind"));
         assert_eq!(
             error("allow(data_race, reason = \" \")"),

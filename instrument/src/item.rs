@@ -125,10 +125,7 @@ fn check(args: &Args, item: &Item) -> syn::Result<()> {
         // block: it does nothing.
         Item::Fn(_) | Item::Impl(_) | Item::Trait(_) | Item::Verbatim(_) => return Ok(()),
         Item::Mod(module) if module.content.is_some() => return Ok(()),
-        Item::Static(_) | Item::Struct(_) if args.daemon => {
-            return Err(Error::new(args.daemon_span(), NO_DAEMON));
-        }
-        Item::Static(_) | Item::Struct(_) => return Ok(()),
+        Item::Static(_) | Item::Struct(_) => return args.suit_a_variable(),
         Item::Mod(_) => "this module is in a file of its own: write `#[track]` on the items in it",
         _ => {
             "`track` sits on a function, an `impl` block, a trait, a module with its content, a \
@@ -153,14 +150,11 @@ fn own(attrs: &mut Vec<Attribute>) -> syn::Result<Option<Args>> {
 /// The arguments that a static variable has, which stay there.
 pub fn of_static(item: &syn::ItemStatic) -> syn::Result<Option<Args>> {
     let args = own(&mut item.attrs.clone())?;
-    match &args {
-        Some(args) if args.daemon => Err(Error::new(args.daemon_span(), NO_DAEMON)),
-        _ => Ok(args),
+    if let Some(args) = &args {
+        args.suit_a_variable()?;
     }
+    Ok(args)
 }
-
-/// See [`check`].
-const NO_DAEMON: &str = "`daemon` is about what is spawned: a variable or a struct spawns nothing";
 
 /// The context of an inner item; none if it is to be skipped.
 fn inner(context: &Context, attrs: &mut Vec<Attribute>) -> syn::Result<Option<Context>> {
@@ -220,9 +214,7 @@ fn named_inside(context: &Context, item: &mut Item) -> syn::Result<()> {
         None => None,
     };
     if let Some(own) = own {
-        if own.daemon {
-            return Err(Error::new(own.daemon_span(), NO_DAEMON));
-        }
+        own.suit_a_variable()?;
         *item = named(&context.of_variable(own), item);
     }
     Ok(())

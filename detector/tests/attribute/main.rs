@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use leakcheck::report::kind::Kind;
+
 mod generated;
 
 /// Plain cargo, as in a shell.
@@ -105,6 +107,18 @@ pub fn work(lock: &'static Mutex<u32>, text: String) -> u32 {
 }
 "#;
     let output = check(&project("edition", "2015", FEW_LINTS, source));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+}
+
+#[test]
+fn every_code_can_be_allowed() {
+    let codes: Vec<&str> = Kind::ALL.iter().map(|kind| kind.info().code).collect();
+    let source = format!(
+        "#[leakcheck::track(allow({}, reason = \"all of them\"))]\npub fn quiet() {{}}\n",
+        codes.join(", ")
+    );
+    let output = check(&project("codes", "2024", FEW_LINTS, &source));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
 }

@@ -11,6 +11,9 @@ fn without_a_reason() {}
 #[track(allow(leaked_tasks, reason = "typo"))]
 fn no_such_kind() {}
 
+#[track(allow(LC9999, reason = "no such code"))]
+fn no_such_code() {}
+
 #[track(daemon, daemon)]
 fn twice() {}
 
@@ -46,6 +49,7 @@ fn main() {
     unknown();
     without_a_reason();
     no_such_kind();
+    no_such_code();
     twice();
     skip_and_more();
 }
