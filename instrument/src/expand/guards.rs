@@ -8,7 +8,9 @@
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, ExprMethodCall, Ident, Local, Macro, Pat, Stmt};
 
+use super::chain::is_place;
 use super::names::{KEEPS_GUARD, LOCKS, MACROS, SHARES};
+use super::place::bare;
 use super::sync::simple;
 
 /// What guard a statement makes.
@@ -190,8 +192,9 @@ fn mentions(tokens: &proc_macro2::TokenStream, word: &str) -> bool {
 
 /// In a test, what is polled last is where the executor can still run tasks.
 ///
-/// Input, as `#[tokio::test]` leaves it: `return RUNTIME.block_on(BODY);`.
-/// [`super::test`] wraps the argument.
+/// Input, as `#[tokio::test]` leaves it: `return RUNTIME.block_on(BODY);`, where the
+/// runtime is made by calls. [`super::test`] wraps the argument. One in a variable
+/// is dropped before the test is judged, and what it still ran with it.
 pub fn check_at_the_end(block: &mut Block) {
     let call = match block.stmts.last_mut() {
         Some(Stmt::Expr(Expr::Return(returned), _)) => returned.expr.as_deref_mut(),
@@ -205,6 +208,7 @@ pub fn check_at_the_end(block: &mut Block) {
     if let Some(Expr::MethodCall(call)) = call
         && call.method == "block_on"
         && call.args.len() == 1
+        && !is_place(bare(&call.receiver))
     {
         call.attrs.push(syn::parse_quote!(#[leakcheck_last]));
     }
