@@ -147,13 +147,11 @@ fn own(attrs: &mut Vec<Attribute>) -> syn::Result<Option<Args>> {
     }
 }
 
-/// The arguments that a static variable has, which stay there.
-pub fn of_static(item: &syn::ItemStatic) -> syn::Result<Option<Args>> {
-    let args = own(&mut item.attrs.clone())?;
-    if let Some(args) = &args {
-        args.suit_a_variable()?;
-    }
-    Ok(args)
+/// True for a static variable that is left alone. What is wrong with its
+/// arguments, it says itself.
+pub fn is_skipped(item: &syn::ItemStatic) -> bool {
+    let args = own(&mut item.attrs.clone());
+    args.is_ok_and(|args| args.is_some_and(|args| args.skip))
 }
 
 /// The context of an inner item; none if it is to be skipped.
@@ -186,18 +184,9 @@ fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
             let Some((_, items)) = &mut module.content else {
                 return Ok(());
             };
-            let context = context.with_statics(items)?;
+            let context = context.with_items(&*items);
             for item in items {
-                if let Item::Static(_) | Item::Struct(_) = item {
-                    named_inside(&context, item)?;
-                    continue;
-                }
-                let Some(attrs) = attributes(item) else {
-                    continue;
-                };
-                if let Some(context) = inner(&context, attrs)? {
-                    tracked(&context, item)?;
-                }
+                inside(&context, item)?;
             }
         }
         Item::Static(_) | Item::Struct(_) => *item = named(context, item),
@@ -206,8 +195,31 @@ fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
     Ok(())
 }
 
-/// A static variable or a struct in a tracked module: it has a name if it has
-/// the attribute.
+/// An item in a tracked module, or in a tracked body.
+fn inside(context: &Context, item: &mut Item) -> syn::Result<()> {
+    if let Item::Static(_) | Item::Struct(_) = item {
+        return named_inside(context, item);
+    }
+    let Some(attrs) = attributes(item) else {
+        return Ok(());
+    };
+    match inner(context, attrs)? {
+        Some(context) => tracked(&context, item),
+        None => Ok(()),
+    }
+}
+
+/// An item in a tracked body. What is wrong with its arguments, its own attribute
+/// says, which then stays there.
+pub fn tracked_inside(context: &Context, item: &mut Item) {
+    let mut expanded = item.clone();
+    if inside(context, &mut expanded).is_ok() {
+        *item = expanded;
+    }
+}
+
+/// A static variable or a struct in there: it has a name if it has the
+/// attribute.
 fn named_inside(context: &Context, item: &mut Item) -> syn::Result<()> {
     let own = match attributes(item) {
         Some(attrs) => own(attrs)?,

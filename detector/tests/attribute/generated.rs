@@ -325,10 +325,24 @@ fn statement() -> impl Strategy<Value = String> {
             many.clone().prop_map(|s| format!("loop {{ {s} break; }}")),
             (expression(), many.clone())
                 .prop_map(|(a, s)| format!("match {a} {{ 1 => {{ {s} }} _ => {{}} }}")),
-            many.prop_map(|s| format!("{{ {s} }}")),
+            many.clone().prop_map(|s| format!("{{ {s} }}")),
+            many.clone().prop_map(|s| {
+                format!("{{ unsafe fn inner({ARGUMENTS}) -> u32 {{ unsafe {{ let mut x = 1u32; {s} x }} }} x ^= inner(p, q, r, o); }}")
+            }),
+            many.prop_map(|s| {
+                format!(
+                    "{{ struct Inner; impl Inner {{ const LIMIT: u32 = 2; unsafe fn f(&self, {ARGUMENTS}) -> u32 {{ \
+                     static mut COUNTER: u32 = 0; unsafe {{ let mut x = Self::LIMIT; {s} x }} }} }} \
+                     impl Drop for Inner {{ fn drop(&mut self) {{ unsafe {{ COUNTER += Self::LIMIT }} }} }} \
+                     x ^= Inner.f(p, q, r, o); }}"
+                )
+            }),
         ]
     })
 }
+
+/// What the text of a function names.
+const ARGUMENTS: &str = "p: *mut Pair, q: *mut u32, r: &mut u32, o: &Owned";
 
 fn function() -> impl Strategy<Value = (Vec<String>, String, u8)> {
     (
@@ -349,7 +363,7 @@ pub fn library(count: usize) -> String {
             "    let mut x = 1u32;\n    {}\n    {result}\n",
             statements.join("\n    ")
         );
-        let arguments = "p: *mut Pair, q: *mut u32, r: &mut u32, o: &Owned";
+        let arguments = ARGUMENTS;
         text += &match shape {
             0 => format!(
                 "#[ATTRIBUTE]\npub fn f{index}({arguments}) -> u32 {{ unsafe {{\n{body}}} }}\n"

@@ -28,6 +28,7 @@ use super::operators::{is_assignment, is_comparison};
 use super::pattern::binds_by_reference;
 use super::place::{bare, hygienic, ident};
 use super::typed::{Typed, answers_to_a_name};
+use crate::item::tracked_inside;
 
 /// The walk.
 pub struct Body<'c> {
@@ -135,7 +136,8 @@ impl<'c> Body<'c> {
         rest: &[Stmt],
         out: &mut Vec<Stmt>,
     ) {
-        if matches!(statement, Stmt::Item(_)) {
+        if let Stmt::Item(item) = &mut statement {
+            tracked_inside(&self.context.inside_function(&self.name), item);
             out.push(statement);
             return;
         }

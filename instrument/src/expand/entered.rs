@@ -74,7 +74,7 @@ impl Body<'_> {
         let span = hygienic(at.span());
         let here = ident("__leakcheck_here");
         let here = quote_spanned!(span=> { fn #here() {} #here });
-        if signature.receiver().is_some() || !self.context.is_in_module() {
+        if signature.receiver().is_some() || self.context.is_of_type {
             let name = &self.name;
             let hook = ident(self.context.of_trait.unwrap_or("entered_of"));
             return quote_spanned! {span=>

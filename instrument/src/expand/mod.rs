@@ -70,7 +70,7 @@ use syn::{
 };
 
 use crate::args::Args;
-use crate::item::of_static;
+use crate::item::is_skipped;
 use body::Body;
 pub use variable::{structure, variable};
 
@@ -81,6 +81,8 @@ pub struct Context {
     krate: TokenStream,
     /// Path from the module to the function.
     owner: Vec<String>,
+    /// The functions are a type's: of the last name of that path.
+    is_of_type: bool,
     /// The functions are those that a trait gives to all its types: the hook that
     /// tells of their entry.
     of_trait: Option<&'static str>,
@@ -105,6 +107,7 @@ impl Context {
             args: args.clone(),
             krate: args.krate(),
             owner: Vec::new(),
+            is_of_type: false,
             of_trait: None,
             statics: Rc::default(),
             constants: Rc::default(),
@@ -133,7 +136,7 @@ impl Context {
         inner
     }
 
-    /// True for a function of a module, not of a type.
+    /// True for a function of a module, not of a type or inside of another.
     fn is_in_module(&self) -> bool {
         self.owner.is_empty()
     }
@@ -142,6 +145,15 @@ impl Context {
     pub fn inside(&self, name: &str) -> Self {
         let mut inner = self.clone();
         inner.owner.push(name.to_owned());
+        inner.is_of_type = true;
+        inner.of_trait = None;
+        inner
+    }
+
+    /// Of an item in the body of this function.
+    fn inside_function(&self, name: &str) -> Self {
+        let mut inner = self.inside(name);
+        inner.is_of_type = false;
         inner
     }
 
@@ -161,15 +173,11 @@ impl Context {
     /// Of a function with this body: what it writes by an upper-case name is a
     /// static variable.
     fn with_written(&self, block: &Block) -> Self {
-        let mut statics = (*self.statics).clone();
-        address::written(block, &mut statics);
         let mut inside = Items::default();
         inside.visit_block(block);
-        Self {
-            statics: Rc::new(statics),
-            macros: self.with_macros(inside.0),
-            ..self.clone()
-        }
+        let mut context = self.with_items(inside.0);
+        address::written(block, Rc::make_mut(&mut context.statics));
+        context
     }
 
     /// With the macros that these items define, or import by name.
@@ -204,52 +212,65 @@ impl Context {
         }
     }
 
-    /// Of what is in a module with these items.
-    ///
-    /// # Errors
-    /// If a static variable has wrong arguments.
-    pub fn with_statics(&self, items: &[Item]) -> syn::Result<Self> {
-        let mut skipped = (*self.skipped).clone();
+    /// Of what is in a module, or in a body, with these items, which hide others of
+    /// their names.
+    pub fn with_items<'i>(&self, items: impl IntoIterator<Item = &'i Item> + Clone) -> Self {
+        let mut inner = self.clone();
+        inner.macros = self.with_macros(items.clone());
+        let mut known = BTreeSet::new();
         for item in items {
-            if let Item::Static(item) = item
-                && let Some(args) = of_static(item)?
-                && args.skip
-            {
-                skipped.insert(item.ident.to_string());
-            }
-        }
-        let mut statics = (*self.statics).clone();
-        let mut constants = (*self.constants).clone();
-        let mut unchanged = (*self.unchanged).clone();
-        let mut structs = (*self.structs).clone();
-        for item in items {
-            match item {
+            let (name, kind) = match item {
                 Item::Static(item) if matches!(item.mutability, StaticMutability::Mut(_)) => {
-                    statics.insert(item.ident.to_string());
+                    (&item.ident, Kind::Changes)
                 }
-                Item::Static(item) => {
-                    constants.insert(item.ident.to_string());
-                    unchanged.insert(item.ident.to_string());
-                }
-                Item::Const(item) => {
-                    constants.insert(item.ident.to_string());
-                }
+                Item::Static(item) => (&item.ident, Kind::Stays),
+                Item::Const(item) => (&item.ident, Kind::Constant),
                 Item::Struct(item) => {
-                    structs.insert(item.ident.to_string());
+                    Rc::make_mut(&mut inner.structs).insert(item.ident.to_string());
+                    continue;
                 }
-                _ => {}
+                _ => continue,
+            };
+            let name = name.to_string();
+            for names in [
+                &mut inner.statics,
+                &mut inner.constants,
+                &mut inner.unchanged,
+                &mut inner.skipped,
+            ] {
+                if names.contains(&name) {
+                    Rc::make_mut(names).remove(&name);
+                }
+            }
+            if !known.insert(name.clone()) {
+                // In two blocks of a body: which of them is meant is not seen.
+                continue;
+            }
+            if let Item::Static(item) = item
+                && is_skipped(item)
+            {
+                Rc::make_mut(&mut inner.skipped).insert(name.clone());
+            }
+            match kind {
+                Kind::Changes => _ = Rc::make_mut(&mut inner.statics).insert(name),
+                Kind::Stays => {
+                    Rc::make_mut(&mut inner.unchanged).insert(name.clone());
+                    Rc::make_mut(&mut inner.constants).insert(name);
+                }
+                Kind::Constant => _ = Rc::make_mut(&mut inner.constants).insert(name),
             }
         }
-        Ok(Self {
-            statics: Rc::new(statics),
-            constants: Rc::new(constants),
-            unchanged: Rc::new(unchanged),
-            structs: Rc::new(structs),
-            skipped: Rc::new(skipped),
-            macros: self.with_macros(items),
-            ..self.clone()
-        })
+        inner
     }
+}
+
+/// What an upper-case name stands for.
+enum Kind {
+    /// A `static mut`.
+    Changes,
+    /// Another static variable.
+    Stays,
+    Constant,
 }
 
 /// The items of a body, wherever they are in it.

@@ -8,6 +8,14 @@ mod inner {
     pub fn wrong() {}
 }
 
+#[track]
+fn outer() {
+    #[track(nam = "y")]
+    fn wrong_as_well() {}
+    wrong_as_well();
+}
+
 fn main() {
+    outer();
     inner::wrong();
 }
