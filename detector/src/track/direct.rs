@@ -14,12 +14,13 @@
 //! information a function that is always part of its caller is not seen.
 
 use std::ffi::c_void;
+use std::hash::Hasher as _;
 use std::panic::Location;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use super::sharded::{Sharded, lock};
+use super::sharded::{Mix, Sharded, lock};
 
 /// Frames that are looked at: those of the hooks, of a format, and two more.
 const FRAMES: usize = 64;
@@ -32,11 +33,11 @@ impl Key {
     /// Of the announcement of a method with this number, of a type with that one,
     /// at a place.
     pub fn of(at: &'static Location<'static>, of_type: u64, method: u64) -> Self {
-        let place = std::ptr::from_ref(at).addr() as u64;
-        let words = [place, of_type, method];
-        Self(words.into_iter().fold(0, |sum: u64, word| {
-            (sum.rotate_left(17) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        }))
+        let mut words = Mix::default();
+        words.write_usize(std::ptr::from_ref(at).addr());
+        words.write_u64(of_type);
+        words.write_u64(method);
+        Self(words.finish())
     }
 
     /// One of so many places, which depends on all of it.
@@ -178,20 +179,18 @@ pub fn all_since(sequence: u64) -> bool {
 }
 
 fn calls_directly(announced: &[usize], entered: &[usize]) -> bool {
-    let announced: Vec<Frame> = announced.iter().copied().map(Frame::at).collect();
-    let entered: Vec<Frame> = entered.iter().copied().map(Frame::at).collect();
-    let Some(announces) = program(&announced).next() else {
+    let (_, announced) = innermost(announced);
+    let (hook, entered) = innermost(entered);
+    let (Some(announces), Some(callee), Some(caller)) =
+        (announced.first(), entered.first(), entered.get(1))
+    else {
         return false;
     };
-    let mut calls = program(&entered);
-    let (Some(callee), Some(caller)) = (calls.next(), calls.next()) else {
+    let alone = [announces, callee, caller].map(Frame::only);
+    let [Some(announces), Some(_), Some(caller)] = alone else {
         return false;
     };
-    let [announces, callee, caller] = [announces, callee, caller].map(Frame::only);
-    let (Some(announces), Some(_), Some(caller)) = (announces, callee, caller) else {
-        return false;
-    };
-    keeps_calls(&entered) && is_within(caller, announces)
+    keeps_calls(hook.as_ref()) && is_within(caller, announces)
 }
 
 /// True for the same function, and for a closure in it.
@@ -200,24 +199,32 @@ fn is_within(function: &str, around: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::{"))
 }
 
-/// The frames of the program, from the innermost, as far as it is known whose they
-/// are. Those of what looks at the stack are before the library's.
-fn program(stack: &[Frame]) -> impl Iterator<Item = &Frame> {
-    stack
-        .iter()
+/// The two innermost frames of the program, as far as it is known whose they are,
+/// and what they called: those of what looks at the stack are before the
+/// library's.
+fn innermost(stack: &[usize]) -> (Option<Frame>, Vec<Frame>) {
+    let mut program = Vec::with_capacity(2);
+    let mut called = None;
+    let frames = stack.iter().copied().map(Frame::at);
+    for frame in frames
         .skip_while(|frame| frame.whose != Whose::Own)
         .take_while(|frame| frame.whose != Whose::Unknown)
-        .filter(|frame| frame.whose == Whose::Program)
+    {
+        if frame.whose == Whose::Program {
+            program.push(frame);
+            if program.len() == 2 {
+                break;
+            }
+        } else if program.is_empty() {
+            called = Some(frame);
+        }
+    }
+    (called, program)
 }
 
 /// True if functions keep frames of their own: the hook that a tracked function
 /// calls first is generic and short, and part of it wherever one is of another.
-fn keeps_calls(entered: &[Frame]) -> bool {
-    let hook = entered
-        .iter()
-        .skip_while(|frame| frame.whose != Whose::Own)
-        .take_while(|frame| frame.whose != Whose::Program)
-        .last();
+fn keeps_calls(hook: Option<&Frame>) -> bool {
     let name = hook.and_then(Frame::only);
     name.is_some_and(|name| name.contains("track::hooks::entered"))
 }

@@ -32,18 +32,16 @@ pub struct Recent {
     stamp: u64,
 }
 
-/// A call that is announced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A call that is about to be announced.
+#[derive(Debug, Clone, Copy)]
 pub struct Call {
-    /// The number of what is called; zero if nothing is.
     number: u64,
-    /// The announcement, of a method that may be another of its name.
+    /// What tells the announcement from others, of a method that may be another of
+    /// its name.
     announced: Option<Key>,
 }
 
 impl Call {
-    const NONE: Self = Self::of(0);
-
     /// Of what has this number, and nothing else has.
     pub const fn of(number: u64) -> Self {
         Self {
@@ -67,10 +65,17 @@ impl From<u64> for Call {
     }
 }
 
+/// A call that was announced.
+#[derive(Debug, Clone, Copy)]
+struct Calling {
+    number: u64,
+    announced: Option<&'static Announcement>,
+}
+
 /// What goes on around a tracked function, see [`Local::enters`].
 #[derive(Debug, Clone, Copy)]
 pub struct Around {
-    calling: Call,
+    calling: Option<Calling>,
     own: usize,
     /// What the entry was taken to answer, if that is open.
     open: Option<&'static Announcement>,
@@ -81,7 +86,7 @@ pub struct Local {
     strand: OnceCell<Arc<Strand>>,
     recent: [Cell<Recent>; RECENT],
     /// The function that is being called.
-    calling: Cell<Call>,
+    calling: Cell<Option<Calling>>,
     /// What a function answered that was left since: who called it may go on, if that
     /// was another.
     open: Cell<Option<&'static Announcement>>,
@@ -104,7 +109,7 @@ thread_local! {
         Local {
             strand: OnceCell::new(),
             recent: [const { Cell::new(Recent { addr: 0, what: 0, stamp: 0 }) }; RECENT],
-            calling: Cell::new(Call::NONE),
+            calling: Cell::new(None),
             open: Cell::new(None),
             announced: [const { Cell::new(None) }; ANNOUNCED],
             context: Cell::new(ContextId::ROOT),
@@ -229,13 +234,18 @@ impl Local {
 
     /// A function is about to be called that may be tracked.
     pub fn calls(&self, call: Call) {
-        let strand = self.strand();
         self.settle();
-        self.calling.set(call);
+        let announced = call.announced.map(|key| self.announcement(key));
+        self.announces(Calling {
+            number: call.number,
+            announced,
+        });
+    }
+
+    fn announces(&self, calling: Calling) {
+        let strand = self.strand();
+        self.calling.set(Some(calling));
         strand.calls(engine::sequence());
-        if let Some(key) = call.announced {
-            self.announcement(key);
-        }
     }
 
     /// An announcement, which is noted if it is new.
@@ -253,7 +263,7 @@ impl Local {
 
     /// True if a function of this number is about to be entered.
     pub fn is_calling(&self, number: u64) -> bool {
-        self.calling.get().number == number
+        self.calling.get().is_some_and(|it| it.number == number)
     }
 
     /// A tracked function of this number is entered, or one that anybody may
@@ -261,15 +271,13 @@ impl Local {
     /// too. Nothing does inside.
     pub fn enters(&self, number: u64) -> (Around, bool) {
         self.close();
-        let Call {
-            number: called,
-            announced,
-        } = self.calling.get();
-        let answered = (number != 0 && callee::answers(called, number))
-            .then(|| announced.map(|key| self.announcement(key)));
-        let is_answer = answered.is_some_and(|announced| {
+        let calling = self.calling.get();
+        let answered = calling.filter(|it| number != 0 && callee::answers(it.number, number));
+        let is_answer = answered.is_some_and(|it| {
+            let announced = it.announced;
             announced.is_none_or(|one| one.is_answered(engine::sequence()))
         });
+        let answered = answered.and_then(|it| it.announced);
         let own = self.own.replace(0);
         if !is_answer || own != 0 {
             // First, for who looks in between.
@@ -278,7 +286,7 @@ impl Local {
         let around = Around {
             calling: self.called(),
             own,
-            open: answered.flatten().filter(|one| is_answer && one.is_open()),
+            open: answered.filter(|one| is_answer && one.is_open()),
         };
         (around, is_answer)
     }
@@ -304,15 +312,16 @@ impl Local {
         // What it called last has gone on until now.
         self.close();
         self.open.set(around.open);
-        if !was_answer && around.calling != Call::NONE {
-            self.calls(around.calling);
+        if let Some(calling) = around.calling.filter(|_| !was_answer) {
+            self.settle();
+            self.announces(calling);
         }
     }
 
     /// What was called, if anything: it is known now.
-    fn called(&self) -> Call {
-        let called = self.calling.replace(Call::NONE);
-        if called != Call::NONE
+    fn called(&self) -> Option<Calling> {
+        let called = self.calling.take();
+        if called.is_some()
             && let Some(strand) = self.strand.get()
         {
             strand.calls(0);
@@ -325,7 +334,7 @@ impl Local {
     #[inline]
     pub fn settle(&self) {
         self.close();
-        if self.calling.get() != Call::NONE {
+        if self.calling.get().is_some() {
             // First, for who looks in between.
             self.opaque();
             self.called();
