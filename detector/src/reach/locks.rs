@@ -6,14 +6,17 @@
 //! is live has one, nobody is left to give the lock back. The address of a counted
 //! block's counts is what an owner of the block has, which is no guard.
 //!
-//! What it misses: guards that own the lock, and locks that several share; the caller
-//! leaves these out. A reference to the lock is taken for a guard.
+//! That goes for the guards of several readers, too. A writer that waits before others
+//! and goes away may let them go on: it has an address in the lock as well.
+//!
+//! What it misses: guards that own the lock; the caller leaves these out. A reference to
+//! the lock is taken for a guard.
 
 use std::ops::Range;
 
 use super::{Search, WORD};
 
-/// A lock that is taken by a guard which borrows it, and by no other.
+/// A lock that is taken by guards which borrow it, and by no others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
     /// The list of its waiters begins there.

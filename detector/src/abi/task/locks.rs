@@ -2,9 +2,10 @@
 //! [`crate::reach::Lock`].
 //!
 //! The executor's copy tells of semaphores alone. That one is a lock, and its guard
-//! borrows it and shares it with no other, the function says that took it.
+//! borrows it, the function says that took it.
 //!
-//! What it misses: locks whose function was inlined; those that a thread has.
+//! What it misses: locks whose function was inlined; those that a thread has; those of
+//! which a reader owns its guard.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +20,12 @@ use crate::stack::{self, StackId};
 /// Locks that are looked at.
 const MOST: usize = 64;
 
-/// What takes a lock for its task alone, and borrows it: two parts of a mangled name.
-const TAKES: [(&str, &str); 2] = [("4sync5mutex", "4lock"), ("4sync6rwlock", "5write")];
+/// What takes a lock and borrows it: two parts of a mangled name.
+const TAKES: [(&str, &str); 3] = [
+    ("4sync5mutex", "4lock"),
+    ("4sync6rwlock", "5write"),
+    ("4sync6rwlock", "4read"),
+];
 
 /// The locks that tasks wait for and other tasks that wait have, and for each task the
 /// place of the one that it waits for.
@@ -46,8 +51,8 @@ pub fn wanted(all: &[Seen]) -> (Vec<Lock>, Vec<Option<usize>>) {
 }
 
 fn lock(semaphore: usize, waiting: &BTreeSet<ThreadId>) -> Option<Lock> {
-    let at = waits::only_holder(semaphore, |who| waiting.contains(&who))?;
-    if !takes_alone(at) {
+    let taken = waits::holders(semaphore, |who| waiting.contains(&who))?;
+    if !taken.into_iter().all(borrows) {
         return None;
     }
     let variable = match objects::find_block(semaphore) {
@@ -60,17 +65,27 @@ fn lock(semaphore: usize, waiting: &BTreeSet<ThreadId>) -> Option<Lock> {
     })
 }
 
-/// True if a lock was taken there for its task alone, by a guard that borrows it.
-fn takes_alone(at: StackId) -> bool {
+/// True if a lock was taken there by a guard that borrows it.
+fn borrows(at: StackId) -> bool {
+    let stack = stack::get(at);
+    borrows_by(stack.iter().filter_map(|&pc| symbols::name_of(pc)))
+}
+
+/// The same of the functions on the stack, innermost first: the first of them that takes
+/// a lock of tokio's says so. Names of those around may hold the types of others.
+fn borrows_by<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     let takes = |name: &str| {
-        TAKES
-            .iter()
-            .any(|(module, function)| name.contains("5tokio") && takes_by(name, module, function))
+        let of = |(module, _): &&(&str, &str)| name.contains("5tokio") && name.contains(module);
+        let mut of_module = TAKES.iter().filter(of).peekable();
+        of_module.peek()?;
+        if name.contains("_owned") {
+            return Some(false);
+        }
+        of_module
+            .any(|(module, function)| takes_by(name, module, function))
+            .then_some(true)
     };
-    stack::get(at)
-        .iter()
-        .filter_map(|&pc| symbols::name_of(pc))
-        .any(takes)
+    names.find_map(takes).unwrap_or(false)
 }
 
 /// True for the mangled name of this function in that module.
@@ -88,36 +103,52 @@ fn takes_by(name: &str, module: &str, function: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{TAKES, takes_by};
+    use super::borrows_by;
 
-    fn takes(name: &str) -> bool {
-        let takes = |(module, function): &(&str, &str)| takes_by(name, module, function);
-        TAKES.iter().any(takes)
+    const POLLS: &str = "_ZN4core6future6future6Future4poll17h0E";
+    const LOCKS: &str =
+        "_ZN5tokio4sync5mutex14Mutex$LT$T$GT$4lock28_$u7b$$u7b$closure$u7d$$u7d$17h0E";
+    const OWNS: &str =
+        "_ZN5tokio4sync5mutex14Mutex$LT$T$GT$10lock_owned28_$u7b$$u7b$closure$u7d$$u7d$17h0E";
+
+    fn borrows(names: &[&str]) -> bool {
+        borrows_by(names.iter().copied())
     }
 
     #[test]
-    fn locks_that_are_taken_for_one_are_known_in_both_manglings() {
-        assert!(takes(
-            "_ZN5tokio4sync5mutex14Mutex$LT$T$GT$4lock28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE"
-        ));
-        assert!(takes(
-            "_RNCNvMs1_NtNtCs1_5tokio4sync5mutexINtB7_5MutexmE4lock0B9_"
-        ));
-        assert!(takes(
-            "_ZN5tokio4sync6rwlock15RwLock$LT$T$GT$5write28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE"
-        ));
-    }
-
-    #[test]
-    fn owned_guards_and_readers_are_not() {
+    fn locks_that_are_borrowed_are_known_in_both_manglings() {
         for name in [
-            "_ZN5tokio4sync5mutex14Mutex$LT$T$GT$10lock_owned28_$u7b$$u7b$closure$u7d$$u7d$17h0E",
-            "_ZN5tokio4sync6rwlock15RwLock$LT$T$GT$11write_owned28_$u7b$$u7b$closure$u7d$$u7d$17h0E",
+            LOCKS,
+            "_RNCNvMs1_NtNtCs1_5tokio4sync5mutexINtB7_5MutexmE4lock0B9_",
+            "_ZN5tokio4sync6rwlock15RwLock$LT$T$GT$5write28_$u7b$$u7b$closure$u7d$$u7d$17h0E",
             "_ZN5tokio4sync6rwlock15RwLock$LT$T$GT$4read28_$u7b$$u7b$closure$u7d$$u7d$17h0E",
+            "_RNCNCNvMs_NtNtCs1_5tokio4sync6rwlockINtB8_6RwLockmE4read00B9_",
+        ] {
+            assert!(borrows(&[name]), "{name}");
+        }
+    }
+
+    #[test]
+    fn owned_guards_and_permits_are_not() {
+        for name in [
+            OWNS,
+            "_ZN5tokio4sync6rwlock15RwLock$LT$T$GT$11write_owned28_$u7b$$u7b$closure$u7d$$u7d$17h0E",
+            "_ZN5tokio4sync6rwlock15RwLock$LT$T$GT$10read_owned28_$u7b$$u7b$closure$u7d$$u7d$17h0E",
+            "_RNCNvMs1_NtNtCs1_5tokio4sync5mutexINtB7_5MutexNtNtCs2_3app4lock5StateE10lock_owned0B9_",
             "_ZN5tokio4sync9semaphore9Semaphore7acquire28_$u7b$$u7b$closure$u7d$$u7d$17h0E",
             "_ZN4mine4lock17h0E",
         ] {
-            assert!(!takes(name), "{name}");
+            assert!(!borrows(&[name]), "{name}");
         }
+    }
+
+    #[test]
+    fn the_innermost_function_decides() {
+        // A part of taking the lock.
+        let takes =
+            "_ZN5tokio4sync5mutex14Mutex$LT$T$GT$7acquire28_$u7b$$u7b$closure$u7d$$u7d$17h0E";
+        assert!(borrows(&[POLLS, takes, LOCKS, POLLS, OWNS]));
+        assert!(!borrows(&[POLLS, takes, OWNS, POLLS, LOCKS]));
+        assert!(!borrows(&[POLLS, takes]));
     }
 }

@@ -230,14 +230,12 @@ fn longest(all: impl Iterator<Item = (ThreadId, Waits)>) -> HashMap<usize, (u64,
     first
 }
 
-/// Where the only one that has permits of the semaphore got them, if it is a task of
-/// which that is true.
-pub fn only_holder(semaphore: usize, is: impl Fn(ThreadId) -> bool) -> Option<StackId> {
+/// Where those that have permits of the semaphore got them, if somebody has and that is
+/// true of all of them, as far as they are kept.
+pub fn holders(semaphore: usize, is: impl Fn(ThreadId) -> bool) -> Option<Vec<StackId>> {
     let holders = HOLDERS.get().get(&semaphore)?;
-    match holders[..] {
-        [only] if is(only.who) => Some(only.at),
-        _ => None,
-    }
+    let all = (1..KEPT).contains(&holders.len()) && holders.iter().all(|holder| is(holder.who));
+    all.then(|| holders.iter().map(|holder| holder.at).collect())
 }
 
 /// In the child of a fork.
