@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use object::elf::RelocationType;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags};
 
 use super::*;
 
 /// Relocations of thread-local accesses that are more than one `%fs` operand:
 /// general and local dynamic, descriptors, initial exec.
-const SLOW_TLS: &[(u32, &str)] = &[
+const SLOW_TLS: &[(RelocationType, &str)] = &[
     (object::elf::R_X86_64_TLSGD, "general dynamic"),
     (object::elf::R_X86_64_TLSLD, "local dynamic"),
     (object::elf::R_X86_64_GOTPC32_TLSDESC, "descriptor"),

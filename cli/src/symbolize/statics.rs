@@ -108,8 +108,7 @@ impl StaticTable {
 
 /// True for `.tdata` and `.tbss`.
 fn is_thread_local(flags: SectionFlags) -> bool {
-    matches!(flags, SectionFlags::Elf { sh_flags }
-        if sh_flags & u64::from(object::elf::SHF_TLS) != 0)
+    matches!(flags, SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(object::elf::SHF_TLS))
 }
 
 /// The path of a static; none for what the compiler made up.
