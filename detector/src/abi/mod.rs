@@ -5,7 +5,7 @@
 //! - [`heap`], [`map`], [`strings`], [`text`]: the C library's memory functions,
 //!   interposed.
 //! - [`init`]: the start of the process; [`end`]: its end; [`process`]: forks;
-//!   [`signal`]: crashes;
+//!   [`signal`]: crashes; [`handlers`]: ours and the program's;
 //!   [`thread`]: threads; [`locals`]: their variables; [`environment`]: `getenv`.
 //! - [`futex`]: waits; [`stuck`]: threads that can never run again, from a
 //!   [`snapshot`] of all of them with the [`kernel`]'s word for it, told by the
@@ -34,6 +34,7 @@ pub mod end;
 pub mod environment;
 pub mod fd;
 pub mod futex;
+pub mod handlers;
 pub mod heap;
 pub mod idle;
 pub mod init;

@@ -17,11 +17,11 @@
 //! handler; they can be asked by another signal.
 
 use std::ffi::c_void;
-use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use super::edge::tracked;
 use super::end;
+use super::handlers;
 use super::kernel;
 use super::sample;
 use super::sides;
@@ -46,20 +46,9 @@ static TIMER: AtomicI32 = AtomicI32::new(-1);
 /// Listens to the signal, if there is one. Called once, before std starts.
 pub fn init(signal: Option<i32>) {
     let Some(signal) = signal else { return };
-    // SAFETY: zero is a valid action; the old one is only read; the handler
-    // takes the three arguments that SA_SIGINFO gives it.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(signal, std::ptr::null(), &raw mut action) != 0
-            || action.sa_sigaction != libc::SIG_DFL
-        {
-            return;
-        }
-        action.sa_sigaction = asked as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        libc::sigaction(signal, &raw const action, null_mut());
+    if handlers::install(signal, asked, libc::SA_RESTART) {
+        SIGNAL.store(signal, Ordering::Relaxed);
     }
-    SIGNAL.store(signal, Ordering::Relaxed);
 }
 
 /// The signals that our own handlers are for, as bits: they wake nobody.
@@ -69,12 +58,7 @@ pub fn harmless() -> u64 {
     if signal == 0 {
         return sampled;
     }
-    // SAFETY: zero is a valid action, and the old one is only read.
-    let ours = unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &raw mut action);
-        action.sa_sigaction == asked as *const () as usize
-    };
+    let ours = handlers::is_ours(signal);
     sampled | u64::from(ours) << (signal - 1)
 }
 

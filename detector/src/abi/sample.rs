@@ -15,6 +15,7 @@ use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
+use super::handlers;
 use super::kernel;
 use super::symbols;
 use crate::report::wire::Stack;
@@ -167,22 +168,7 @@ fn signal() -> Option<usize> {
     }
     let unused = (libc::SIGRTMIN()..=libc::SIGRTMAX())
         .rev()
-        .find(|&signal| {
-            // SAFETY: zero is a valid action, and the old one is only read.
-            unsafe {
-                let mut action: libc::sigaction = std::mem::zeroed();
-                libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
-                    && action.sa_sigaction == libc::SIG_DFL
-            }
-        })?;
-    // SAFETY: zero is a valid action; the handler takes the three arguments
-    // that SA_SIGINFO gives it.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = answer as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        libc::sigaction(unused, &raw const action, std::ptr::null_mut());
-    }
+        .find(|&signal| handlers::install(signal, answer, libc::SA_RESTART))?;
     SIGNAL.store(unused as usize, Ordering::Relaxed);
     Some(unused as usize)
 }

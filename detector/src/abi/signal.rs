@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::ptr::null_mut;
 
 use super::end;
+use super::handlers;
 use super::process;
 use super::symbols;
 use crate::findings;
@@ -38,32 +39,12 @@ const STACK: usize = 128 << 10;
 /// How far below a stack its guard may reach.
 const GUARD: usize = 64 << 10;
 
-/// Installs the handlers. Called once, before std starts.
+/// Installs the handlers. Called once, before std starts. What whoever started the
+/// process ignores is left so.
 pub fn init() {
     let supervised = wire::supervised().then_some(libc::SIGTERM);
     for signal in CRASHES.into_iter().chain(supervised) {
-        // SAFETY: zero is a valid action; the old one is only read; the
-        // handler takes the three arguments that SA_SIGINFO gives it.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, std::ptr::null(), &raw mut action);
-            // Ignored by whoever started the process: left so.
-            if action.sa_sigaction == libc::SIG_DFL {
-                action.sa_sigaction = handle as *const () as usize;
-                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-                libc::sigaction(signal, &raw const action, null_mut());
-            }
-        }
-    }
-}
-
-/// True if the signal still has our handler.
-pub fn is_ours(signal: i32) -> bool {
-    // SAFETY: zero is a valid action, and the old one is only read.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &raw mut action);
-        action.sa_sigaction == handle as *const () as usize
+        handlers::install(signal, handle, 0);
     }
 }
 
@@ -96,12 +77,7 @@ fn set_stack(stack: *mut c_void, flags: i32) {
 unsafe extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
     // From now on the signal does what it does without a handler: also if it
     // comes again in here.
-    // SAFETY: zero is a valid action, the default one.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = libc::SIG_DFL;
-        libc::sigaction(signal, &raw const action, null_mut());
-    }
+    handlers::set_default(signal);
     // SAFETY: the kernel passes both.
     let (info, context) = unsafe { (&*info, &*context.cast::<libc::ucontext_t>()) };
     let register = |name: i32| context.uc_mcontext.gregs[name as usize] as u64;
@@ -193,12 +169,9 @@ fn say_overflow(id: ThreadId) {
 
 /// Sends the signal to this thread again, with nothing to catch it.
 fn die_of(signal: i32) {
-    // SAFETY: zero is a valid action, the default one; the mask is filled
-    // before use; the signal goes to this thread.
+    handlers::set_default(signal);
+    // SAFETY: the mask is filled before use; the signal goes to this thread.
     unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = libc::SIG_DFL;
-        libc::sigaction(signal, &raw const action, null_mut());
         let mut mask: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut mask);
         libc::sigaddset(&raw mut mask, signal);

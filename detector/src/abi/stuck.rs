@@ -26,10 +26,10 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::end;
+use super::handlers;
 use super::idle;
 use super::kernel;
 use super::request;
-use super::signal;
 use super::snapshot::{Member, Snapshot, may_close_cycle};
 use super::task::{self, again};
 use crate::findings;
@@ -355,7 +355,7 @@ fn look_alone(own: i32, blocks: &dyn Fn(&Snapshot) -> bool) -> Look {
 
 /// True if a signal has a handler that could wake a thread.
 pub fn signals_can_wake() -> bool {
-    let own = if signal::is_ours(libc::SIGTERM) {
+    let own = if handlers::is_ours(libc::SIGTERM) {
         1 << (libc::SIGTERM - 1)
     } else {
         0
