@@ -4,7 +4,7 @@
 //! still told, as a note; while it runs code of the user it is not idle, and
 //! the rule does not apply.
 
-use crate::model::{FrameClass, Stack};
+use crate::model::{Frame, FrameClass, Stack};
 
 /// A rule that names a pool.
 #[derive(Debug)]
@@ -77,6 +77,17 @@ const RULES: &[PoolRule] = &[
         name: "a log writer",
         reason: "tracing-appender and slog-async write logs until their guard is dropped",
         applies: log_writer,
+    },
+    PoolRule {
+        name: "futures-timer",
+        reason: "futures-timer keeps one thread for all timers until the process ends",
+        applies: futures_timer,
+    },
+    PoolRule {
+        name: "a library's static variable",
+        reason: "what the initializer of a library's static variable starts is there until the \
+                 process ends",
+        applies: static_of_library,
     },
 ];
 
@@ -183,6 +194,33 @@ fn log_writer(stack: &Stack) -> bool {
     )
 }
 
+/// The thread that the first timer starts.
+fn futures_timer(stack: &Stack) -> bool {
+    inside(stack, &["futures_timer::native"])
+}
+
+/// What initializes a value once.
+const ONCE: &[&str] = &[
+    "lazy_static",
+    "once_cell",
+    "spin::once",
+    "std::sync::once",
+    "std::sync::poison::once",
+    "std::sys::sync::once",
+];
+
+/// A library's initializer of what is made once for the process. One of the user's
+/// is code of the user's, who can stop what it starts.
+fn static_of_library(stack: &Stack) -> bool {
+    let is_of_once = |frame: &Frame| ONCE.iter().any(|module| frame.function.is_within(module));
+    let mut inner = stack
+        .frames()
+        .iter()
+        .take_while(|frame| frame.class != FrameClass::User);
+    inner.any(|frame| frame.class == FrameClass::Dependency && !is_of_once(frame))
+        && inner.any(is_of_once)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +267,26 @@ mod tests {
         ]);
         let current = Stack::of_test(&[("std::sync::mpsc::Receiver::recv", Std)]);
         assert!(idle_pool(&current, &spawned).is_none());
+    }
+
+    #[test]
+    fn a_thread_of_a_librarys_static_is_its_own() {
+        use FrameClass::{Dependency, Std, User};
+        let initializer = ("async_compat::TOKIO1::{closure}", Dependency);
+        let once = ("std::sys::sync::once::futex::Once::call", Std);
+        let user = ("bank::tests::reads", User);
+        let spawn = ("std::thread::Builder::spawn", Std);
+        let is_idle = |spawned: &[_]| {
+            let rule = idle_pool(&Stack::default(), &Stack::of_test(spawned));
+            rule.is_some_and(|rule| rule.name.contains("static"))
+        };
+        assert!(is_idle(&[spawn, initializer, once, user]));
+        // The user's own, and a library's that the user's calls.
+        assert!(!is_idle(&[spawn, ("bank::POOL::{closure}", User), once]));
+        let cell = ("once_cell::imp::OnceCell::initialize", Dependency);
+        assert!(!is_idle(&[spawn, cell, user]));
+        assert!(!is_idle(&[spawn, initializer, user, once]));
+        assert!(!is_idle(&[spawn, once, initializer]));
     }
 
     #[test]
