@@ -7,6 +7,7 @@
 //! that is not tracked.
 
 use super::hooks::hash;
+use super::methods::Standard;
 use super::object::{self, Class, classify};
 
 /// What may run code of a type's own.
@@ -49,6 +50,8 @@ pub struct Foreign {
     spawns: bool,
     index: bool,
     writes: bool,
+    /// Which of the methods of std's traits it has.
+    pub standard: Standard,
 }
 
 impl Foreign {
@@ -63,6 +66,7 @@ impl Foreign {
         spawns: true,
         index: true,
         writes: true,
+        standard: Standard::NONE,
     };
 
     /// By its name.
@@ -102,6 +106,7 @@ impl Foreign {
                 && !is_pointer,
             spawns: !SPAWNERS.iter().any(|of| behind(type_name).starts_with(of)),
             writes: method || !is_memory(behind(type_name)),
+            standard: Standard::of(type_name),
         }
     }
 
@@ -370,6 +375,7 @@ mod tests {
             spawns: _,
             index: _,
             writes: _,
+            standard: _,
         } = Foreign::of(type_name::<T>());
         [method, each, deref, drop]
     }

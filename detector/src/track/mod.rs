@@ -8,7 +8,7 @@
 //!   [`task`]: futures that are spawned, and [`snapshot`]: their clocks; [`units`]: both, as long as they are
 //!   there; [`context`]: the tests and scopes that they belong to.
 //! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
-//!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do, asked by [`runs`];
+//!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do, asked by [`runs`], by methods that it has ([`methods`], [`has`]);
 //!   [`callee`] and [`direct`]: which function is called, and by whom;
 //!   [`channel`]: which channel an end belongs to; [`identity`]: by its words;
 //!   [`sharded`]: the tables of all these; [`found`]: findings in words.
@@ -28,6 +28,7 @@ pub mod engine;
 pub mod foreign;
 pub mod found;
 pub mod harness;
+pub mod has;
 pub mod hooks;
 pub mod identity;
 pub mod local;

@@ -13,8 +13,8 @@ use super::callee::{self, Callee};
 use super::channel::End;
 use super::engine::Key;
 use super::foreign::{Foreign, behind, is_guard, locks_by_own, words};
+use super::has::Has;
 use super::hooks::elsewhere;
-use super::methods::Has;
 use super::{local, place};
 
 /// How an object synchronises.
@@ -154,7 +154,7 @@ impl Small {
             addr,
             carries: self.carries,
             end: (class == Class::Channel).then(|| End::sharing(addr, self.carries)),
-            has: Has::All,
+            has: Has::ALL,
         }
     }
 }
@@ -184,7 +184,7 @@ impl Object {
         addr: 0,
         carries: 0,
         end: None,
-        has: Has::All,
+        has: Has::ALL,
     };
 
     /// In two words.
@@ -336,7 +336,7 @@ static NOT_ASKED: Known = Known {
     itself: 0,
     behind: 0,
     callee: Callee::UNKNOWN,
-    has: Has::All,
+    has: Has::ALL,
 };
 
 /// What the name of a type says; as many are kept as the program has types.

@@ -46,9 +46,17 @@ pub fn shares<T: ?Sized>() -> bool {
 pub fn does_as<T: ?Sized>(deed: Deed, name: u64) -> bool {
     const ENDS: [u64; 3] = [hash("ok"), hash("err"), hash("unwrap_or")];
     does::<T>(deed)
-        || (deed == Deed::Method || ENDS.contains(&name))
+        || (matches!(deed, Deed::Method | Deed::Each) || ENDS.contains(&name))
             && !elsewhere()
-            && methods::is_extension(std::any::type_name::<T>(), name)
+            && is_extended::<T>(name)
+}
+
+/// True if a method of this name is none of those that `T` has by itself or by a
+/// trait of std's.
+fn is_extended<T: ?Sized>(method: u64) -> bool {
+    let type_name = std::any::type_name::<T>();
+    let standard = object::known(type_name).foreign.standard;
+    standard.is_extended(method) || methods::is_extension(type_name, method)
 }
 
 /// Tells that code of `T`'s own is about to run, if it has any that is not
