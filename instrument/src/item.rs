@@ -168,9 +168,9 @@ fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
         Item::Fn(item) => {
             function(context, &mut item.attrs, &item.sig, &mut item.block);
         }
-        Item::Impl(item) => tracked_impl(context, item)?,
+        Item::Impl(item) => tracked_impl(&context.under(&item.attrs), item)?,
         Item::Trait(item) => {
-            let context = context.inside_trait(item);
+            let context = context.under(&item.attrs).inside_trait(item);
             for part in &mut item.items {
                 if let TraitItem::Fn(method) = part
                     && let Some(context) = inner(&context, &mut method.attrs)?
@@ -184,7 +184,7 @@ fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
             let Some((_, items)) = &mut module.content else {
                 return Ok(());
             };
-            let context = context.with_items(&*items);
+            let context = context.under(&module.attrs).with_items(&*items);
             for item in items {
                 inside(&context, item)?;
             }

@@ -1,11 +1,13 @@
-//! Attributes on statements and expressions: conditions and lint levels.
+//! Attributes: conditions and lint levels on statements and expressions, and macros
+//! on items.
 //!
 //! They stay at the front of what they are on, for elsewhere most of them may
 //! not stand. What an expansion puts beside a statement is there under the same
 //! conditions.
 
 use quote::quote;
-use syn::{AttrStyle, Attribute, Expr, Stmt};
+use syn::punctuated::Punctuated;
+use syn::{AttrStyle, Attribute, Expr, Meta, Stmt, Token, parse_quote};
 
 /// Takes the attributes off the front of an expression.
 pub fn take(expression: &mut Expr) -> Vec<Attribute> {
@@ -46,6 +48,67 @@ pub fn conditions(statement: &Stmt) -> Vec<Attribute> {
 /// True for `#[cfg(…)]`.
 pub fn is_condition(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg")
+}
+
+/// Attributes of the compiler's own on functions and what has some, by the first
+/// name of their path.
+const BUILT_IN: &[&str] = &[
+    "allow",
+    "automatically_derived",
+    "cfg",
+    "clippy",
+    "coverage",
+    "cold",
+    "deny",
+    "deprecated",
+    "diagnostic",
+    "doc",
+    "expect",
+    "export_name",
+    "forbid",
+    "ignore",
+    "inline",
+    "instruction_set",
+    "link_section",
+    "macro_use",
+    "must_use",
+    "naked",
+    "no_mangle",
+    "non_exhaustive",
+    "optimize",
+    "path",
+    "rustfmt",
+    "should_panic",
+    "target_feature",
+    "test",
+    "track_caller",
+    "unsafe",
+    "warn",
+];
+
+/// True for attributes of which one may be a macro, which puts other code around
+/// that of a function.
+pub fn may_wrap(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let first = attribute.path().segments.first();
+        let is_built_in = first.is_some_and(|first| {
+            let name = first.ident.to_string();
+            BUILT_IN.contains(&name.as_str())
+        });
+        if attribute.path().is_ident("cfg_attr") {
+            let Ok(list) = attribute.meta.require_list() else {
+                return true;
+            };
+            let inner = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+            return inner.map_or(true, |inner| {
+                inner.iter().skip(1).any(|meta| {
+                    let attribute: Attribute = parse_quote!(#[#meta]);
+                    may_wrap(&[attribute])
+                })
+            });
+        }
+        !is_built_in && !super::test::is_test(attribute)
+    })
 }
 
 /// True if a statement may be the last of its block under other conditions.

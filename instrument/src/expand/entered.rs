@@ -35,15 +35,20 @@ impl Body<'_> {
             block.stmts.insert(0, left);
         }
         let enters = self.enters(signature, block);
-        // What a destructor sees came by the last drop of something shared.
-        let entered = if self.name == "drop" {
-            let krate = &self.context.krate;
+        let krate = &self.context.krate;
+        let wrapped = self.context.wrapped;
+        let entered = if wrapped && signature.asyncness.is_some() {
+            let span = hygienic(block.span());
+            let guard = ident("__leakcheck_opaque");
+            parse_quote_spanned!(span=> let #guard = #krate::__private::Opaque::begin();)
+        } else if wrapped || self.name == "drop" {
+            // What a macro has put around it runs between the call and the entry; what
+            // a destructor sees came by the last drop of something shared.
             let span = hygienic(block.span());
             let entered = ident("__leakcheck_entered");
             parse_quote_spanned!(span=> let #entered = #krate::__private::Entered::by_any();)
         } else if signature.asyncness.is_some() {
             // It is left, and entered again, at each await, which is told.
-            let krate = &self.context.krate;
             let span = hygienic(block.span());
             if let Some(lends) = self.lends(signature) {
                 let lent = ident("__leakcheck_lent");

@@ -98,6 +98,9 @@ pub struct Context {
     skipped: Rc<BTreeSet<String>>,
     /// Macros that are not std's, whatever they are called.
     macros: Rc<BTreeSet<String>>,
+    /// A macro may put other code around that of the functions: see
+    /// [`attributes::may_wrap`].
+    wrapped: bool,
 }
 
 impl Context {
@@ -115,6 +118,15 @@ impl Context {
             structs: Rc::default(),
             skipped: Rc::default(),
             macros: Rc::default(),
+            wrapped: false,
+        }
+    }
+
+    /// Of what has these attributes.
+    pub fn under(&self, attributes: &[Attribute]) -> Self {
+        Self {
+            wrapped: self.wrapped || attributes::may_wrap(attributes),
+            ..self.clone()
         }
     }
 
@@ -315,9 +327,9 @@ pub fn function(
         left::constant(context, signature, block);
         return;
     }
+    let context = &context.under(attrs).with_written(block);
     lints::allow(attrs);
     let is_test = attrs.iter().any(test::is_test);
-    let context = &context.with_written(block);
     let mut body = Body::new(context, signature, is_test);
     body.function(signature, block);
     if is_test {
