@@ -3,7 +3,7 @@
 use syn::spanned::Spanned as _;
 use syn::visit::Visit as _;
 use syn::visit_mut::VisitMut as _;
-use syn::{Block, Expr, Ident, Pat, parse_quote, parse_quote_spanned};
+use syn::{Block, Expr, Ident, Pat, Stmt, parse_quote_spanned};
 
 use super::asked::Asked;
 use super::body::Body;
@@ -21,12 +21,15 @@ impl Body<'_> {
     /// if let Some(x) = … { let dropped = Dropped::of(&x); BODY }
     /// ```
     pub fn bound_block(&mut self, bound: &[Pat], block: &mut Block) {
-        let names = names_of(bound);
+        let (names, others) = self.names_of(bound);
         let original = (!names.is_empty()).then(|| block.clone());
         self.visit_block_mut(block);
         if let Some(original) = original {
-            let sees = self.sees_bound(names, &original);
+            let sees = self.sees_bound(names, &original.stmts);
             block.stmts.splice(0..0, sees);
+        }
+        if others {
+            block.stmts.insert(0, self.sees_any(None));
         }
     }
 
@@ -38,7 +41,7 @@ impl Body<'_> {
     /// Some(x) => { let dropped = Dropped::of(&x); { HOOKS x + 1 } }
     /// ```
     pub fn arm(&mut self, bound: &Pat, body: &mut Expr) {
-        let names = names_of(std::slice::from_ref(bound));
+        let (names, others) = self.names_of(std::slice::from_ref(bound));
         let original = (!names.is_empty()).then(|| body.clone());
         match &self.declared {
             Some(around) => {
@@ -51,12 +54,31 @@ impl Body<'_> {
             }
             None => self.visit_expr_mut(body),
         }
-        let Some(original) = original else { return };
-        let sees = self.sees_bound(names, &parse_quote!({ #original }));
+        let mut sees = match original {
+            Some(original) => self.sees_bound(names, &[Stmt::Expr(original, None)]),
+            None => Vec::new(),
+        };
+        if others {
+            sees.push(self.sees_any(None));
+        }
         if !sees.is_empty() {
             let span = hygienic(body.span());
             *body = parse_quote_spanned!(span=> { #(#sees)* #body });
         }
+    }
+
+    /// The variables that patterns bind by value, each once; and whether there may be
+    /// others.
+    fn names_of<'p>(&self, patterns: &'p [Pat]) -> (Vec<&'p Ident>, bool) {
+        let mut names = Names::default();
+        for pattern in patterns {
+            names.visit_pat(pattern);
+        }
+        let others = names.has_others(&self.context.constants);
+        let mut names = names.all();
+        names.sort_unstable();
+        names.dedup();
+        (names, others)
     }
 
     /// As that, of a closure.
@@ -109,18 +131,6 @@ impl Body<'_> {
             body.stmts.insert(0, mark);
         }
     }
-}
-
-/// The variables that patterns bind by value, each once.
-fn names_of(patterns: &[Pat]) -> Vec<&Ident> {
-    let mut names = Names::default();
-    for pattern in patterns {
-        names.visit_pat(pattern);
-    }
-    let mut names = names.all();
-    names.sort_unstable();
-    names.dedup();
-    names
 }
 
 /// The patterns of a condition, whose variables its block has.

@@ -9,6 +9,8 @@
 //! dropped there. A function that is spawned publishes once its body is left,
 //! before what it has captured goes.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -27,25 +29,18 @@ use super::place::{hygienic, ident, library};
 use super::sync::{meets, simple};
 
 /// The variables that a statement binds, and that their scope drops.
-fn bound(statement: &Stmt, rest: &[Stmt]) -> Vec<End> {
-    let Stmt::Local(Local {
+fn bound(statement: &Stmt) -> Names<'_> {
+    let mut names = Names::default();
+    if let Stmt::Local(Local {
         pat,
         init: Some(init),
         ..
     }) = statement
-    else {
-        return Vec::new();
-    };
-    if !may_matter(&init.expr) {
-        return Vec::new();
+        && may_matter(&init.expr)
+    {
+        names.visit_pat(pat);
     }
-    let mut names = Names::default();
-    names.visit_pat(pat);
     names
-        .0
-        .into_iter()
-        .map(|name| End::of(name, rest))
-        .collect()
 }
 
 /// A variable that ends with its scope.
@@ -133,19 +128,19 @@ fn arguments(signature: &Signature, block: &Block) -> Vec<End> {
             names.visit_pat(&argument.pat);
         }
     }
-    let names = names.0.into_iter();
+    let names = names.all().into_iter();
     names.map(|name| End::of(name, &block.stmts)).collect()
 }
 
-/// The types of arguments of which a part has no name; none for one that has
-/// no name itself.
+/// The types of arguments of which a part has no name, or one that may be no
+/// variable's; none for one that has no name itself.
 fn unnamed(signature: &Signature) -> impl Iterator<Item = Option<&Type>> {
     signature.inputs.iter().filter_map(|argument| {
         let FnArg::Typed(argument) = argument else {
             return None;
         };
         if !argument.attrs.is_empty()
-            || matches!(*argument.pat, Pat::Ident(_))
+            || matches!(&*argument.pat, Pat::Ident(name) if is_variable(&name.ident))
             || matches!(*argument.ty, Type::Reference(_) | Type::Ptr(_))
         {
             return None;
@@ -154,26 +149,44 @@ fn unnamed(signature: &Signature) -> impl Iterator<Item = Option<&Type>> {
     })
 }
 
+/// True for a name that is no constant's and no variant's.
+fn is_variable(name: &Ident) -> bool {
+    !name.to_string().starts_with(char::is_uppercase)
+}
+
 /// Variables that a pattern binds by value.
 #[derive(Default)]
-pub struct Names<'p>(Vec<&'p Ident>);
+pub struct Names<'p> {
+    seen: Vec<&'p Ident>,
+    /// Names that begin with a capital: where a pattern may not match, those of
+    /// constants or variants, perhaps.
+    capitals: Vec<&'p Ident>,
+}
 
 impl<'p> Names<'p> {
-    /// All of them.
+    /// All of them that surely are variables.
     pub fn all(self) -> Vec<&'p Ident> {
-        self.0
+        self.seen
+    }
+
+    /// True if there may be others, in a pattern that may not match: a variant
+    /// has a small letter, as a rule.
+    pub fn has_others(&self, known: &BTreeSet<String>) -> bool {
+        self.capitals.iter().any(|name| {
+            let name = name.to_string();
+            !name.contains(char::is_lowercase) && !known.contains(&name)
+        })
     }
 }
 
 impl<'p> Visit<'p> for Names<'p> {
     fn visit_pat_ident(&mut self, name: &'p PatIdent) {
-        // Another begins with a capital: a constant, a variant.
-        let is_variable = name
-            .ident
-            .to_string()
-            .starts_with(|c: char| !c.is_uppercase());
-        if is_variable && name.by_ref.is_none() {
-            self.0.push(&name.ident);
+        if name.by_ref.is_none() {
+            if is_variable(&name.ident) {
+                self.seen.push(&name.ident);
+            } else {
+                self.capitals.push(&name.ident);
+            }
         }
     }
 
@@ -214,8 +227,19 @@ impl Body<'_> {
     /// let dropped = Dropped::of(&x);
     /// ```
     pub fn sees_the_end(&mut self, statement: &Stmt, rest: &[Stmt]) -> Vec<Stmt> {
-        let ends = bound(statement, rest);
-        let mut seen: Vec<Stmt> = ends.iter().map(|end| self.sees(end)).collect();
+        let names = bound(statement);
+        let always = matches!(statement, Stmt::Local(Local { init: Some(init), .. })
+            if init.diverge.is_none());
+        let others = if always {
+            // What else a pattern may name has no value.
+            !names.capitals.is_empty()
+        } else {
+            names.has_others(&self.context.constants)
+        };
+        let mut seen = self.sees_bound(names.all(), rest);
+        if others {
+            seen.push(self.sees_any(None));
+        }
         if let Stmt::Local(local) = statement {
             match (&local.init, &local.pat) {
                 // What a macro has made besides ends with what it returns.
@@ -235,7 +259,7 @@ impl Body<'_> {
     }
 
     /// Sees the end of a value of this type, or of one that has no name.
-    fn sees_any(&mut self, of: Option<&Type>) -> Stmt {
+    pub fn sees_any(&mut self, of: Option<&Type>) -> Stmt {
         let krate = self.context.krate.clone();
         let span = hygienic(of.span());
         let dropped = self.numbered("__leakcheck_dropped");
@@ -281,7 +305,7 @@ impl Body<'_> {
                 continue;
             }
             seen.push(match pattern {
-                Pat::Ident(name) if name.subpat.is_none() => {
+                Pat::Ident(name) if name.subpat.is_none() && is_variable(&name.ident) => {
                     self.sees(&End::of(&name.ident, &block.stmts))
                 }
                 _ => self.sees_any(of.filter(|of| !super::coercions::is_opaque(of))),
@@ -311,8 +335,8 @@ impl Body<'_> {
 
     /// What goes into a block before what is there: the ends of variables that
     /// its patterns bind.
-    pub fn sees_bound(&mut self, names: Vec<&Ident>, block: &Block) -> Vec<Stmt> {
-        let ends = names.into_iter().map(|name| End::of(name, &block.stmts));
+    pub fn sees_bound(&mut self, names: Vec<&Ident>, rest: &[Stmt]) -> Vec<Stmt> {
+        let ends = names.into_iter().map(|name| End::of(name, rest));
         ends.map(|end| self.sees(&end)).collect()
     }
 
