@@ -480,9 +480,9 @@ impl Body<'_> {
     }
 
     /// What is used by reference: if it is a lock's guard, a temporary of this
-    /// statement.
+    /// statement, unless a variable keeps it.
     pub fn behind_guard(&mut self, used: &mut Expr) {
-        if self.release.is_none() && lock_of(used).is_some() {
+        if self.release.is_none() && !self.keeps_guard && lock_of(used).is_some() {
             self.release = self.new_release();
             self.inside_place(used);
             self.release = None;

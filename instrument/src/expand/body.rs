@@ -19,6 +19,7 @@ use super::bound::bound_by;
 use super::calls;
 use super::chain::is_place;
 use super::declared::Declared;
+use super::extended;
 use super::foreign::drops_a_value;
 use super::guards::{self, Guarded};
 use super::handles::Handles;
@@ -64,6 +65,8 @@ pub struct Body<'c> {
     pub handed_back: bool,
     /// In what a variable begins with: a temporary may live as long as that.
     pub extends: bool,
+    /// In what a variable begins with, of which it keeps a guard that is made there.
+    pub keeps_guard: bool,
     /// What is left alone: the place, and why.
     pub left: Vec<TokenStream>,
     /// Local variables whose type is known where they are used.
@@ -102,6 +105,7 @@ impl<'c> Body<'c> {
             in_closure: false,
             handed_back: false,
             extends: false,
+            keeps_guard: false,
             left: Vec::new(),
             typed: Typed::default(),
             handles: Handles::default(),
@@ -316,6 +320,7 @@ impl VisitMut for Body<'_> {
 
     fn visit_local_mut(&mut self, local: &mut Local) {
         let takes = takes_value(&local.pat);
+        let keeps_guard = extended::keeps_guard(local);
         let Some(init) = &mut local.init else { return };
         // `let f = || …;` answers to its name.
         if let (Some(name), Expr::Closure(closure)) = (name_of(&local.pat), &mut *init.expr)
@@ -338,6 +343,7 @@ impl VisitMut for Body<'_> {
             self.coerced_before([&*init.expr]);
         }
         let extends = std::mem::replace(&mut self.extends, true);
+        let keeps_guard = std::mem::replace(&mut self.keeps_guard, keeps_guard);
         self.handed_back = name_of(&local.pat).is_some_and(|name| self.handles.denies(&name));
         let whole = (*init.expr).clone();
         if takes {
@@ -352,6 +358,7 @@ impl VisitMut for Body<'_> {
             self.left_over(&mut init.expr, &whole);
         }
         self.extends = extends;
+        self.keeps_guard = keeps_guard;
         self.handed_back = false;
         if let Some((_, diverge)) = &mut init.diverge {
             self.visit_expr_mut(diverge);

@@ -17,6 +17,7 @@ use syn::{Expr, ExprCall, ExprMethodCall, ExprPath};
 
 use super::body::Body;
 use super::chain;
+use super::extended::may_keep;
 use super::foreign::{deed, is_variant};
 use super::operated::is_constant;
 use super::place::{bare, hygienic, ident, library};
@@ -29,7 +30,7 @@ impl Body<'_> {
         let Expr::Path(path) = &*whole.func else {
             return None;
         };
-        if self.may_be_kept(whole) {
+        if self.may_be_kept(whole) || self.extends && may_keep(whole) {
             if !self.surely_makes(path) {
                 // Nothing can be asked: it may be any function of that name.
                 self.asks_at_least(vec![quote!(true)], "…");

@@ -7,7 +7,8 @@
 //!   [`channels`]: the ends of one; [`asserted`]: assertions; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
-//!   [`bound`]: those that a pattern binds; [`temporaries`]: what is borrowed where it is made;
+//!   [`bound`]: those that a pattern binds; [`temporaries`]: what is borrowed where it is made,
+//!   and [`extended`]: what a variable keeps of that;
 //! - [`left`]: what is left alone; [`lints`]: what these do not say of it;
 //! - [`attributes`]: conditions on statements; [`closures`]: what they capture;
 //! - [`calls`]: which statements may run code that is not tracked; [`callee`]: how calls are announced; [`foreign`]: what
@@ -37,6 +38,7 @@ mod coercions;
 mod declared;
 mod ends;
 mod entered;
+mod extended;
 mod foreign;
 mod guards;
 mod handles;
