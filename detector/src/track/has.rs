@@ -199,7 +199,7 @@ const OF_FLAGS: &[u64] = &hashes([
 ]);
 const OF_NUMBERS: &[u64] = &hashes(["fetch_add", "fetch_sub", "fetch_max", "fetch_min"]);
 
-/// Which of the methods that order a type has: a bit for each of [`METHODS`].
+/// Which of the methods that order a type has: a bit for each of those that are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Has(u64);
 
