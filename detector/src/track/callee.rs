@@ -20,6 +20,7 @@ use super::hooks::hash;
 use super::local::Call;
 use super::methods::hashes;
 use super::object::{self, name_hash};
+use super::own_crates;
 
 /// The last name of a function that a tracked one has inside.
 const HERE: &str = "::__leakcheck_here";
@@ -82,7 +83,11 @@ const TOLD: &[(&str, &[u64])] = &[
 impl Callee {
     /// By the name of its type.
     pub fn of(type_name: &str) -> Self {
-        let function = type_name.strip_suffix(HERE).unwrap_or(type_name);
+        let here = type_name.strip_suffix(HERE);
+        if let Some(function) = here {
+            own_crates::entered(function);
+        }
+        let function = here.unwrap_or(type_name);
         let Some((owner, name)) = parts(function) else {
             return Self {
                 runs: true,
@@ -386,6 +391,9 @@ const OF_TYPES: &[(&str, &[&str])] = &[
 fn is_inert(function: &str, owner: &str, name: &str) -> bool {
     if name == "{{constructor}}" {
         return true;
+    }
+    if own_crates::has(function) {
+        return false;
     }
     // What it makes may be of any type, and made by that type's code.
     if ["from", "take"].contains(&name) && is_foreign(function) {

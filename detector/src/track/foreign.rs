@@ -9,6 +9,7 @@
 use super::hooks::hash;
 use super::methods::Standard;
 use super::object::{self, Class, classify};
+use super::own_crates;
 
 /// What may run code of a type's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -321,7 +322,8 @@ pub fn is_known(path: &str) -> bool {
     let head = path.split('<').next().unwrap_or_default();
     !ERASED.contains(&head)
         && !locks_by_own(path)
-        && (classify(path) != Class::Unknown || KNOWN.iter().any(|known| path.starts_with(known)))
+        && (classify(path) != Class::Unknown
+            || KNOWN.iter().any(|known| path.starts_with(known)) && !own_crates::has(path))
 }
 
 /// The paths and the other words of a type's name.

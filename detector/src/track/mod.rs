@@ -8,7 +8,7 @@
 //!   [`task`]: futures that are spawned, and [`snapshot`]: their clocks; [`units`]: both, as long as they are
 //!   there; [`context`]: the tests and scopes that they belong to.
 //! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
-//!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do, asked by [`runs`], by methods that it has ([`methods`], [`has`]);
+//!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do, asked by [`runs`], by methods that it has ([`methods`], [`has`]), if it is of who it seems ([`own_crates`]);
 //!   [`callee`] and [`direct`]: which function is called, and by whom;
 //!   [`channel`]: which channel an end belongs to; [`identity`]: by its words;
 //!   [`sharded`]: the tables of all these; [`found`]: findings in words.
@@ -34,6 +34,7 @@ pub mod identity;
 pub mod local;
 pub mod methods;
 pub mod object;
+pub mod own_crates;
 pub mod packed;
 pub mod place;
 pub mod probe;

@@ -15,7 +15,7 @@ use super::engine::Key;
 use super::foreign::{Foreign, behind, is_guard, locks_by_own, words};
 use super::has::Has;
 use super::hooks::elsewhere;
-use super::{local, place};
+use super::{local, own_crates, place};
 
 /// How an object synchronises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,7 +243,7 @@ pub fn classify(type_name: &str) -> Class {
     if is_primitive(type_name) {
         return Class::Inert;
     }
-    if locks_by_own(type_name) {
+    if locks_by_own(type_name) || own_crates::has(type_name) {
         return Class::Unknown;
     }
     let known = NAMES.iter().find(|(begin, _)| type_name.starts_with(begin));
