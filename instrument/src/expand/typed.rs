@@ -235,6 +235,27 @@ impl Typed {
         self.parted.extend(parts.map(Ident::to_string));
     }
 
+    /// `Arc::new(…)`, `Arc::clone(…)`, `x.clone()` of another.
+    fn makes_shared(&self, expression: &Expr) -> bool {
+        match expression {
+            Expr::MethodCall(call) => {
+                let of = match &*call.receiver {
+                    Expr::Path(path) => path.path.get_ident(),
+                    _ => None,
+                };
+                call.method == "clone" && of.is_some_and(|of| self.shared.contains(&of.to_string()))
+            }
+            Expr::Call(call) => match &*call.func {
+                Expr::Path(path) => {
+                    let owner = path.path.segments.iter().rev().nth(1);
+                    owner.is_some_and(is_counted)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     fn may_be_bound(&mut self, tokens: TokenStream) {
         for token in tokens {
             match token {
@@ -334,7 +355,7 @@ impl<'ast> Visit<'ast> for Typed {
                 Expr::Closure(closure) if answers_to_a_name(closure) => {
                     self.closures.insert(name.ident.to_string());
                 }
-                init if makes_shared(init) => _ = self.shared.insert(name.ident.to_string()),
+                init if self.makes_shared(init) => _ = self.shared.insert(name.ident.to_string()),
                 _ => {}
             }
             if self.is_inferred(&init.expr) {
@@ -366,24 +387,6 @@ pub fn is_number(name: &str) -> bool {
 
 fn is_counted(part: &syn::PathSegment) -> bool {
     part.ident == "Arc" || part.ident == "Rc"
-}
-
-/// `Arc::new(…)`, `Arc::clone(…)`, `x.clone()`
-fn makes_shared(expression: &Expr) -> bool {
-    match expression {
-        Expr::MethodCall(call) => call.method == "clone",
-        Expr::Call(call) => match &*call.func {
-            Expr::Path(path) => path
-                .path
-                .segments
-                .iter()
-                .rev()
-                .nth(1)
-                .is_some_and(is_counted),
-            _ => false,
-        },
-        _ => false,
-    }
 }
 
 /// `Type { … }`, `Type::new(…)`
