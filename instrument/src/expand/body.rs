@@ -510,9 +510,9 @@ impl Body<'_> {
             }
             // So is a length.
             Expr::Repeat(repeated) => self.visit_expr_mut(&mut repeated.expr),
-            Expr::Closure(closure) => self.closure(closure),
+            Expr::Closure(closure) => self.closure(closure, false),
             Expr::Async(ExprAsync { block, capture, .. }) => {
-                self.capturing_block(block, capture.is_some());
+                self.async_block(block, capture.is_some());
             }
             Expr::Unsafe(unsafe_) => {
                 let around = std::mem::replace(&mut self.unsafety, true);

@@ -8,7 +8,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Block, Expr, ExprBlock, ExprClosure, Ident, Stmt};
+use syn::{Block, Expr, ExprBlock, ExprClosure, Ident, Stmt, parse_quote_spanned};
 
 use super::body::Body;
 use super::chain;
@@ -17,14 +17,17 @@ use super::foreign::has_unsafe;
 use super::place::{hygienic, ident};
 
 impl Body<'_> {
-    /// A closure that is not spawned.
-    pub fn closure(&mut self, closure: &mut ExprClosure) {
+    /// A closure that is not spawned: who calls it, and on which thread, is not known.
+    /// Unless it is called `at_once`, by what is known, where it does not access
+    /// anything.
+    pub fn closure(&mut self, closure: &mut ExprClosure, at_once: bool) {
         if closure.asyncness.is_none() {
             let accesses = self.unsafety || has_unsafe(&closure.body);
+            let tells = accesses || !at_once && !tells_nothing(&closure.body);
             let around = self.binds_in(closure);
             self.capturing(|body| body.in_its_own(&mut closure.body));
             self.leaves_closure(around);
-            if accesses {
+            if tells {
                 self.called_back(&mut closure.body);
             }
         }
@@ -94,6 +97,24 @@ impl Body<'_> {
     pub fn leaves_closure(&mut self, around: Around) {
         self.inside = around.inside;
         self.moves = around.moves;
+    }
+
+    /// An async block that is not spawned: who polls it, and on which thread, is not
+    /// known.
+    ///
+    /// Input: `async { BODY }`. Output: `async { let opaque = Opaque::begin(); BODY }`.
+    pub fn async_block(&mut self, block: &mut Block, moves: bool) {
+        let is_empty = block.stmts.is_empty();
+        self.capturing_block(block, moves);
+        if !is_empty {
+            let krate = &self.context.krate;
+            let span = hygienic(block.span());
+            let guard = ident("__leakcheck_polled");
+            let begin = quote_spanned!(span=> #krate::__private::Opaque::begin());
+            block
+                .stmts
+                .insert(0, parse_quote_spanned!(span=> let #guard = #begin;));
+        }
     }
 
     /// As [`Body::capturing`], of an async block.
@@ -179,6 +200,24 @@ impl Body<'_> {
         quote_spanned! {span=>
             #krate::__private::Step::of(|#this: #receiver| &raw const #place).#ask()
         }
+    }
+}
+
+/// True for what only names values, and takes them apart or puts them together.
+fn tells_nothing(body: &Expr) -> bool {
+    match body {
+        Expr::Lit(_) | Expr::Path(_) => true,
+        Expr::Paren(inner) => tells_nothing(&inner.expr),
+        Expr::Group(inner) => tells_nothing(&inner.expr),
+        Expr::Reference(borrow) => tells_nothing(&borrow.expr),
+        Expr::Field(field) => tells_nothing(&field.base),
+        Expr::Tuple(made) => made.elems.iter().all(tells_nothing),
+        Expr::Block(ExprBlock { block, .. }) => match block.stmts.as_slice() {
+            [] => true,
+            [Stmt::Expr(last, None)] => tells_nothing(last),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

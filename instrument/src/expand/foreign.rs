@@ -114,8 +114,8 @@ impl Body<'_> {
         );
     }
 
-    /// A closure that accesses what is shared: who calls it may publish that,
-    /// once it is left.
+    /// A closure of which nobody knows who calls it: that may have learned of others
+    /// before, and may publish what it does, once it is left.
     ///
     /// Input: `|x| BODY`. Output: `|x| { let lent = Entered::by_any(); BODY }`.
     pub fn called_back(&self, body: &mut Expr) {

@@ -108,8 +108,15 @@ impl Body<'_> {
             }
             (How::Both, 2) | (How::PoolScope, 1) => {
                 let how = if how == How::Both { How::Function } else { how };
+                // What makes one comes before all of them run, and is not told of.
+                let is_made = |it: &Expr| !matches!(it, Expr::Closure(_)) && !self.is_quiet(it);
+                let are_made = args.iter().any(is_made);
                 for argument in args.iter_mut() {
-                    self.argument(argument, &site, Some(how));
+                    if are_made {
+                        self.visit_expr_mut(argument);
+                    } else {
+                        self.argument(argument, &site, Some(how));
+                    }
                 }
                 let before = self.names_callee(call, &whole);
                 self.before(expression, before);
@@ -117,7 +124,10 @@ impl Body<'_> {
             }
             (How::Scope, 1) => {
                 for argument in args.iter_mut() {
-                    self.visit_expr_mut(argument);
+                    match argument {
+                        Expr::Closure(closure) => self.closure(closure, true),
+                        other => self.visit_expr_mut(other),
+                    }
                 }
                 let before = self.names_callee(call, &whole);
                 self.before(expression, before);
@@ -284,12 +294,10 @@ impl Body<'_> {
     fn wrap_async(&mut self, argument: &mut Expr, site: &TokenStream) -> bool {
         let krate = self.context.krate.clone();
         match argument {
-            Expr::Async(_) => {
-                self.visit_expr_mut(argument);
-                if let Expr::Async(future) = argument {
-                    let leaves = self.leaves(&future.block);
-                    future.block.stmts.insert(0, leaves);
-                }
+            Expr::Async(future) => {
+                self.capturing_block(&mut future.block, future.capture.is_some());
+                let leaves = self.leaves(&future.block);
+                future.block.stmts.insert(0, leaves);
                 *argument = library(&krate, "task", quote!(#site, #argument), argument);
                 true
             }
