@@ -217,6 +217,11 @@ impl<'e> Visit<'e> for Met<'e> {
     }
 }
 
+/// True for a statement that is under no condition.
+fn is_always_there(statement: &Stmt) -> bool {
+    super::attributes::conditions(statement).is_empty()
+}
+
 impl Body<'_> {
     /// What goes after a statement that binds variables.
     ///
@@ -238,6 +243,13 @@ impl Body<'_> {
         };
         let mut seen = self.sees_bound(names.all(), rest);
         if others {
+            seen.push(self.sees_any(None));
+        }
+        if let Stmt::Macro(called) = statement
+            && (!super::macros::is_known(&called.mac) || self.context.is_own_macro(&called.mac))
+            && (called.semi_token.is_some() || rest.iter().any(is_always_there))
+        {
+            // What it binds ends with the scope.
             seen.push(self.sees_any(None));
         }
         if let Stmt::Local(local) = statement {
