@@ -104,7 +104,7 @@ pub mod __private {
     pub use crate::track::hooks::*;
     pub use crate::track::object::Object;
     pub use crate::track::packed::{Lies, Written};
-    pub use crate::track::place::{Described, IsRaw, Step, any, like};
+    pub use crate::track::place::{Described, IsRaw, Seen, Step, any, like};
     pub use crate::track::probe::{
         Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Wakes, Whole,
     };

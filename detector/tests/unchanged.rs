@@ -397,3 +397,95 @@ fn closures_with_the_same_names(fill: u32) -> u32 {
 fn a_borrowed_closure_keeps_its_names() {
     assert_eq!(closures_with_the_same_names(1), 2 + 3 + 5);
 }
+
+/// Closures that outlive the variable whose referent they use.
+#[leakcheck::track]
+mod outliving {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Barrier, Mutex};
+    use std::thread;
+
+    pub struct Text {
+        pub length: u32,
+        pub words: Vec<u32>,
+    }
+
+    impl Text {
+        pub fn longer(&self, by: u32) -> u32 {
+            self.length + by
+        }
+    }
+
+    pub fn fields(all: &[Text]) -> Vec<u32> {
+        let each = all
+            .iter()
+            .flat_map(|text| (0..2).map(|more| text.length + more));
+        each.collect()
+    }
+
+    pub fn methods(all: &[Text]) -> Vec<u32> {
+        let each = all
+            .iter()
+            .flat_map(|text| (0..2).map(|more| text.longer(more)));
+        each.collect()
+    }
+
+    pub fn nested(all: &[Text]) -> impl Iterator<Item = u32> + '_ {
+        all.iter().flat_map(|text| {
+            let longer = text.words.iter().filter(|word| **word > text.length);
+            longer.map(|word| text.length + word)
+        })
+    }
+
+    pub fn boxed(text: &Text) -> Box<dyn Fn() -> u32 + '_> {
+        Box::new(|| text.longer(1))
+    }
+
+    pub fn pushed(words: &mut Vec<u32>) -> impl FnMut(u32) + '_ {
+        |word| words.push(word)
+    }
+
+    pub fn locked(lock: &Mutex<u32>) -> impl Iterator<Item = u32> + '_ {
+        (0..2).map(|more| *lock.lock().unwrap() + more)
+    }
+
+    pub fn shared(locks: &[Mutex<u32>], counts: &[AtomicU32], all: &[Text]) {
+        let barrier = Barrier::new(1);
+        thread::scope(|scope| {
+            for lock in locks {
+                scope.spawn(|| *lock.lock().unwrap() += 1);
+            }
+            for count in counts {
+                scope.spawn(|| count.fetch_add(1, Ordering::Relaxed));
+            }
+            for text in all {
+                scope.spawn(|| text.longer(1) + text.length);
+            }
+            let met = &barrier;
+            scope.spawn(|| met.wait());
+        });
+    }
+}
+
+#[test]
+fn closures_may_outlive_a_reference() {
+    let text = |length| outliving::Text {
+        length,
+        words: vec![1, 9],
+    };
+    let all = [text(1), text(2)];
+    assert_eq!(outliving::fields(&all), [1, 2, 2, 3]);
+    assert_eq!(outliving::methods(&all), [1, 2, 2, 3]);
+    assert_eq!(outliving::nested(&all).collect::<Vec<_>>(), [10, 11]);
+    assert_eq!(outliving::boxed(&all[0])(), 2);
+    let mut words = Vec::new();
+    outliving::pushed(&mut words)(3);
+    assert_eq!(words, [3]);
+    let lock = std::sync::Mutex::new(1);
+    assert_eq!(outliving::locked(&lock).sum::<u32>(), 3);
+    let count = std::sync::atomic::AtomicU32::new(0);
+    let (locks, counts) = ([lock], [count]);
+    outliving::shared(&locks, &counts, &all);
+    assert_eq!(*locks[0].lock().unwrap(), 2);
+    assert_eq!(counts[0].load(std::sync::atomic::Ordering::Relaxed), 1);
+}

@@ -107,6 +107,21 @@ pub const fn like<T: ?Sized>(_value: &T) -> Like<T> {
     Like(PhantomData)
 }
 
+/// A reference to what a method is called on, as that method takes one.
+///
+/// What is called on a reference captures, in a closure, what it refers to, and not
+/// the variable that holds it.
+pub trait Seen {
+    /// The same.
+    fn __leakcheck_seen(&self) -> &Self;
+}
+
+impl<T: ?Sized> Seen for T {
+    fn __leakcheck_seen(&self) -> &Self {
+        self
+    }
+}
+
 impl<T: ?Sized> Deref for Step<T> {
     type Target = Pointers<T>;
 

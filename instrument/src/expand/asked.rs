@@ -322,6 +322,13 @@ impl Body<'_> {
             return None;
         }
         let krate = &self.context.krate;
+        if self.captures_behind(place) {
+            if !self.typed.is_reference(place) {
+                return Some(quote!(true));
+            }
+            let behind: Expr = syn::parse_quote!(*#place);
+            return Some(super::chain::typed(&behind, "Runs", asks, krate));
+        }
         Some(super::chain::typed(place, "Runs", asks, krate))
     }
 }

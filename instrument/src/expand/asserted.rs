@@ -168,7 +168,7 @@ impl<'e> Visit<'e> for Operands<'_, '_> {
             }
             Expr::MethodCall(call) if is_place(&call.receiver) => {
                 self.asks.extend(self.body.steps_of(&call.receiver));
-                self.asks.extend(self.body.derefs(&call.receiver));
+                self.asks.extend(self.body.used_derefs(&call.receiver));
                 if is_inert(call) && simple(&call.receiver) {
                     let name = call.method.to_string();
                     let runs = self.body.runs(&call.receiver, deed(&name), &name);

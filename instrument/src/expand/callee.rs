@@ -16,7 +16,6 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, ExprCall, ExprMethodCall, ExprPath};
 
 use super::body::Body;
-use super::chain;
 use super::extended::may_keep;
 use super::foreign::{deed, is_variant};
 use super::operated::is_constant;
@@ -131,7 +130,7 @@ impl Body<'_> {
         let calls = quote_spanned! {span=>
             calls(const { #krate::__private::hash(#name) })
         };
-        let told = chain::typed(&original.receiver, "Runs", &calls, krate);
+        let told = self.asks_receiver(&original.receiver, &calls);
         self.before(expression, Some(told));
     }
 
@@ -148,7 +147,7 @@ impl Body<'_> {
             #krate::__private::Deed::#deed,
             const { #krate::__private::hash(#method) },
         )};
-        let asks = chain::typed(place, "Runs", &does, krate);
+        let asks = self.asks_receiver(place, &does);
         self.ask(expression, vec![asks], method);
     }
 }

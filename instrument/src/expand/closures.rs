@@ -170,6 +170,53 @@ impl Body<'_> {
         block
     }
 
+    /// True for a variable of which a closure may capture only what it refers to:
+    /// a reference to the variable itself would live less long.
+    pub fn captures_behind(&self, place: &Expr) -> bool {
+        let place = super::place::bare(place);
+        !self.moves
+            && self.is_captured(place)
+            && !matches!(place, Expr::Path(path) if path.path.is_ident("self"))
+            && matches!(place, Expr::Path(_))
+    }
+
+    /// A reference to what a method is called on, by which a closure captures no more
+    /// than by that call.
+    ///
+    /// Input: `x`. Output: `&x`, or in a closure:
+    ///
+    /// ```text
+    /// { use ::leakcheck::__private::Seen as _; x.__leakcheck_seen() }
+    /// ```
+    pub fn seen(&self, place: &Expr) -> TokenStream {
+        let span = hygienic(place.span());
+        if !self.captures_behind(place) {
+            return quote_spanned!(span=> &#place);
+        }
+        if self.typed.is_reference(place) {
+            return quote_spanned!(span=> &*#place);
+        }
+        let krate = &self.context.krate;
+        quote_spanned!(span=> { use #krate::__private::Seen as _; #place.__leakcheck_seen() })
+    }
+
+    /// Asks about the type of what a method is called on, see [`chain::typed`].
+    pub fn asks_receiver(&self, place: &Expr, asks: &TokenStream) -> TokenStream {
+        let krate = &self.context.krate;
+        if !self.captures_behind(place) {
+            return chain::typed(place, "Runs", asks, krate);
+        }
+        let seen = self.seen(place);
+        let span = hygienic(place.span());
+        chain::asked(
+            &quote_spanned!(span=> like(#seen)),
+            "Runs",
+            asks,
+            krate,
+            span,
+        )
+    }
+
     /// Asks about the type of a step of a place, see [`chain::step`].
     ///
     /// In a closure that would capture what the step goes out from, all of `self`
@@ -184,7 +231,11 @@ impl Body<'_> {
     /// ```
     pub fn step(&self, place: &Expr, ask: &str) -> TokenStream {
         let krate = &self.context.krate;
-        if self.is_captured(place) && self.typed.is_parted(place) {
+        if self.captures_behind(place) && self.typed.is_reference(place) {
+            let behind: Expr = syn::parse_quote!(*#place);
+            return chain::step(&behind, ask, krate);
+        }
+        if self.is_captured(place) && self.typed.is_parted(place) || self.captures_behind(place) {
             // What it captured besides could be borrowed, or gone.
             return quote!(false);
         }

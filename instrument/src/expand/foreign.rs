@@ -18,7 +18,7 @@ use syn::{Expr, ExprCall, ExprMethodCall, Local, Pat, Stmt, parse_quote, parse_q
 use super::attributes;
 use super::body::Body;
 use super::calls::is_inert;
-use super::chain::{self, is_place};
+use super::chain::is_place;
 use super::ends::may_matter;
 use super::guards::drops;
 use super::place::{argument, bare, hygienic, ident, library};
@@ -59,9 +59,8 @@ impl Body<'_> {
         {
             return None;
         }
-        let krate = &self.context.krate;
         let told = self.deed(place, deed, name);
-        Some(chain::typed(place, "Runs", &quote!(runs(#told)), krate))
+        Some(self.asks_receiver(place, &quote!(runs(#told))))
     }
 
     fn deed(&self, at: &Expr, deed: &str, name: &str) -> TokenStream {

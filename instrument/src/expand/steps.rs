@@ -43,7 +43,7 @@ impl Body<'_> {
     /// Asks about what a method is called on.
     pub fn received(&self, place: &Expr) -> Vec<TokenStream> {
         let mut asks = self.steps_of(place);
-        asks.extend(self.derefs(place));
+        asks.extend(self.used_derefs(place));
         asks
     }
 
@@ -61,7 +61,7 @@ impl Body<'_> {
                     asks.extend(if self.captures_part(base) {
                         Some(quote!(true))
                     } else {
-                        self.derefs(base)
+                        self.used_derefs(base)
                     });
                 }
             }
@@ -144,6 +144,22 @@ impl Body<'_> {
         Some(chain::asked(&value, answers, asks, krate, span))
     }
 
+    /// As [`Body::derefs`], of a place that a method is called on or a field is taken of:
+    /// its type is known there.
+    pub fn used_derefs(&self, place: &Expr) -> Option<TokenStream> {
+        if !self.captures_behind(place)
+            || self.typed.is_reference(place)
+            || self.typed.is_plain(place)
+            || matches!(bare(place), Expr::Path(path) if is_variant(path))
+        {
+            return self.derefs(place);
+        }
+        let (krate, span) = (&self.context.krate, hygienic(place.span()));
+        let seen = self.seen(bare(place));
+        let like = quote_spanned!(span=> like(#seen));
+        Some(chain::asked(&like, "Step", &quote!(derefs()), krate, span))
+    }
+
     /// Asks whether a step from this place, or a coercion of a reference to it,
     /// goes through a `Deref` of the program's own.
     pub fn derefs(&self, place: &Expr) -> Option<TokenStream> {
@@ -166,6 +182,9 @@ impl Body<'_> {
             // What is behind it is captured, not the reference.
             let behind: Expr = parse_quote!(*#place);
             return Some(chain::step(&behind, "derefs", krate));
+        }
+        if self.captures_behind(place) {
+            return Some(quote!(true));
         }
         Some(chain::step(place, "derefs", krate))
     }

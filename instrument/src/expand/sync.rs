@@ -84,7 +84,8 @@ impl Body<'_> {
         let krate = &self.context.krate;
         let span = hygienic(receiver.span());
         let object = ident("object");
-        let probe = quote_spanned!(span=> #krate::__private::Probe::new(&#receiver).object());
+        let seen = self.seen(receiver);
+        let probe = quote_spanned!(span=> #krate::__private::Probe::new(#seen).object());
         let unknown = quote_spanned!(span=> #krate::__private::Object::UNKNOWN);
         let probe = self.unless_it_runs(receiver, &probe, &unknown);
         quote_spanned! {span=> {
