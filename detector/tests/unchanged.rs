@@ -449,7 +449,13 @@ mod outliving {
         (0..2).map(|more| *lock.lock().unwrap() + more)
     }
 
-    pub fn shared(locks: &[Mutex<u32>], counts: &[AtomicU32], all: &[Text]) {
+    pub fn shared(
+        locks: &[Mutex<u32>],
+        counts: &[AtomicU32],
+        all: &[Text],
+        more: &mut [Text],
+        lists: &[Vec<u32>],
+    ) {
         let barrier = Barrier::new(1);
         thread::scope(|scope| {
             for lock in locks {
@@ -460,6 +466,18 @@ mod outliving {
             }
             for text in all {
                 scope.spawn(|| text.longer(1) + text.length);
+            }
+            for text in more {
+                scope.spawn(|| {
+                    text.length += text.words[0];
+                    text.words.push(1);
+                    for word in text.words.iter_mut() {
+                        *word += 1;
+                    }
+                });
+            }
+            for words in lists {
+                scope.spawn(|| words[0] + words.iter().sum::<u32>());
             }
             let met = &barrier;
             scope.spawn(|| met.wait());
@@ -485,7 +503,9 @@ fn closures_may_outlive_a_reference() {
     assert_eq!(outliving::locked(&lock).sum::<u32>(), 3);
     let count = std::sync::atomic::AtomicU32::new(0);
     let (locks, counts) = ([lock], [count]);
-    outliving::shared(&locks, &counts, &all);
+    let mut more = [text(3)];
+    outliving::shared(&locks, &counts, &all, &mut more, &[words]);
+    assert_eq!((more[0].length, &*more[0].words), (4, &[2, 10, 2][..]));
     assert_eq!(*locks[0].lock().unwrap(), 2);
     assert_eq!(counts[0].load(std::sync::atomic::Ordering::Relaxed), 1);
 }

@@ -108,6 +108,14 @@ pub fn dropping<T>(value: T) -> T {
 /// Asks about a place.
 pub struct Runs<T: ?Sized>(PhantomData<fn() -> *const T>);
 
+impl Runs<dyn std::any::Any> {
+    /// About what may be anything.
+    #[must_use]
+    pub const fn of_any() -> Self {
+        Self::unasked()
+    }
+}
+
 impl<T: ?Sized> Runs<T> {
     /// Asks about the type of a place that is not looked at, as
     /// [`super::place::Step::unasked`].

@@ -422,7 +422,7 @@ impl Body<'_> {
     /// What is iterated, if it may be an end of a channel.
     pub fn iterated(&self, head: &Expr) -> Option<(TokenStream, TokenStream)> {
         let place = simple_head(head)?;
-        let object = if self.typed.knows_iterated(place) {
+        let object = if self.typed.knows_iterated(place) || self.may_refer(place) {
             self.object(place)
         } else {
             let krate = &self.context.krate;

@@ -148,6 +148,7 @@ impl Body<'_> {
     /// its type is known there.
     pub fn used_derefs(&self, place: &Expr) -> Option<TokenStream> {
         if !self.captures_behind(place)
+            || self.may_refer(place)
             || self.typed.is_reference(place)
             || self.typed.is_plain(place)
             || matches!(bare(place), Expr::Path(path) if is_variant(path))

@@ -84,6 +84,9 @@ impl Body<'_> {
         let krate = &self.context.krate;
         let span = hygienic(receiver.span());
         let object = ident("object");
+        if self.may_refer(receiver) {
+            return quote_spanned!(span=> #krate::__private::Object::UNKNOWN);
+        }
         let seen = self.seen(receiver);
         let probe = quote_spanned!(span=> #krate::__private::Probe::new(#seen).object());
         let unknown = quote_spanned!(span=> #krate::__private::Object::UNKNOWN);

@@ -39,7 +39,9 @@ pub struct Typed {
     references: BTreeSet<String>,
     /// Variables that say their type, or that a function of a type makes.
     sure: BTreeSet<String>,
-    /// Of these, those that say it themselves.
+    /// Variables that are made where they are bound, and are no references.
+    made: BTreeSet<String>,
+    /// Of those that are sure, those that say it themselves.
     declared: BTreeSet<String>,
     /// Arguments, and variables that a call of a function begins:
     /// `let (s, r) = channel();`
@@ -141,6 +143,11 @@ impl Typed {
     /// is given to.
     pub fn surely_knows(&self, place: &Expr) -> bool {
         self.is_one_of(&self.sure, place)
+    }
+
+    /// True for a variable that surely is what it was made, and no reference.
+    pub fn is_made(&self, place: &Expr) -> bool {
+        self.is_one_of(&self.made, place)
     }
 
     /// True if the variable says its type itself: what looks like a type's
@@ -361,6 +368,9 @@ impl<'ast> Visit<'ast> for Typed {
             if self.is_inferred(&init.expr) {
                 self.inferred.insert(name.ident.to_string());
             }
+            if is_made(&init.expr) {
+                self.made.insert(name.ident.to_string());
+            }
             if says_its_type(&init.expr) {
                 self.knows(name);
             }
@@ -387,6 +397,21 @@ pub fn is_number(name: &str) -> bool {
 
 fn is_counted(part: &syn::PathSegment) -> bool {
     part.ident == "Arc" || part.ident == "Rc"
+}
+
+/// `Type { … }`, `Type(…)`, `[…]`, `(…, …)`
+fn is_made(expression: &Expr) -> bool {
+    match expression {
+        Expr::Struct(_) | Expr::Lit(_) | Expr::Array(_) | Expr::Repeat(_) | Expr::Tuple(_) => true,
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(path) => path.path.segments.last().is_some_and(|last| {
+                let name = last.ident.to_string();
+                name.starts_with(|c: char| c.is_ascii_uppercase())
+            }),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// `Type { … }`, `Type::new(…)`
