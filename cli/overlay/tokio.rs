@@ -3,8 +3,12 @@
 use core::cell::Cell;
 use core::future::Future;
 use core::mem::ManuallyDrop;
+use core::ops::Deref;
 use core::pin::Pin;
+use core::sync::atomic::{AtomicUsize as Plain, Ordering};
 use core::task::{Context, Poll};
+
+use crate::loom::sync::atomic::AtomicUsize;
 
 use super::super::{Header, RawTask};
 use super::table;
@@ -195,9 +199,48 @@ pub(crate) fn wants<S>(semaphore: &S) {
 }
 
 /// A wait for permits is over.
-pub(crate) fn waited<S>(semaphore: &S, taken: bool) {
+pub(crate) fn waited<S>(semaphore: &S, taken: u32) {
     if let (Some(hooks), true) = (hooks(), is_owned()) {
-        (hooks.permits_waited)(semaphore as *const S as *const (), u32::from(taken));
+        (hooks.permits_waited)(semaphore as *const S as *const (), taken);
+    }
+}
+
+/// How many permits there are left of a semaphore, and of how many.
+pub(crate) struct Counted {
+    left: AtomicUsize,
+    /// 0 once it has changed.
+    all: Plain,
+}
+
+impl Counted {
+    pub(crate) const fn new(all: usize) -> Self {
+        Self {
+            left: AtomicUsize::new(all),
+            all: Plain::new(all),
+        }
+    }
+
+    /// There are more of them from now on.
+    pub(crate) fn grows(&self) {
+        self.all.store(0, Ordering::Relaxed);
+    }
+
+    /// How many of them so many are, if they were taken.
+    pub(crate) fn taken(&self, permits: usize, taken: bool) -> u32 {
+        match self.all.load(Ordering::Relaxed) {
+            _ if !taken || permits == 0 => 0,
+            0 => table::UNCOUNTED_PERMITS,
+            all if all == permits => table::ALL_PERMITS,
+            _ => table::SOME_PERMITS,
+        }
+    }
+}
+
+impl Deref for Counted {
+    type Target = AtomicUsize;
+
+    fn deref(&self) -> &AtomicUsize {
+        &self.left
     }
 }
 

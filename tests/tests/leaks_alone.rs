@@ -70,6 +70,12 @@ fn tasks_that_stay_are_found() {
         "orders::two_orders_on_two_workers",
         "orders::with_a_writer",
         "orders::with_owned_guards",
+        "semaphores::all_of_three",
+        "semaphores::behind_a_gate_for_two",
+        "semaphores::two_orders",
+        "semaphores::two_orders_on_two_workers",
+        "semaphores::with_a_mutex",
+        "semaphores::with_owned_permits",
         "two_wait_for_each_other",
     ];
     check("tokio-tasks", &unseen);

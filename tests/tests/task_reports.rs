@@ -90,6 +90,7 @@ fn leaks_alone() {
 fn orders_of_locks() {
     check_one("tokio-tasks", "orders::two_orders", &[]);
     check_one("tokio-tasks", "orders::with_a_writer", &[]);
+    check_one("tokio-tasks", "semaphores::with_a_mutex", &[]);
 }
 
 #[test]

@@ -236,7 +236,7 @@ impl<'r, 'a> FindingBuilder<'r, 'a> {
             timed: wait.timed,
             lock: wait
                 .addr
-                .filter(|_| what.is_lock())
+                .filter(|_| what.is_lock() || kind == Kind::LockOrder)
                 .map(|address| self.resolver.lock_name(address)),
             owner: wait.owner.map(|owner| self.resolver.label(owner)),
             acquired: self.resolver.stack(&wait.acquired_at),

@@ -109,6 +109,11 @@ const APIS: &[Api] = &[
     takes("tokio", &["RwLock", "read_owned"], Mode::Shared),
     takes("tokio", &["RwLock", "write"], Mode::Alone),
     takes("tokio", &["RwLock", "write_owned"], Mode::Alone),
+    // Whether the number of permits makes it a lock, the runtime has seen.
+    takes("tokio", &["Semaphore", "acquire"], Mode::Alone),
+    takes("tokio", &["Semaphore", "acquire_many"], Mode::Alone),
+    takes("tokio", &["Semaphore", "acquire_owned"], Mode::Alone),
+    takes("tokio", &["Semaphore", "acquire_many_owned"], Mode::Alone),
 ];
 
 /// How the lock is taken that is taken with this stack, if it is one; and

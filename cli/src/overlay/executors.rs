@@ -54,6 +54,19 @@ macro_rules! channel_permits {
     };
 }
 
+/// The end of a permit, which is given back by this method.
+macro_rules! permit_drops {
+    ($permit:literal, $method:literal) => {
+        concat!(
+            "Drop for ",
+            $permit,
+            " {\n    fn drop(&mut self) {\n        self.sem.",
+            $method,
+            "("
+        )
+    };
+}
+
 /// Nothing goes unseen without the edit, which only saves time.
 const COSTS: &str = "";
 
@@ -214,7 +227,44 @@ const TOKIO: Overlay = Overlay {
             anchors: &["impl Drop for Acquire<'_> {\n    fn drop(&mut self) {"],
             at: At::After,
             text: "\n        #[cfg(feature = \"rt\")]\n        \
-                   crate::runtime::task::leakcheck::waited(self.semaphore, !self.queued);",
+                   crate::runtime::task::leakcheck::waited(self.semaphore, {\n            \
+                   let number = (self.num_permits as usize) << Semaphore::PERMIT_SHIFT;\n            \
+                   self.semaphore.permits.taken(number, !self.queued)\n        });",
+            otherwise: Some("which task has a lock"),
+        },
+        Edit {
+            files: &["sync/batch_semaphore.rs"],
+            anchors: &["use crate::loom::sync::atomic::AtomicUsize;"],
+            at: At::Instead,
+            text: "#[cfg(not(feature = \"rt\"))]\n\
+                   use crate::loom::sync::atomic::AtomicUsize;\n\
+                   #[cfg(feature = \"rt\")]\n\
+                   use crate::runtime::task::leakcheck::Counted as AtomicUsize;\n\
+                   impl Semaphore {\n    \
+                   pub(crate) fn leakcheck_grows(&self) {\n        \
+                   #[cfg(feature = \"rt\")]\n        \
+                   self.permits.grows();\n    }\n}",
+            otherwise: Some("which task has a lock"),
+        },
+        Edit {
+            files: &["sync/semaphore.rs"],
+            anchors: &["pub fn add_permits(&self, n: usize) {"],
+            at: At::After,
+            text: "\n        self.ll_sem.leakcheck_grows();",
+            otherwise: Some("which task has a lock"),
+        },
+        Edit {
+            files: &["sync/semaphore.rs"],
+            anchors: &[permit_drops!("SemaphorePermit<'_>", "add_permits")],
+            at: At::Instead,
+            text: permit_drops!("SemaphorePermit<'_>", "ll_sem.release"),
+            otherwise: Some("which task has a lock"),
+        },
+        Edit {
+            files: &["sync/semaphore.rs"],
+            anchors: &[permit_drops!("OwnedSemaphorePermit", "add_permits")],
+            at: At::Instead,
+            text: permit_drops!("OwnedSemaphorePermit", "ll_sem.release"),
             otherwise: Some("which task has a lock"),
         },
         Edit {

@@ -29,7 +29,8 @@ pub struct Edit {
     /// The text.
     pub text: &'static str,
     /// What goes unseen without this edit, or nothing, as an empty text; none if
-    /// nothing works without it.
+    /// nothing works without it. Where one such edit does not fit, none is made
+    /// without which the same goes unseen.
     pub otherwise: Option<&'static str>,
 }
 
@@ -54,24 +55,32 @@ pub struct Unfit {
 /// # Errors
 /// If an edit without which nothing works does not fit.
 pub fn patch(edits: &[Edit], read: &dyn Fn(&str) -> Option<String>) -> Result<Patched, Unfit> {
-    let mut patched = Patched::default();
-    for edit in edits {
-        match fit(edit, &patched, read) {
-            Some((file, text)) => {
-                patched.files.insert(file, text);
-            }
-            None => match edit.otherwise {
-                Some("") => {}
-                Some(unseen) => patched.unseen.push(unseen),
-                None => {
-                    return Err(Unfit {
-                        anchor: edit.anchors[0],
-                    });
+    let mut unseen: Vec<&str> = Vec::new();
+    'again: loop {
+        let mut patched = Patched::default();
+        let is_made = |edit: &&Edit| !edit.otherwise.is_some_and(|it| unseen.contains(&it));
+        for edit in edits.iter().filter(is_made) {
+            match fit(edit, &patched, read) {
+                Some((file, text)) => {
+                    patched.files.insert(file, text);
                 }
-            },
+                None => match edit.otherwise {
+                    Some("") => {}
+                    Some(without) => {
+                        unseen.push(without);
+                        continue 'again;
+                    }
+                    None => {
+                        return Err(Unfit {
+                            anchor: edit.anchors[0],
+                        });
+                    }
+                },
+            }
         }
+        patched.unseen = unseen;
+        return Ok(patched);
     }
-    Ok(patched)
 }
 
 /// The one file that the edit fits, changed.
@@ -159,5 +168,24 @@ mod tests {
         let patched = patch(&[optional], &files("", "")).unwrap();
         assert_eq!(patched.unseen, ["wakes"]);
         assert!(patched.files.is_empty());
+    }
+
+    #[test]
+    fn edits_for_the_same_stand_and_fall_together() {
+        let first = Edit {
+            otherwise: Some("wakes"),
+            ..EDIT
+        };
+        let second = Edit {
+            anchors: &["gone()"],
+            ..first
+        };
+        let third = Edit {
+            otherwise: Some("joins"),
+            ..EDIT
+        };
+        let patched = patch(&[first, third, second], &files("old()", "")).unwrap();
+        assert_eq!(patched.unseen, ["wakes"]);
+        assert_eq!(patched.files["a.rs"], "new(); old()");
     }
 }

@@ -63,7 +63,8 @@ pub struct Hooks {
     /// What runs on the thread polls a wait for permits of the semaphore at
     /// this address.
     pub permits_wanted: extern "C" fn(semaphore: *const ()),
-    /// Such a wait is over, with the permits if the second is not 0.
+    /// Such a wait is over: with no permits if the second is 0, or else with
+    /// [`SOME_PERMITS`], [`ALL_PERMITS`] or [`UNCOUNTED_PERMITS`].
     pub permits_waited: extern "C" fn(semaphore: *const (), taken: u32),
     /// Permits of the semaphore are being given back.
     pub permits_back: extern "C" fn(semaphore: *const ()),
@@ -127,6 +128,13 @@ pub struct Field {
     /// Its line.
     pub line: u32,
 }
+
+/// Others may have permits at the same time.
+pub const SOME_PERMITS: u32 = 1;
+/// They are all that there are: nobody else has any meanwhile.
+pub const ALL_PERMITS: u32 = 2;
+/// How many there are has changed: the semaphore is no lock.
+pub const UNCOUNTED_PERMITS: u32 = 3;
 
 /// The task is polled.
 pub const POLL: u32 = 0;

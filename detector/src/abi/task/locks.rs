@@ -9,12 +9,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dashmap::DashMap;
+
 use super::look::Seen;
 use super::waits::{self, Object};
 use crate::abi::symbols;
 use crate::objects;
 use crate::reach::Lock;
 use crate::report::wire::ThreadId;
+use crate::rt::replaceable::Replaceable;
 use crate::stack::{self, StackId};
 
 /// Locks that are looked at.
@@ -65,10 +68,23 @@ fn lock(semaphore: usize, waiting: &BTreeSet<ThreadId>) -> Option<Lock> {
     })
 }
 
+/// What [`borrows`] has said so far.
+static KNOWN: Replaceable<DashMap<StackId, bool>> = Replaceable::new();
+
 /// True if a lock was taken there by a guard that borrows it.
-fn borrows(at: StackId) -> bool {
+pub fn borrows(at: StackId) -> bool {
+    if let Some(known) = KNOWN.get().get(&at) {
+        return *known;
+    }
     let stack = stack::get(at);
-    borrows_by(stack.iter().filter_map(|&pc| symbols::name_of(pc)))
+    let borrows = borrows_by(stack.iter().filter_map(|&pc| symbols::name_of(pc)));
+    KNOWN.get().insert(at, borrows);
+    borrows
+}
+
+/// In the child of a fork.
+pub fn reset() {
+    KNOWN.replace(DashMap::new());
 }
 
 /// The same of the functions on the stack, innermost first: the first of them that takes

@@ -106,6 +106,7 @@ pub fn reset() {
     registry::reset();
     waits::reset();
     order::reset();
+    locks::reset();
     turn::reset();
     cycles::reset();
     ends::reset();

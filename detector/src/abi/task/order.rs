@@ -4,16 +4,21 @@
 //! are [`crate::abi::order`]'s.
 //!
 //! Who knew of whose edge, what synchronises says ([`schedule`]): that one thread polled
-//! both orders nothing. A semaphore that is no lock makes edges too; whose function took
-//! it, the reader of the wire file knows.
+//! both orders nothing. Whose function took a lock, the reader of the wire file knows.
+//!
+//! A semaphore is a lock for who has all of its permits, as long as nobody adds any. A
+//! permit that is not borrowed may go to another task, as other guards that own their
+//! lock, and who took it goes on without it: so an edge from such a lock counts once its
+//! own task has given it back.
 //!
 //! Who waits for a lock that blocks the thread lets no other task of that thread go on.
 //! So where one thread alone polls both, such an edge meets no other.
 //!
 //! What it misses: cycles with an edge of two locks that block; locks that were only
 //! tried; the orders of two tasks that stay on one thread, which are not told apart
-//! there; a guard that goes with its task to another thread; what is taken while tasks
-//! are not looked at.
+//! there; a guard that goes with its task to another thread; one that owns its lock and is
+//! dropped with its task; two parts of a semaphore's permits that are more than it has;
+//! what is taken while tasks are not looked at.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +26,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::poll::{self, actor, polled};
 use super::record::Origin;
-use super::registry;
+use super::{locks, registry};
 use crate::abi::order::{self, MOST, NEAREST};
 use crate::lockorder::{Edge, Hold, LockNumber, LockOrder, Past};
 use crate::objects;
@@ -49,6 +54,15 @@ struct Held {
     /// Where the log was when it began to wait for the lock; none of a lock that
     /// only keeps others out.
     wanted: Option<u64>,
+    /// Its guard may go to another task.
+    may_go: bool,
+}
+
+/// A lock of an executor's that a task has.
+struct Kept {
+    held: Held,
+    /// Edges from it, if its guard may go: they count if it does not.
+    edges: Vec<Edge<Made>>,
 }
 
 /// Who made an edge, and when.
@@ -81,7 +95,7 @@ impl Past for Made {
 #[derive(Default)]
 struct State {
     /// The executor's.
-    held: HashMap<ThreadId, Vec<Held>>,
+    held: HashMap<ThreadId, Vec<Kept>>,
     order: LockOrder<Made>,
     /// Edges so far between two locks.
     edges: HashMap<(LockNumber, LockNumber), u32>,
@@ -102,6 +116,8 @@ fn holding(who: ThreadId) -> &'static AtomicU32 {
 pub struct Taken {
     /// Its address.
     pub addr: usize,
+    /// Others may have it at the same time.
+    pub shared: bool,
     /// Where.
     pub at: StackId,
     /// Where the log was when the wait for it began.
@@ -129,32 +145,35 @@ pub fn taken(thread: &mut Thread, taken: &Taken) {
     let hold = Hold {
         lock,
         addr: taken.addr as u64,
-        shared: false,
+        shared: taken.shared,
         on: WaitOn::Futex,
         at: taken.at,
     };
     let who = actor(thread);
     let made = made(thread, taken.wanted, false);
-    let blocking = blocking(thread, who);
-    let cycles = {
+    let mut had = blocking(thread, who);
+    {
         let mut state = STATE.lock();
         let state = state.get_or_insert_default();
-        let held = state.held.get(&who).into_iter().flatten();
-        let had: Vec<Held> = blocking.into_iter().chain(held.copied()).collect();
-        let cycles = made.map_or_else(Vec::new, |made| state.cycles(who, &made, &had, hold));
         let held = state.held.entry(who).or_default();
+        had.extend(held.iter().map(|kept| kept.held));
         if held.len() == KEPT {
             held.remove(0);
         } else {
             holding(who).fetch_add(1, Ordering::Relaxed);
         }
-        held.push(Held {
-            hold,
-            wanted: Some(taken.wanted),
+        held.push(Kept {
+            held: Held {
+                hold,
+                wanted: Some(taken.wanted),
+                may_go: true,
+            },
+            edges: Vec::new(),
         });
-        cycles
-    };
-    tell(cycles);
+    }
+    if let Some(made) = made {
+        adds(who, &made, had, hold);
+    }
 }
 
 /// What runs on the thread has taken a lock that blocks, the last of those that the
@@ -174,14 +193,27 @@ pub fn blocks(thread: &mut Thread) {
     for gate in &mut gates {
         gate.wanted = None;
     }
+    let mut had = gates;
+    {
+        let state = STATE.lock();
+        let held = state.as_ref().and_then(|state| state.held.get(&who));
+        let Some(held) = held else { return };
+        had.extend(held.iter().map(|kept| kept.held));
+    }
+    adds(who, &made, had, hold);
+}
+
+/// Adds the edges of who takes a lock now, and `had` others; tells the cycles that they
+/// close.
+fn adds(who: ThreadId, made: &Made, mut had: Vec<Held>, to: Hold) {
+    // Names are read while nobody waits.
+    for held in had.iter_mut().filter(|held| held.may_go) {
+        held.may_go = !locks::borrows(held.hold.at);
+    }
     let cycles = {
         let mut state = STATE.lock();
-        let Some(state) = state.as_mut() else { return };
-        let Some(held) = state.held.get(&who) else {
-            return;
-        };
-        let had: Vec<Held> = gates.into_iter().chain(held.iter().copied()).collect();
-        state.cycles(who, &made, &had, hold)
+        let state = state.get_or_insert_default();
+        state.cycles(who, made, &had, to)
     };
     tell(cycles);
 }
@@ -215,6 +247,7 @@ fn blocking(thread: &mut Thread, who: ThreadId) -> Vec<Held> {
         Some(Held {
             hold: order::hold(thread, at)?,
             wanted: taker.map(|by| by.logged),
+            may_go: false,
         })
     };
     (0..number).filter_map(of).collect()
@@ -230,6 +263,20 @@ fn tell(cycles: Vec<Vec<Edge<Made>>>) {
 }
 
 impl State {
+    /// The lock at this address that the task has no longer.
+    fn takes_back(&mut self, owner: ThreadId, addr: usize) -> Option<Kept> {
+        let held = self.held.get_mut(&owner)?;
+        let at = held
+            .iter()
+            .rposition(|kept| kept.held.hold.addr == addr as u64)?;
+        let kept = held.remove(at);
+        holding(owner).fetch_sub(1, Ordering::Relaxed);
+        if held.is_empty() {
+            self.held.remove(&owner);
+        }
+        Some(kept)
+    }
+
     /// The cycles that are closed by who takes a lock now, and has others.
     fn cycles(
         &mut self,
@@ -240,8 +287,15 @@ impl State {
     ) -> Vec<Vec<Edge<Made>>> {
         let mut cycles = Vec::new();
         let own = had.iter().enumerate().rev();
-        let own = own.filter_map(|(at, held)| Some((at, held.hold, held.wanted?)));
-        for (at, from, wanted) in own.take(NEAREST) {
+        let own = own.filter_map(|(at, held)| Some((at, held, held.wanted?)));
+        for (
+            at,
+            &Held {
+                hold: from, may_go, ..
+            },
+            wanted,
+        ) in own.take(NEAREST)
+        {
             let pair = (from.lock, to.lock);
             if pair.0 == pair.1 || self.told >= MOST {
                 continue;
@@ -255,7 +309,7 @@ impl State {
                 continue;
             }
             let others = had.iter().enumerate().filter(|(other, _)| *other != at);
-            let found = self.order.add(Edge {
+            let edge = Edge {
                 thread: who,
                 past: Made {
                     wanted,
@@ -264,31 +318,50 @@ impl State {
                 from,
                 to,
                 others: others.map(|(_, held)| held.hold).collect(),
-            });
-            self.told += usize::from(found.is_some());
-            cycles.extend(found);
+            };
+            if may_go {
+                self.puts_off(edge);
+            } else {
+                cycles.extend(self.add(edge));
+            }
         }
         cycles
+    }
+
+    /// Keeps an edge until the first of its locks is given back.
+    fn puts_off(&mut self, edge: Edge<Made>) {
+        let held = self.held.get_mut(&edge.thread).into_iter().flatten();
+        let mut same = held.rev().filter(|kept| kept.held.hold == edge.from);
+        if let Some(kept) = same.next() {
+            kept.edges.push(edge);
+        }
+    }
+
+    fn add(&mut self, edge: Edge<Made>) -> Option<Vec<Edge<Made>>> {
+        let found = self.order.add(edge);
+        self.told += usize::from(found.is_some());
+        found
     }
 }
 
 /// `who` gives a lock back that it took, or else that `holder` did.
 pub fn given_back(who: ThreadId, holder: ThreadId, addr: usize) {
-    let mut state = STATE.lock();
-    let Some(state) = state.as_mut() else { return };
-    for owner in [who, holder] {
-        let Some(held) = state.held.get_mut(&owner) else {
-            continue;
-        };
-        if let Some(at) = held.iter().rposition(|held| held.hold.addr == addr as u64) {
-            held.remove(at);
-            holding(owner).fetch_sub(1, Ordering::Relaxed);
-            if held.is_empty() {
-                state.held.remove(&owner);
+    let cycles = {
+        let mut state = STATE.lock();
+        let Some(state) = state.as_mut() else { return };
+        match state.takes_back(who, addr) {
+            Some(kept) => kept
+                .edges
+                .into_iter()
+                .filter_map(|edge| state.add(edge))
+                .collect(),
+            None => {
+                state.takes_back(holder, addr);
+                Vec::new()
             }
-            return;
         }
-    }
+    };
+    tell(cycles);
 }
 
 /// The task is gone.

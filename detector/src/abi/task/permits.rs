@@ -6,6 +6,7 @@ use super::super::edge::tracked;
 use super::poll::{self, actor};
 use super::waits::{self, Holder, Object};
 use super::{cycles, order, stack_here};
+use crate::hooks::table::{ALL_PERMITS, UNCOUNTED_PERMITS};
 
 /// See [`crate::hooks::table::Hooks::permits_wanted`].
 pub extern "C" fn wanted(semaphore: *const ()) {
@@ -29,12 +30,16 @@ pub extern "C" fn waited(semaphore: *const (), taken: u32) {
         at: stack_here(thread, frame, pc),
     });
     if let (Some(wanted), Some(holder)) = (waits::over(who, semaphore as usize, holder), holder) {
+        let is_lock = taken != UNCOUNTED_PERMITS;
         let taken = order::Taken {
             addr: semaphore as usize,
+            shared: taken != ALL_PERMITS,
             at: holder.at,
             wanted,
         };
-        order::taken(thread, &taken);
+        if is_lock {
+            order::taken(thread, &taken);
+        }
     }
     thread.busy -= 1;
 }
