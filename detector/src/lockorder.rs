@@ -42,6 +42,15 @@ const STEPS: usize = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LockNumber(pub u32);
 
+impl LockNumber {
+    /// Of the permits that are counted where a word may be a lock by itself: a
+    /// semaphore begins with the lock of its list.
+    #[must_use]
+    pub const fn of_permits(self) -> Self {
+        Self(self.0 | 1 << 31)
+    }
+}
+
 /// A lock that a thread has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hold {

@@ -141,7 +141,9 @@ pub fn taken(thread: &mut Thread, taken: &Taken) {
         return;
     }
     // SAFETY: covered, as just checked.
-    let lock = unsafe { objects::get(thread, taken.addr) }.lock_number();
+    let lock = unsafe { objects::get(thread, taken.addr) }
+        .lock_number()
+        .of_permits();
     let hold = Hold {
         lock,
         addr: taken.addr as u64,
