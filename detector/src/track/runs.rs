@@ -134,6 +134,12 @@ impl<T: ?Sized> Runs<T> {
         Self::unasked()
     }
 
+    /// As that, of the place whose address `_place` would take, of a value that there
+    /// need not be.
+    pub fn of<A>(_place: impl FnOnce(A) -> *const T) -> Self {
+        Self::unasked()
+    }
+
     /// As that, of a value that would be taken.
     pub fn value(_value: T) -> Self
     where

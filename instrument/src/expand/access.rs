@@ -42,7 +42,7 @@ impl Body<'_> {
         let Some((base, field)) = &chain.owner else {
             return site;
         };
-        if matches!(chain.root, Root::Static(false)) {
+        if matches!(chain.root, Root::Static(false)) || self.captures_part(base) {
             return site;
         }
         let krate = &self.context.krate;
@@ -131,6 +131,9 @@ impl Body<'_> {
         let krate = &self.context.krate;
         let span = hygienic(whole.span());
         if let Root::Pointer(pointer) = &chain.root {
+            if self.is_captured(pointer) && self.typed.is_reference(pointer) {
+                return quote_spanned!(span=> #krate::__private::Reach::of_pointer(false));
+            }
             let pointer = unevaluated(pointer, krate);
             return quote_spanned! {span=>
                 #krate::__private::Reach::of_pointer(
@@ -139,14 +142,8 @@ impl Body<'_> {
             };
         }
         let known = chain.bases.iter().all(|base| has_simple_steps(&base.expr));
-        let own = chain.bases.iter().filter(|_| known).map(|base| {
-            let ask = if base.is_indexed {
-                "is_array"
-            } else {
-                "is_own"
-            };
-            self.step(&base.expr, ask)
-        });
+        let bases = chain.bases.iter().filter(|_| known);
+        let own = bases.map(|base| self.step(&base.expr, base.asks_memory()));
         quote_spanned!(span=> #krate::__private::Reach::of_variable(#known #(&& #own)*))
     }
 

@@ -322,6 +322,12 @@ impl Body<'_> {
             return None;
         }
         let krate = &self.context.krate;
+        if let Some(asked) = self.of_another(place, "Runs", asks) {
+            return Some(asked);
+        }
+        if self.is_open(place) {
+            return Some(quote!(true));
+        }
         if self.captures_behind(place) {
             if !self.typed.is_reference(place) {
                 return Some(quote!(true));

@@ -42,6 +42,15 @@ impl Base {
         let expr = expr.clone();
         Self { expr, is_indexed }
     }
+
+    /// What asks whether the step stays in the same memory.
+    pub const fn asks_memory(&self) -> &'static str {
+        if self.is_indexed {
+            "is_array"
+        } else {
+            "is_own"
+        }
+    }
 }
 
 /// A place.

@@ -191,6 +191,16 @@ impl Body<'_> {
             && !self.typed.is_shared(place)
     }
 
+    /// True for a part of a captured variable that may be a `&mut` itself: as
+    /// [`Body::may_refer`].
+    pub fn may_be_behind(&self, place: &Expr) -> bool {
+        !self.moves
+            && self.is_captured(place)
+            && matches!(super::place::bare(place), Expr::Field(_))
+            && !names_self(place)
+            && !self.typed.is_shared(place)
+    }
+
     /// A reference to what a method is called on, by which a closure captures no more
     /// than by that call.
     ///
@@ -201,7 +211,7 @@ impl Body<'_> {
     /// ```
     pub fn seen(&self, place: &Expr) -> TokenStream {
         let span = hygienic(place.span());
-        if !self.captures_behind(place) {
+        if self.moves || !self.is_captured(place) {
             return quote_spanned!(span=> &#place);
         }
         if self.typed.is_reference(place) {
@@ -214,10 +224,13 @@ impl Body<'_> {
     /// Asks about the type of what a method is called on, see [`chain::typed`].
     pub fn asks_receiver(&self, place: &Expr, asks: &TokenStream) -> TokenStream {
         let krate = &self.context.krate;
-        if !self.captures_behind(place) {
+        if let Some(asked) = self.of_another(place, "Runs", asks) {
+            return asked;
+        }
+        if !self.captures_behind(place) && !self.is_open(place) {
             return chain::typed(place, "Runs", asks, krate);
         }
-        if self.may_refer(place) {
+        if self.may_refer(place) || self.is_open(place) {
             let span = hygienic(place.span());
             return quote_spanned!(span=> #krate::__private::Runs::of_any().#asks);
         }
@@ -230,6 +243,41 @@ impl Body<'_> {
             krate,
             span,
         )
+    }
+
+    /// True for a part of a captured variable of which the closure may capture less
+    /// than is asked about.
+    pub fn is_open(&self, place: &Expr) -> bool {
+        !self.moves
+            && !matches!(super::place::bare(place), Expr::Path(_))
+            && self.captures_part(place)
+    }
+
+    /// Asks about the type of a place in another variable of the same type, which
+    /// there is none of: so nothing is captured. Its type must be written.
+    ///
+    /// Input: `x.inner`, `Step`, `derefs()`, of `x: &mut X`. Output:
+    ///
+    /// ```text
+    /// Step::of(|x: &mut X| &raw const x.inner).derefs()
+    /// ```
+    pub fn of_another(
+        &self,
+        place: &Expr,
+        answers: &str,
+        asks: &TokenStream,
+    ) -> Option<TokenStream> {
+        if !self.is_captured(place) {
+            return None;
+        }
+        let (name, of) = self.typed.written(place)?;
+        let krate = &self.context.krate;
+        let span = hygienic(place.span());
+        let answers = ident(answers);
+        let place = chain::unevaluated(super::place::bare(place), krate);
+        Some(quote_spanned! {span=>
+            #krate::__private::#answers::of(|#name: #of| &raw const #place).#asks
+        })
     }
 
     /// Asks about the type of a step of a place, see [`chain::step`].
@@ -246,11 +294,21 @@ impl Body<'_> {
     /// ```
     pub fn step(&self, place: &Expr, ask: &str) -> TokenStream {
         let krate = &self.context.krate;
-        if self.captures_behind(place) && self.typed.is_reference(place) {
+        let asks = ident(ask);
+        if let Some(asked) = self.of_another(place, "Step", &quote!(#asks())) {
+            return asked;
+        }
+        if self.captures_behind(place)
+            && self.typed.is_reference(place)
+            && self.typed.is_whole(place)
+        {
             let behind: Expr = syn::parse_quote!(*#place);
             return chain::step(&behind, ask, krate);
         }
-        if self.is_captured(place) && self.typed.is_parted(place) || self.captures_behind(place) {
+        if self.is_captured(place) && self.typed.is_parted(place)
+            || self.captures_behind(place)
+            || self.is_open(place)
+        {
             // What it captured besides could be borrowed, or gone.
             return quote!(false);
         }

@@ -58,8 +58,10 @@ impl Body<'_> {
                     asks.push(quote!(true));
                 } else if is_place(base) {
                     self.steps_into(base, asks, name);
+                    let derefs = quote!(derefs());
                     asks.extend(if self.captures_part(base) {
-                        Some(quote!(true))
+                        let asked = self.of_another(base, "Step", &derefs);
+                        Some(asked.unwrap_or_else(|| quote!(true)))
                     } else {
                         self.used_derefs(base)
                     });
@@ -151,6 +153,7 @@ impl Body<'_> {
             || self.may_refer(place)
             || self.typed.is_reference(place)
             || self.typed.is_plain(place)
+            || self.typed.written(place).is_some()
             || matches!(bare(place), Expr::Path(path) if is_variant(path))
         {
             return self.derefs(place);
@@ -179,12 +182,15 @@ impl Body<'_> {
             return Some(self.step(place, "derefs"));
         }
         let krate = &self.context.krate;
+        if let Some(asked) = self.of_another(place, "Step", &quote!(derefs())) {
+            return Some(asked);
+        }
         if self.is_captured(place) && self.typed.is_reference(place) {
             // What is behind it is captured, not the reference.
             let behind: Expr = parse_quote!(*#place);
             return Some(chain::step(&behind, "derefs", krate));
         }
-        if self.captures_behind(place) {
+        if self.captures_behind(place) || self.is_open(place) {
             return Some(quote!(true));
         }
         Some(chain::step(place, "derefs", krate))
@@ -234,8 +240,11 @@ impl Body<'_> {
         }
         if self.moves {
             !self.typed.is_shared(place) && !self.typed.is_reference(place)
+        } else if self.unsafety && dereferences(place) {
+            // A raw pointer, unless it says that it is none.
+            self.typed.is_exclusive(place)
         } else {
-            self.typed.is_parted(place)
+            !self.typed.is_whole(place)
         }
     }
 
@@ -255,6 +264,17 @@ fn behind(base: &Expr) -> Option<&Expr> {
         Expr::Paren(inner) => behind(&inner.expr),
         Expr::Reference(inner) => Some(&*inner.expr).filter(|place| is_place(place)),
         _ => None,
+    }
+}
+
+/// True for a place that begins with `*`.
+fn dereferences(place: &Expr) -> bool {
+    match place {
+        Expr::Paren(inner) => dereferences(&inner.expr),
+        Expr::Field(field) => dereferences(&field.base),
+        Expr::Index(index) => dereferences(&index.expr),
+        Expr::Unary(unary) => matches!(unary.op, UnOp::Deref(_)),
+        _ => false,
     }
 }
 

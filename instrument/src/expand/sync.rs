@@ -248,7 +248,12 @@ impl Body<'_> {
         let name = name.as_str();
         let krate = self.context.krate.clone();
         let span = hygienic(original.method.span());
-        let object = self.object(&original.receiver);
+        let object = if COLLECTS.contains(&name) && self.may_be_behind(&original.receiver) {
+            self.ask(expression, vec![quote!(true)], name);
+            quote_spanned!(span=> #krate::__private::Object::UNKNOWN)
+        } else {
+            self.object(&original.receiver)
+        };
         let object = quote_spanned! {span=>
             #object.called(const { #krate::__private::hash(#name) })
         };

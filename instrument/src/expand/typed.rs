@@ -37,6 +37,12 @@ pub struct Typed {
     numbers: BTreeSet<String>,
     /// References, in the same way.
     references: BTreeSet<String>,
+    /// Of those, the ones by which what they refer to may be changed: parts of it may
+    /// be borrowed by themselves.
+    exclusive: BTreeSet<String>,
+    /// Types as they are written where the variable is bound, if that can be written
+    /// elsewhere.
+    written: BTreeMap<String, Type>,
     /// Variables that say their type, or that a function of a type makes.
     sure: BTreeSet<String>,
     /// Variables that are made where they are bound, and are no references.
@@ -139,6 +145,32 @@ impl Typed {
         root(place).is_some_and(|name| self.shared.contains(&name.to_string()))
     }
 
+    /// True if the variable that the place begins with has no part that may be in use
+    /// by itself: what cannot be changed by its name.
+    pub fn is_whole(&self, place: &Expr) -> bool {
+        root(place).is_some_and(|name| {
+            let name = name.to_string();
+            let of = |names: &BTreeSet<String>| names.contains(&name);
+            let is = [&self.sure, &self.made, &self.references, &self.shared];
+            self.times(&name) == 1
+                && is.into_iter().any(of)
+                && !of(&self.exclusive)
+                && !of(&self.parted)
+        })
+    }
+
+    /// True if the variable that the place begins with is a `&mut`.
+    pub fn is_exclusive(&self, place: &Expr) -> bool {
+        root(place).is_some_and(|name| self.exclusive.contains(&name.to_string()))
+    }
+
+    /// The variable that the place begins with, and its type as it is written.
+    pub fn written<'p>(&self, place: &'p Expr) -> Option<(&'p Ident, &Type)> {
+        let name = root(place)?;
+        let of = self.written.get(&name.to_string())?;
+        (self.times(&name.to_string()) == 1).then_some((name, of))
+    }
+
     /// True if the type of a variable is known wherever it is used, whatever it
     /// is given to.
     pub fn surely_knows(&self, place: &Expr) -> bool {
@@ -192,8 +224,13 @@ impl Typed {
             self.sure.insert(name.to_string());
             self.declared.insert(name.to_string());
         }
+        if name != "self" && may_stand_elsewhere(of) {
+            self.written.insert(name.to_string(), of.clone());
+        }
         match of {
-            Type::Reference(_) => _ = self.references.insert(name.to_string()),
+            Type::Reference(reference) => {
+                self.refers(name, reference.mutability.is_some());
+            }
             Type::Path(path) if path.path.segments.last().is_some_and(is_counted) => {
                 self.shared.insert(name.to_string());
             }
@@ -201,6 +238,13 @@ impl Typed {
                 self.numbers.insert(name.to_string());
             }
             _ => {}
+        }
+    }
+
+    fn refers(&mut self, name: &Ident, exclusively: bool) {
+        self.references.insert(name.to_string());
+        if exclusively {
+            self.exclusive.insert(name.to_string());
         }
     }
 
@@ -358,7 +402,7 @@ impl<'ast> Visit<'ast> for Typed {
             self.may_be_box(&name.ident, makes_box(&init.expr));
             match &*init.expr {
                 Expr::Lit(_) => _ = self.numbers.insert(name.ident.to_string()),
-                Expr::Reference(_) => _ = self.references.insert(name.ident.to_string()),
+                Expr::Reference(borrow) => self.refers(&name.ident, borrow.mutability.is_some()),
                 Expr::Closure(closure) if answers_to_a_name(closure) => {
                     self.closures.insert(name.ident.to_string());
                 }
@@ -427,6 +471,25 @@ fn is_made_by_a_type(expression: &Expr) -> bool {
         },
         _ => false,
     }
+}
+
+/// True for a type that may be written once more, as of a closure's argument.
+fn may_stand_elsewhere(of: &Type) -> bool {
+    struct Bound(bool);
+
+    impl<'ast> Visit<'ast> for Bound {
+        fn visit_type(&mut self, of: &'ast Type) {
+            self.0 |= matches!(
+                of,
+                Type::ImplTrait(_) | Type::Infer(_) | Type::Macro(_) | Type::Verbatim(_)
+            );
+            visit::visit_type(self, of);
+        }
+    }
+
+    let mut bound = Bound(false);
+    bound.visit_type(of);
+    !bound.0
 }
 
 fn is_number_name(name: &Ident) -> bool {
