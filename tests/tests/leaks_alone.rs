@@ -70,6 +70,7 @@ fn tasks_that_stay_are_found() {
         "orders::two_orders_on_two_workers",
         "orders::with_a_writer",
         "orders::with_owned_guards",
+        "permits::opposite_orders_on_two_workers",
         "semaphores::all_of_three",
         "semaphores::behind_a_gate_for_two",
         "semaphores::two_orders",
