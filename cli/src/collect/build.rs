@@ -9,7 +9,7 @@ use leakcheck::report::wire::{self, TaskState, ThreadId, WaitOn};
 use super::by_design::by_design;
 use super::fingerprint::fingerprint;
 use super::memory::{memory, returning};
-use super::pools::{PoolRule, idle_pool};
+use super::pools::{PoolRule, idle_pool, idle_task};
 use super::resolve::Resolver;
 use super::said;
 use super::tasks;
@@ -298,7 +298,21 @@ pub fn threads(found: &wire::Finding) -> BTreeSet<ThreadId> {
 }
 
 fn pool_rule(kind: Kind, legs: &[Leg]) -> Option<&'static PoolRule> {
-    let leg = legs.first().filter(|_| kind == Kind::LeakedThread)?;
+    let leg = legs.first()?;
+    match kind {
+        Kind::LeakedThread => {}
+        Kind::DetachedTask => return idle_task(&leg.stack),
+        Kind::LeakedTask
+        | Kind::AbortedTask
+        | Kind::PanickedTask
+        | Kind::DataRace
+        | Kind::RaceWithFree
+        | Kind::RaceWithReturn
+        | Kind::VolatileRace
+        | Kind::TaskRace
+        | Kind::Deadlock
+        | Kind::LockOrder => return None,
+    }
     let nowhere = Stack::default();
     let spawned = leg.thread.spawned.first().map_or(&nowhere, |step| &step.at);
     idle_pool(&leg.stack, spawned)

@@ -1,8 +1,8 @@
-//! Idle pools: threads that libraries keep for the life of the process.
+//! Idle pools: threads and tasks that libraries keep for the life of the process.
 //!
-//! Each rule is a function with its reason. A thread that a rule names is
-//! still told, as a note; while it runs code of the user it is not idle, and
-//! the rule does not apply.
+//! Each rule is a function with its reason. What a rule names is still told, as
+//! a note; while it runs code of the user it is not idle, and the rule does not
+//! apply.
 
 use crate::model::{Frame, FrameClass, Stack};
 
@@ -91,6 +91,21 @@ const RULES: &[PoolRule] = &[
     },
 ];
 
+/// The rules for tasks, by what they await.
+const OF_TASKS: &[PoolRule] = &[PoolRule {
+    name: "async-process's reaper",
+    reason: "smol waits for the ends of child processes, by a task that never ends",
+    applies: async_process,
+}];
+
+/// The rule for a task that is there at the end, if it is idle in a library.
+pub fn idle_task(current: &Stack) -> Option<&'static PoolRule> {
+    let is_idle = !current.has_user_frame();
+    OF_TASKS
+        .iter()
+        .find(|rule| is_idle && (rule.applies)(current))
+}
+
 /// The rule for a leaked thread, if it is idle in a pool.
 pub fn idle_pool(current: &Stack, spawned: &Stack) -> Option<&'static PoolRule> {
     if current.has_user_frame() {
@@ -134,6 +149,11 @@ fn tokio(stack: &Stack) -> bool {
 /// async-io's `main_loop`.
 fn async_io(stack: &Stack) -> bool {
     inside(stack, &["async_io::driver"])
+}
+
+/// What `smol::spawn` starts beside its executor's first thread.
+fn async_process(stack: &Stack) -> bool {
+    inside(stack, &["async_process::driver"])
 }
 
 /// The pool behind `blocking::unblock`.
@@ -245,6 +265,17 @@ mod tests {
             ("bank::sum", User),
         ]);
         assert!(idle_pool(&Stack::default(), &spawned).is_some());
+    }
+
+    #[test]
+    fn a_task_of_a_library_is_idle_by_what_it_awaits() {
+        use FrameClass::{Dependency, User};
+        let receives = ("async_channel::Recv<T>::poll", Dependency);
+        let driver = ("async_process::driver::{closure}", Dependency);
+        assert!(idle_task(&Stack::of_test(&[receives, driver])).is_some());
+        assert!(idle_task(&Stack::of_test(&[receives])).is_none());
+        let users = ("bank::reads::{closure}", User);
+        assert!(idle_task(&Stack::of_test(&[receives, users, driver])).is_none());
     }
 
     #[test]

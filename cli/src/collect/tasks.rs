@@ -16,6 +16,7 @@ const WRAPPERS: &[&str] = &[
     "tracing::instrument::Instrumented<",
     "core::pin::Pin<alloc::boxed::Box<",
     "async_executor::AsyncCallOnDrop<",
+    "async_std::task::builder::SupportTaskLocals<",
     "leakcheck::track::task::Tracked<",
 ];
 
@@ -303,6 +304,10 @@ mod tests {
         );
         assert_eq!(
             name("leakcheck::track::task::Tracked<ledger::read::{{closure}}>"),
+            "ledger::read"
+        );
+        assert_eq!(
+            name("async_std::task::builder::SupportTaskLocals<ledger::read::{{closure}}>"),
             "ledger::read"
         );
         assert_eq!(

@@ -335,7 +335,7 @@ pub fn help(subject: &Subject<'_>) -> Vec<String> {
         Kind::RaceWithReturn => "the borrow must end before the function does: use \
                                  `thread::scope`, or join the thread before returning"
             .to_owned(),
-        Kind::LeakedThread if subject.pool.is_some() => return Vec::new(),
+        Kind::LeakedThread | Kind::DetachedTask if subject.pool.is_some() => return Vec::new(),
         Kind::LeakedThread => leaked_help(subject),
         Kind::LeakedTask | Kind::AbortedTask | Kind::DetachedTask | Kind::PanickedTask => {
             task::help(subject)

@@ -15,6 +15,9 @@ pub fn title(subject: &Subject<'_>) -> String {
     else {
         return "a task never ends".to_owned();
     };
+    if let Some(pool) = subject.pool {
+        return format!("task of {} is still there", pool.name);
+    }
     let name = leg.thread.label.text();
     let what = leg
         .wait
