@@ -37,6 +37,8 @@ pub enum Variant {
     /// Our runtime, this object, in a program that is not instrumented: it looks
     /// for leaks and deadlocks alone.
     LeaksAlone(PathBuf),
+    /// A runtime that checks nothing, this object.
+    Floor(PathBuf),
     /// The runtime that comes with the toolchain.
     Llvm,
     /// Nothing, not instrumented, under a tool of valgrind's.
@@ -50,8 +52,20 @@ impl Variant {
             Self::Plain => "plain",
             Self::Ours(_) => "leakcheck",
             Self::LeaksAlone(_) => "no-races",
+            Self::Floor(_) => "floor",
             Self::Llvm => "llvm",
             Self::Valgrind(tool) => tool.name(),
+        }
+    }
+
+    /// Runs a program that was linked for it. A tool of valgrind's ends after
+    /// `limit` of processor time.
+    pub fn command(&self, program: &Path, limit: Duration) -> Command {
+        match self {
+            Self::Plain | Self::Ours(_) | Self::LeaksAlone(_) | Self::Floor(_) | Self::Llvm => {
+                Command::new(program)
+            }
+            Self::Valgrind(tool) => tool.command(program, limit),
         }
     }
 }
@@ -121,6 +135,11 @@ impl Kit<'_> {
                     flags.push(format!("-Clink-arg={}", object.display()));
                     flags.extend(LINK_ARGS.iter().copied().map(str::to_owned));
                     self.link(&flags, &library, &main, &binary)?;
+                }
+                Variant::Floor(object) => {
+                    let mut flags = flags.clone();
+                    flags.push(format!("-Clink-arg={}", object.display()));
+                    self.link(&flags, &instrumented_library, &main, &binary)?;
                 }
                 Variant::Llvm => {
                     self.link(&self.llvm_flags()?, &instrumented_library, &main, &binary)?;

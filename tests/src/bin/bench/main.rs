@@ -7,7 +7,7 @@
 //! C, so that a slow moment of the machine hits all of them, and the table
 //! shows medians of user and system time, peak memory, and their ratios.
 //!
-//! `--peers` adds leakcheck without races and the tools of valgrind, `--verdicts` what each tool finds of the
+//! `--peers` adds leakcheck without races, hooks that check nothing and the tools of valgrind, `--verdicts` what each tool finds of the
 //! known bugs of the lessons, `--growth` how the costs grow with the threads and
 //! the heap, and `--page` writes it all down. The tools of valgrind are so slow
 //! that they run each program once, up to `--limit`.
@@ -18,6 +18,7 @@
 //! threads than the machine has cores.
 
 mod compile;
+mod floor;
 mod growth;
 mod leaks;
 mod measure;
@@ -73,6 +74,10 @@ struct Arguments {
     /// beside this program
     #[arg(long)]
     leaks: bool,
+    /// Also run with hooks that check nothing, which no runtime can be faster
+    /// than; part of --peers
+    #[arg(long)]
+    floor: bool,
     /// Also run with leakcheck's `--no-races`, and under the tools of valgrind, where it is installed; they are
     /// slow, so take a small --scale
     #[arg(long)]
@@ -137,6 +142,11 @@ fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
         let object = runtime::ensure_without_races(&cache)?;
         variants.push(Variant::LeaksAlone(object));
     }
+    let scratch = tempfile::TempDir::new()?;
+    if arguments.peers || arguments.floor {
+        let object = floor::object(&toolchain.rustc, scratch.path())?;
+        variants.push(Variant::Floor(object));
+    }
     if !arguments.no_llvm {
         variants.push(Variant::Llvm);
     }
@@ -148,7 +158,6 @@ fn bench(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
         variants.extend(tools.iter().copied().map(Variant::Valgrind));
     }
 
-    let scratch = tempfile::TempDir::new()?;
     let directory = arguments.keep.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(directory)?;
     let kit = Kit {

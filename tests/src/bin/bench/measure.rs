@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use wait4::Wait4 as _;
@@ -84,14 +84,9 @@ fn run(
     expected: &str,
     load: &Load,
 ) -> Result<Cost, Box<dyn Error>> {
-    let mut command = match variant {
-        Variant::Plain | Variant::Ours(_) | Variant::LeaksAlone(_) | Variant::Llvm => {
-            Command::new(binary)
-        }
-        Variant::Valgrind(tool) => tool.command(binary, load.limit),
-    };
     let begun = Instant::now();
-    let mut child = command
+    let mut child = variant
+        .command(binary, load.limit)
         .arg(load.threads.to_string())
         .arg(load.scale.to_string())
         // Reports and history stay on, which is the default. Ours are

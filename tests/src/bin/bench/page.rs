@@ -99,7 +99,7 @@ pub fn page(machine: &Machine, sections: &Sections<'_>) -> String {
          Programs that are correct. The column `plain` is the program without any tool, in \
          seconds and MiB; the others are times that. `ours` and `llvm` are linked from the same \
          instrumented objects, the standard library included; `no-races` is leakcheck with that \
-         option, in a program that is not instrumented; `helgrind` and `drd` run the plain program. Medians of {rounds} rounds; `helgrind` and `drd` run once.\n\n\
+         option, in a program that is not instrumented; `floor` has hooks that check nothing, which no runtime for these objects can be faster than; `helgrind` and `drd` run the plain program. Medians of {rounds} rounds; `helgrind` and `drd` run once.\n\n\
          ```text\n{}\n```\n",
         costs.trim_end()
     );

@@ -52,10 +52,10 @@ pub struct Table {
     text: String,
     /// For each variant, its ratios to plain.
     to_plain: Vec<Ratios>,
-    /// For each of our runtimes, its ratios to LLVM's.
+    /// For each of our runtimes, and the floor, its ratios to LLVM's.
     to_llvm: Vec<Ratios>,
     names: Vec<String>,
-    ours: Vec<usize>,
+    compared: Vec<usize>,
     llvm: Option<usize>,
     compile: Vec<f64>,
 }
@@ -70,13 +70,15 @@ impl Table {
                 .file_stem()
                 .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
             Variant::Ours(_) => "ours".to_owned(),
-            Variant::Plain | Variant::LeaksAlone(_) | Variant::Llvm | Variant::Valgrind(_) => {
-                variant.name().to_owned()
-            }
+            Variant::Plain
+            | Variant::LeaksAlone(_)
+            | Variant::Floor(_)
+            | Variant::Llvm
+            | Variant::Valgrind(_) => variant.name().to_owned(),
         };
         let names: Vec<String> = variants.iter().map(name).collect();
-        let ours: Vec<usize> = (0..variants.len())
-            .filter(|&index| matches!(variants[index], Variant::Ours(_)))
+        let compared: Vec<usize> = (0..variants.len())
+            .filter(|&index| matches!(variants[index], Variant::Ours(_) | Variant::Floor(_)))
             .collect();
         let llvm = variants
             .iter()
@@ -85,7 +87,7 @@ impl Table {
         for name in &names[1..] {
             head += &format!(" {name:>8}");
         }
-        for &index in &ours {
+        for &index in &compared {
             if llvm.is_some() {
                 head += &format!(" {:>12}", format!("{}/llvm", names[index]));
             }
@@ -95,7 +97,7 @@ impl Table {
             to_plain: vec![Ratios::default(); variants.len()],
             to_llvm: vec![Ratios::default(); variants.len()],
             names,
-            ours,
+            compared,
             llvm,
             compile: Vec::new(),
         }
@@ -138,11 +140,11 @@ impl Table {
             };
         }
         if let Some(llvm) = self.llvm {
-            for &index in &self.ours {
+            for &index in &self.compared {
                 line += &match (values[index], values[llvm]) {
-                    (Some(ours), Some(llvm)) => {
-                        self.to_llvm[index].of(kind).push(ours / llvm);
-                        format!(" {:>11.2}x", ours / llvm)
+                    (Some(this), Some(llvm)) => {
+                        self.to_llvm[index].of(kind).push(this / llvm);
+                        format!(" {:>11.2}x", this / llvm)
                     }
                     _ => format!(" {:>12}", "-"),
                 };
@@ -170,7 +172,7 @@ impl Table {
                 line += &format!(" {:>7.2}x", geometric_mean(ratios.of(kind)));
             }
             if self.llvm.is_some() {
-                for &index in &self.ours {
+                for &index in &self.compared {
                     let mean = geometric_mean(self.to_llvm[index].of(kind));
                     line += &format!(" {mean:>11.2}x");
                 }
