@@ -1,7 +1,7 @@
 //! Names for what a process wrote: stacks, threads, locks.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use leakcheck::report::wire::{self, Module, Pc, ThreadId};
 
@@ -36,6 +36,8 @@ pub struct Resolver<'a> {
     locks: Vec<(u64, LockName)>,
     /// If the test is a doctest: which, and its text, once a frame is in it.
     doctest: Option<(Doctest, OnceCell<Option<Text>>)>,
+    /// What was looked up already: a recursion has few places and many calls.
+    frames: HashMap<Pc, Vec<Frame>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -54,6 +56,7 @@ impl<'a> Resolver<'a> {
             namesakes: BTreeSet::new(),
             locks: Vec::new(),
             doctest: Doctest::of(test).map(|doctest| (doctest, OnceCell::new())),
+            frames: HashMap::new(),
         }
     }
 
@@ -120,6 +123,15 @@ impl<'a> Resolver<'a> {
 
     /// The frames of one address, innermost first.
     pub fn frames_at(&mut self, pc: Pc) -> Vec<Frame> {
+        if let Some(known) = self.frames.get(&pc) {
+            return known.clone();
+        }
+        let found = self.look_up(pc);
+        self.frames.insert(pc, found.clone());
+        found
+    }
+
+    fn look_up(&mut self, pc: Pc) -> Vec<Frame> {
         let Some((module, address)) = self.in_module(pc) else {
             return Vec::new();
         };

@@ -155,9 +155,11 @@ impl Stack {
         } else {
             None
         };
-        let shown = |frame: &Frame| {
-            relevant.iter().any(|other| std::ptr::eq(*other, frame))
-                || top.is_some_and(|top| std::ptr::eq(top, frame))
+        // They are in order: of an endless recursion there are a million.
+        let mut relevant = relevant.into_iter().peekable();
+        let mut shown = |frame: &Frame| {
+            let is_next = relevant.next_if(|next| std::ptr::eq(*next, frame));
+            is_next.is_some() || top.is_some_and(|top| std::ptr::eq(top, frame))
         };
         let mut lines = Vec::new();
         let mut hidden = 0;
