@@ -123,8 +123,7 @@ pub fn new_thread(id: ThreadId, clock: &[u64], stack_size: usize) -> *mut Thread
     let mut threads = THREADS.lock();
     let fit = threads.spare.iter().rposition(|t| {
         // SAFETY: spare records are owned by the list.
-        let size = unsafe { (*t.0).frames_size() };
-        size >= stack_size / 2 && size <= stack_size.max(1 << 16) * 4
+        unsafe { (*t.0).has_room_for(stack_size) }
     });
     let record = match fit {
         Some(at) => threads.spare.swap_remove(at).0,

@@ -38,6 +38,9 @@ use crate::sync::Clocks;
 pub const LOCK_FRAMES: usize = 12;
 /// Locks that a thread can hold and still have them named.
 const LOCKS: usize = 16;
+/// Bytes that each shadow stack may grow to at least; what is never used costs
+/// nothing.
+const FRAMES_LEAST: usize = 64 << 20;
 
 /// A lock that the thread holds, and where it took it.
 #[derive(Clone, Copy)]
@@ -150,13 +153,16 @@ impl Thread {
     pub const FRAMES: usize = offset_of!(Self, frames);
 
     /// A record whose shadow stack has room for every frame that fits in a
-    /// stack of `stack_size` bytes (a frame takes at least 16).
+    /// stack of `stack_size` bytes (a frame takes at least 16), and for those of
+    /// a program that goes on on stacks of its own.
     pub fn new(stack_size: usize) -> Box<Self> {
-        let frames_size = (stack_size / 16 * size_of::<u64>()).next_multiple_of(4096) + 4096;
+        let needed = (stack_size / 16 * size_of::<u64>()).next_multiple_of(4096) + 4096;
+        let frames_size = needed.max(FRAMES_LEAST);
         let frames: *mut u64 = sys::map(frames_size).cast();
         if frames.is_null() {
             sys::fatal("out of memory for the shadow stack of a new thread");
         }
+        sys::advise(frames.addr(), frames_size, libc::MADV_NOHUGEPAGE);
         Box::new(Self {
             stamp: 0,
             top: frames,
@@ -199,9 +205,9 @@ impl Thread {
         })
     }
 
-    /// Bytes of its shadow stack.
-    pub fn frames_size(&self) -> usize {
-        self.frames_size
+    /// True if its shadow stack has room for the frames of such a stack.
+    pub fn has_room_for(&self, stack_size: usize) -> bool {
+        self.frames_size > stack_size / 16 * size_of::<u64>()
     }
 
     /// Begins a new thread in this record, its clocks already started.
