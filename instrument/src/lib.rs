@@ -50,8 +50,8 @@ use proc_macro::TokenStream;
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `name = "…"` | what is spawned here is called that |
-/// | `daemon` | what is spawned here is meant to stay |
+/// | `name = "…"` | what is spawned here is called that, and a task that runs this function |
+/// | `daemon` | what is spawned here, or waits here, is meant to stay |
 /// | `allow(leaked_task, reason = "…")` | findings of these kinds are let through, for that reason |
 /// | `skip` | alone: inside of a tracked item, this one is left alone |
 /// | `crate = path` | where the crate `leakcheck` is, if not at `::leakcheck` |

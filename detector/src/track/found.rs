@@ -199,8 +199,9 @@ fn title_of(earlier: &Record, now: &Record, variable: Option<&Variable>) -> Stri
 /// A task or thread that is still there, unless its item allows that.
 pub fn leak_unless_allowed(leaked: &Leaked) -> Option<Finding> {
     let finding = leak(leaked);
-    let allowed = leaked.unit.site.item.allows(finding.kind);
-    allowed.is_none().then_some(finding)
+    let mut items = leaked.items();
+    let is_allowed = items.any(|item| item.allows(finding.kind).is_some());
+    (!is_allowed).then_some(finding)
 }
 
 fn leak(leaked: &Leaked) -> Finding {

@@ -23,12 +23,39 @@ use super::snapshot::Snapshot;
 use super::strand::Who;
 use super::units::{self, Leaked, Unit};
 
+/// What a task runs.
+#[derive(Debug, Clone, Copy)]
+struct Body {
+    /// Where it was spawned.
+    site: &'static Site,
+    /// The type of its future.
+    type_name: fn() -> &'static str,
+}
+
+impl Body {
+    /// What a report calls a task that waits there, the outermost first: by the
+    /// name of the function that it runs, or else of the one that spawned it, or
+    /// else by its type.
+    fn name(&self, awaits: &[&'static Site]) -> String {
+        let own = awaits.first().and_then(|site| site.item.name);
+        match own.or(self.site.item.name) {
+            Some(name) => name.to_owned(),
+            None => {
+                let future = (self.type_name)();
+                // An async function's future is a closure in it.
+                let function = future.strip_suffix("::{{closure}}").unwrap_or(future);
+                function.replace("{{closure}}", "{closure}")
+            }
+        }
+    }
+}
+
 /// What is kept of a task while it is there.
 #[derive(Debug)]
 pub struct Task {
     /// Its number, among all units.
     pub number: u64,
-    site: &'static Site,
+    body: Body,
     context: ContextId,
     parent: Option<u64>,
     state: Mutex<State>,
@@ -51,8 +78,8 @@ struct State {
 /// Who woke a task.
 #[derive(Debug, Clone)]
 enum Waked {
-    /// The task of this number, spawned there.
-    Task(u64, &'static Site),
+    /// A task.
+    Task(Body),
     /// What ran on a thread.
     Thread(Arc<Who>),
 }
@@ -61,25 +88,26 @@ impl Waked {
     /// Who runs here.
     fn here(local: &Local) -> Option<Self> {
         match &*local.task.borrow() {
-            Some(task) => Some(Self::Task(task.number, task.site)),
+            Some(task) => Some(Self::Task(task.body)),
             None => local.strand().who().map(Self::Thread),
         }
     }
 
     fn describe(&self) -> Option<String> {
         match self {
-            Self::Task(number, site) => Some(match site.item.name {
-                Some(name) => format!("task `{name}`"),
-                None => format!("task {number}"),
-            }),
+            Self::Task(body) => Some(format!("task `{}`", body.name(&[]))),
             Self::Thread(who) => who.name.as_ref().map(|name| format!("thread `{name}`")),
         }
     }
 }
 
 impl Task {
-    /// A task spawned here and now.
-    pub fn spawn(site: &'static Site) -> Option<Arc<Self>> {
+    /// A task spawned here and now, whose future is of type `F`.
+    pub fn spawn<F>(site: &'static Site) -> Option<Arc<Self>> {
+        let body = Body {
+            site,
+            type_name: std::any::type_name::<F>,
+        };
         local::inside(|local| {
             let mut state = State {
                 // It will be polled without a waker's doing.
@@ -91,7 +119,7 @@ impl Task {
             engine::release_into(strand, &mut state.clock);
             let task = Arc::new(Self {
                 number: units::next(),
-                site,
+                body,
                 context: local.context.get(),
                 parent: local.unit.get(),
                 state: Mutex::new(state),
@@ -121,14 +149,14 @@ impl Task {
         self.state().awaits.truncate(depth);
     }
 
-    /// As a unit.
+    /// As a unit, without its name.
     pub fn unit(&self) -> Unit {
         Unit {
             number: self.number,
-            site: self.site,
+            site: self.body.site,
             context: self.context,
             parent: self.parent,
-            name: self.site.item.name.map(str::to_owned),
+            name: None,
             begun: true,
             waits: None,
         }
@@ -141,7 +169,10 @@ impl Task {
         // wakers. A poll that hands one out is told of under the lock.
         let wakers = Arc::strong_count(self).saturating_sub(2);
         Leaked {
-            unit: self.unit(),
+            unit: Unit {
+                name: Some(self.body.name(&state.awaits)),
+                ..self.unit()
+            },
             is_task: true,
             parent: None,
             stuck: wakers == 0 && !state.woken && !state.polling,
@@ -214,9 +245,7 @@ impl<F: Future> Future for Tracked<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Some(task) = this.task else {
-            if let Some(site) = this.name.take() {
-                hooks::tell_name(site);
-            }
+            let _begins = this.name.take().map(hooks::Begins::task);
             return this.future.poll(cx);
         };
         let polling = Polling::begin(task, cx.waker());

@@ -2,13 +2,14 @@
 //! not ended.
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Instant;
 
 use super::context::{self, ContextId};
 use super::sharded::{Sharded, lock};
-use super::site::Site;
+use super::site::{Item, Site};
 use super::task::Task;
 
 /// What is spawned.
@@ -47,6 +48,17 @@ pub struct Leaked {
     pub awaits: Vec<&'static Site>,
     /// Who woke it last.
     pub woken_by: Option<String>,
+}
+
+impl Leaked {
+    /// The items that speak of it: the one that spawned it, and those that it
+    /// waits in.
+    pub fn items(&self) -> impl Iterator<Item = &'static Item> {
+        let awaits = self.awaits.iter().copied();
+        iter::once(self.unit.site)
+            .chain(awaits)
+            .map(|site| site.item)
+    }
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -124,7 +136,7 @@ pub fn wait(until: Instant, mut done: impl FnMut(bool) -> bool) -> bool {
 /// The units that belong to a context and are there, daemons left out.
 pub fn alive(within: ContextId) -> Vec<Leaked> {
     let mut alive = all(|unit| context::within(unit.context, within));
-    alive.retain(|leaked| !leaked.unit.site.item.daemon);
+    alive.retain(|leaked| !leaked.items().any(|item| item.daemon));
     alive
 }
 

@@ -15,6 +15,8 @@ pub mod reached;
 pub mod spawn;
 pub mod tag;
 
+use std::cell::Cell;
+
 use super::callee;
 use super::channel;
 use super::engine;
@@ -35,6 +37,40 @@ pub fn elsewhere() -> bool {
 pub fn tell_name(site: &Site) {
     if let (Some(hooks), Some(name)) = (lookup::hooks(), site.item.name) {
         (hooks.named)(name.as_ptr(), name.len());
+    }
+}
+
+thread_local! {
+    /// The first poll of a task runs, and it has not waited yet.
+    static BEGINS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The first poll of a task, where there is a runtime: dropped when it ends.
+#[derive(Debug)]
+pub struct Begins {
+    around: bool,
+}
+
+impl Begins {
+    /// A task that was spawned at `site` begins.
+    #[must_use]
+    pub fn task(site: &Site) -> Self {
+        tell_name(site);
+        let around = BEGINS.replace(true);
+        Self { around }
+    }
+
+    /// It waits: the function that it runs may give it another name.
+    fn waits(site: &Site) {
+        if BEGINS.replace(false) {
+            tell_name(site);
+        }
+    }
+}
+
+impl Drop for Begins {
+    fn drop(&mut self) {
+        BEGINS.set(self.around);
     }
 }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{acquire, called, elsewhere, here, release, tell_name};
+use super::{Begins, acquire, called, elsewhere, here, release, tell_name};
 use crate::track::context::ContextId;
 use crate::track::engine::{self, Key, Spawned};
 use crate::track::site::Site;
@@ -13,7 +13,11 @@ use crate::track::units::{self, Unit};
 
 /// A future that is spawned here.
 pub fn task<F: Future>(site: &'static Site, future: F) -> Tracked<F> {
-    let task = if elsewhere() { None } else { Task::spawn(site) };
+    let task = if elsewhere() {
+        None
+    } else {
+        Task::spawn::<F>(site)
+    };
     Tracked::new(future, task, site)
 }
 
@@ -218,6 +222,10 @@ pub fn function<T, F: FnOnce() -> T>(
 
 /// Before an `.await`.
 pub fn awaits(site: &'static Site) -> usize {
+    if elsewhere() {
+        Begins::waits(site);
+        return usize::MAX;
+    }
     here(|local| {
         local.settle();
         local.opaque();
