@@ -340,6 +340,32 @@ fn const_functions_and_captured_names_are_counted() {
     assert_eq!(why("::captured"), Some(("LEVEL", "its format names it")));
 }
 
+struct Pool;
+
+impl Pool {
+    fn spawn<F: Future>(&self, future: F) {
+        drop(future);
+    }
+}
+
+#[track]
+fn spawns_by_type(pool: &Pool) {
+    pool.spawn(pending::<()>());
+    pool.spawn(pending::<()>());
+    pool.spawn(async {});
+}
+
+#[test]
+fn futures_of_named_types_are_counted() {
+    spawns_by_type(&Pool);
+    spawns_by_type(&Pool);
+    let mut left = leakcheck::coverage().left_alone;
+    left.retain(|left| left.place.function.ends_with("::spawns_by_type"));
+    let why = "a future whose type has a name: who takes it may take that type alone";
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left.iter().all(|left| left.why == why), "{left:?}");
+}
+
 #[test]
 fn what_is_left_alone_is_counted() {
     left_alone();

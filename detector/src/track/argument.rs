@@ -9,6 +9,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
 
+use super::coverage::left_by_type;
 use super::hooks::opaque;
 use super::hooks::spawn::{function as spawned, task};
 use super::probe::Other;
@@ -74,8 +75,8 @@ impl<'f, O> Argument<'_, Pin<Box<dyn Future<Output = O> + 'f>>> {
 
 impl<T: Future + Unpin> Movable<'_, T> {
     /// A future whose type may have a name.
-    pub const fn kind(&self) -> IsOther {
-        IsOther
+    pub const fn kind(&self) -> IsNamed {
+        IsNamed
     }
 }
 
@@ -170,6 +171,20 @@ impl IsShared {
         future: Pin<Box<dyn Future<Output = O> + Send + 'f>>,
     ) -> Pin<Box<dyn Future<Output = O> + Send + 'f>> {
         Box::pin(task(site, future))
+    }
+}
+
+/// The argument is a future whose type may have a name.
+#[derive(Debug, Clone, Copy)]
+pub struct IsNamed;
+
+impl IsNamed {
+    /// As it is.
+    pub fn spawn<F: Future>(self, site: &'static Site, future: F) -> F {
+        const WHY: &str = "a future whose type has a name: who takes it may take that type alone";
+        left_by_type(site, WHY);
+        opaque();
+        future
     }
 }
 

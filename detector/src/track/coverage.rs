@@ -22,6 +22,18 @@ pub struct Left {
 }
 
 static LEFT: Mutex<Vec<&'static Left>> = Mutex::new(Vec::new());
+/// Places that only the types there speak against.
+static TYPED: Mutex<Vec<(&'static Site, &'static str)>> = Mutex::new(Vec::new());
+
+/// The program has come to a place that a type there speaks against.
+pub fn left_by_type(site: &'static Site, why: &'static str) {
+    local::inside(|_| {
+        let mut typed = lock(&TYPED);
+        if !typed.iter().any(|(known, _)| std::ptr::eq(*known, site)) {
+            typed.push((site, why));
+        }
+    });
+}
 
 impl Left {
     /// These, each with the reason.
@@ -74,7 +86,8 @@ pub struct Coverage {
 #[must_use]
 pub fn coverage() -> Coverage {
     let told: Vec<&'static Left> = lock(&LEFT).clone();
-    let places = told.iter().flat_map(|left| left.places);
+    let typed: Vec<(&'static Site, &'static str)> = lock(&TYPED).clone();
+    let places = told.iter().flat_map(|left| left.places).chain(&typed);
     let mut left_alone: Vec<LeftAlone> = places
         .map(|(site, why)| LeftAlone {
             place: found::place(site),
