@@ -10,41 +10,54 @@ use super::resolve::Resolver;
 use crate::model::{FrameClass, HeldBy, Stack, Task, Wait, WaitFor, Woken, awaits};
 use crate::symbolize::function::FunctionName;
 
-/// Types around the future that a program spawned.
-const WRAPPERS: &[&str] = &[
-    "tokio::runtime::blocking::task::BlockingTask<",
-    "tracing::instrument::Instrumented<",
-    "core::pin::Pin<alloc::boxed::Box<",
-    "async_executor::AsyncCallOnDrop<",
-    "async_std::task::builder::SupportTaskLocals<",
-    "leakcheck::track::task::Tracked<",
+/// Types around the future that a program spawned, and which of their type
+/// arguments it is.
+const WRAPPERS: &[(&str, usize)] = &[
+    ("tokio::runtime::blocking::task::BlockingTask<", 0),
+    ("tokio::task::task_local::TaskLocalFuture<", 1),
+    ("tokio::time::timeout::Timeout<", 0),
+    ("tracing::instrument::Instrumented<", 0),
+    ("core::pin::Pin<alloc::boxed::Box<", 0),
+    ("async_executor::AsyncCallOnDrop<", 0),
+    ("async_std::task::builder::SupportTaskLocals<", 0),
+    ("leakcheck::track::task::Tracked<", 0),
 ];
 
 /// The name of a task, from the type of its future.
 pub fn name(future: &str) -> String {
     let mut future = future;
-    while let Some(inner) = WRAPPERS
-        .iter()
-        .find_map(|wrapper| future.strip_prefix(wrapper))
-    {
-        future = first_argument(inner);
+    while let Some(inner) = WRAPPERS.iter().find_map(|&(wrapper, index)| {
+        let arguments = future.strip_prefix(wrapper)?;
+        argument(arguments, index)
+    }) {
+        future = inner;
     }
     let future = future.strip_suffix("::{{closure}}").unwrap_or(future);
     FunctionName::from_demangled(future).path().to_owned()
 }
 
-/// The first of the type arguments that begin here.
-fn first_argument(arguments: &str) -> &str {
+/// One of the type arguments that begin here, from 0.
+fn argument(arguments: &str, index: usize) -> Option<&str> {
+    let mut left = index;
+    let mut begin = 0;
     let mut depth = 0usize;
+    let mut last = ' ';
     for (at, c) in arguments.char_indices() {
         match c {
-            '<' => depth += 1,
-            '>' | ',' if depth == 0 => return &arguments[..at],
-            '>' => depth -= 1,
+            '<' | '(' | '[' => depth += 1,
+            '>' if last == '-' => {}
+            '>' | ',' if depth == 0 && left == 0 => return Some(arguments[begin..at].trim()),
+            ',' if depth == 0 => {
+                left -= 1;
+                begin = at + 1;
+            }
+            '>' if depth == 0 => return None,
+            '>' | ')' | ']' => depth = depth.saturating_sub(1),
             _ => {}
         }
+        last = c;
     }
-    arguments
+    None
 }
 
 /// A function that waits: module or crate, last segments of its path, for
@@ -319,6 +332,16 @@ mod tests {
                 "async_executor::AsyncCallOnDrop<ledger::Map<u8, u8>, async_executor::{{closure}}>"
             ),
             "ledger::Map"
+        );
+        assert_eq!(
+            name(
+                "tokio::task::task_local::TaskLocalFuture<(u8, fn() -> u8), ledger::read::{{closure}}>"
+            ),
+            "ledger::read"
+        );
+        assert_eq!(
+            name("tokio::task::task_local::TaskLocalFuture<u8>"),
+            "tokio::task::task_local::TaskLocalFuture"
         );
     }
 
