@@ -67,6 +67,30 @@ mod by_parts {
         || borrowed.text.len() + borrowed.out.lock().unwrap().len()
     }
 
+    pub fn made<'t>(text: &'t str, out: &'t Mutex<Vec<usize>>) -> impl Fn() -> usize + 't {
+        let borrowed = Borrowed { text, out };
+        || borrowed.text.len() + borrowed.out.lock().unwrap().len()
+    }
+
+    pub struct Pushes<'t> {
+        pub lengths: &'t mut Vec<usize>,
+    }
+
+    pub fn pushes<'t>(pushes: Pushes<'t>) -> impl FnMut(usize) -> usize + 't {
+        |length| {
+            pushes.lengths.push(length);
+            pushes.lengths.len()
+        }
+    }
+
+    pub fn pushes_all<'t>(all: Vec<Pushes<'t>>) -> Vec<Box<dyn FnMut(usize) + 't>> {
+        let mut each: Vec<Box<dyn FnMut(usize) + 't>> = Vec::new();
+        for pushes in all {
+            each.push(Box::new(|length| pushes.lengths.push(length)));
+        }
+        each
+    }
+
     pub fn shared(many: Vec<Borrowed<'_>>) {
         thread::scope(|scope| {
             for borrowed in many {
@@ -78,7 +102,7 @@ mod by_parts {
 
 #[test]
 fn closures_may_use_a_part_behind_a_reference() {
-    use by_parts::{Borrowed, Seen, Words};
+    use by_parts::{Borrowed, Pushes, Seen, Words};
     let seen = Seen {
         count: 1,
         lengths: vec![4, 1],
@@ -100,4 +124,15 @@ fn closures_may_use_a_part_behind_a_reference() {
     let borrowed = |text| Borrowed { text, out: &out };
     by_parts::shared(vec![borrowed("four"), borrowed("four")]);
     assert_eq!(by_parts::returned(borrowed("two"))(), 5);
+    assert_eq!(by_parts::made("two", &out)(), 5);
+    let mut lengths = vec![1];
+    let pushes = Pushes {
+        lengths: &mut lengths,
+    };
+    assert_eq!(by_parts::pushes(pushes)(2), 2);
+    let pushes = Pushes {
+        lengths: &mut lengths,
+    };
+    by_parts::pushes_all(vec![pushes])[0](3);
+    assert_eq!(lengths, [1, 2, 3]);
 }

@@ -199,6 +199,7 @@ impl Body<'_> {
             && matches!(super::place::bare(place), Expr::Field(_))
             && !names_self(place)
             && !self.typed.is_shared(place)
+            && (!self.typed.is_whole(place) || self.typed.may_borrow(place))
     }
 
     /// A reference to what a method is called on, by which a closure captures no more

@@ -60,6 +60,7 @@ mod test;
 mod typed;
 mod variable;
 mod way;
+mod written;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -248,7 +248,8 @@ impl Body<'_> {
         let name = name.as_str();
         let krate = self.context.krate.clone();
         let span = hygienic(original.method.span());
-        let object = if COLLECTS.contains(&name) && self.may_be_behind(&original.receiver) {
+        let collects = COLLECTS.contains(&name) || matches!(name, "get" | "set");
+        let object = if collects && self.may_be_behind(&original.receiver) {
             self.ask(expression, vec![quote!(true)], name);
             quote_spanned!(span=> #krate::__private::Object::UNKNOWN)
         } else {

@@ -22,6 +22,7 @@ use super::ends::Names;
 use super::macros::arguments;
 use super::names::POINTER_STEPS;
 use super::spawn::returns_what_it_says;
+use super::written;
 
 /// The variables of a function.
 #[derive(Default)]
@@ -47,6 +48,8 @@ pub struct Typed {
     sure: BTreeSet<String>,
     /// Variables that are made where they are bound, and are no references.
     made: BTreeSet<String>,
+    /// Of those that are made, those that may hold a reference.
+    holding: BTreeSet<String>,
     /// Of those that are sure, those that say it themselves.
     declared: BTreeSet<String>,
     /// Arguments, and variables that a call of a function begins:
@@ -146,22 +149,40 @@ impl Typed {
     }
 
     /// True if the variable that the place begins with has no part that may be in use
-    /// by itself: what cannot be changed by its name.
+    /// by itself, and is behind no other: what cannot be changed by its name.
     pub fn is_whole(&self, place: &Expr) -> bool {
         root(place).is_some_and(|name| {
             let name = name.to_string();
-            let of = |names: &BTreeSet<String>| names.contains(&name);
-            let is = [&self.sure, &self.made, &self.references, &self.shared];
+            let is = |names: &BTreeSet<String>| names.contains(&name);
+            let owned = (is(&self.sure) || is(&self.made)) && !is(&self.holding);
             self.times(&name) == 1
-                && is.into_iter().any(of)
-                && !of(&self.exclusive)
-                && !of(&self.parted)
+                && (owned || is(&self.references) || is(&self.shared))
+                && !is(&self.exclusive)
+                && !is(&self.parted)
         })
     }
 
     /// True if the variable that the place begins with is a `&mut`.
     pub fn is_exclusive(&self, place: &Expr) -> bool {
         root(place).is_some_and(|name| self.exclusive.contains(&name.to_string()))
+    }
+
+    /// True if the type that the variable says is of something borrowed.
+    pub fn may_borrow(&self, place: &Expr) -> bool {
+        self.written(place)
+            .is_some_and(|(_, of)| written::borrows(of))
+    }
+
+    /// True for a variable that may hold a reference.
+    fn may_hold(&self, name: &Ident) -> bool {
+        let text = name.to_string();
+        let is = |names: &BTreeSet<String>| names.contains(&text);
+        let owned = [&self.numbers, &self.shared, &self.sure, &self.returned];
+        self.times(&text) > 0
+            && (is(&self.holding)
+                || is(&self.references)
+                || self.written.get(&text).is_some_and(written::borrows)
+                || !(owned.into_iter().any(is) || is(&self.made)))
     }
 
     /// The variable that the place begins with, and its type as it is written.
@@ -224,7 +245,7 @@ impl Typed {
             self.sure.insert(name.to_string());
             self.declared.insert(name.to_string());
         }
-        if name != "self" && may_stand_elsewhere(of) {
+        if name != "self" && written::may_stand_elsewhere(of) {
             self.written.insert(name.to_string(), of.clone());
         }
         match of {
@@ -412,13 +433,14 @@ impl<'ast> Visit<'ast> for Typed {
             if self.is_inferred(&init.expr) {
                 self.inferred.insert(name.ident.to_string());
             }
-            if is_made(&init.expr) {
-                self.made.insert(name.ident.to_string());
-            }
+            let holds = written::holds(&init.expr, &|name| self.may_hold(name));
+            let text = name.ident.to_string();
+            _ = holds && self.holding.insert(text.clone());
+            _ = written::is_made(&init.expr) && self.made.insert(text);
             if says_its_type(&init.expr) {
                 self.knows(name);
             }
-            if is_made_by_a_type(&init.expr) {
+            if written::is_made_by_a_type(&init.expr) {
                 self.sure.insert(name.ident.to_string());
             }
         }
@@ -441,55 +463,6 @@ pub fn is_number(name: &str) -> bool {
 
 fn is_counted(part: &syn::PathSegment) -> bool {
     part.ident == "Arc" || part.ident == "Rc"
-}
-
-/// `Type { … }`, `Type(…)`, `[…]`, `(…, …)`
-fn is_made(expression: &Expr) -> bool {
-    match expression {
-        Expr::Struct(_) | Expr::Lit(_) | Expr::Array(_) | Expr::Repeat(_) | Expr::Tuple(_) => true,
-        Expr::Call(call) => match &*call.func {
-            Expr::Path(path) => path.path.segments.last().is_some_and(|last| {
-                let name = last.ident.to_string();
-                name.starts_with(|c: char| c.is_ascii_uppercase())
-            }),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// `Type { … }`, `Type::new(…)`
-fn is_made_by_a_type(expression: &Expr) -> bool {
-    match expression {
-        Expr::Struct(_) => true,
-        Expr::Call(call) => match &*call.func {
-            Expr::Path(path) => path.path.segments.iter().rev().nth(1).is_some_and(|owner| {
-                let owner = owner.ident.to_string();
-                owner.starts_with(|c: char| c.is_ascii_uppercase()) && owner != "Default"
-            }),
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-/// True for a type that may be written once more, as of a closure's argument.
-fn may_stand_elsewhere(of: &Type) -> bool {
-    struct Bound(bool);
-
-    impl<'ast> Visit<'ast> for Bound {
-        fn visit_type(&mut self, of: &'ast Type) {
-            self.0 |= matches!(
-                of,
-                Type::ImplTrait(_) | Type::Infer(_) | Type::Macro(_) | Type::Verbatim(_)
-            );
-            visit::visit_type(self, of);
-        }
-    }
-
-    let mut bound = Bound(false);
-    bound.visit_type(of);
-    !bound.0
 }
 
 fn is_number_name(name: &Ident) -> bool {
