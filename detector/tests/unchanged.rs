@@ -1,6 +1,11 @@
 //! What the attribute leaves as it is: types that are handed back, what closures
 //! capture, what the compiler computes.
 
+#![expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "what is written here is what programs write"
+)]
+
 use std::any::Any;
 use std::ops::RangeInclusive;
 
@@ -508,4 +513,76 @@ fn closures_may_outlive_a_reference() {
     assert_eq!((more[0].length, &*more[0].words), (4, &[2, 10, 2][..]));
     assert_eq!(*locks[0].lock().unwrap(), 2);
     assert_eq!(counts[0].load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+/// Parts, without a size, of what a call leads to.
+mod without_size {
+    use std::ptr::{NonNull, addr_of_mut};
+
+    #[repr(C)]
+    pub struct Counted<T: ?Sized> {
+        pub count: usize,
+        pub data: T,
+    }
+
+    pub struct Own<T: ?Sized>(pub NonNull<Counted<T>>);
+
+    #[leakcheck::track]
+    impl<T: ?Sized> Own<T> {
+        const fn inner(&self) -> *mut Counted<T> {
+            self.0.as_ptr()
+        }
+
+        pub const fn count(&self) -> usize {
+            unsafe { (*self.inner()).count }
+        }
+
+        pub fn get(&self) -> &T {
+            unsafe { &(*self.inner()).data }
+        }
+
+        pub fn get_mut(&mut self) -> &mut T {
+            unsafe { &mut (*self.inner()).data }
+        }
+
+        pub fn address(&self) -> *mut T {
+            unsafe { addr_of_mut!((*self.0.as_ptr()).data) }
+        }
+    }
+
+    #[leakcheck::track]
+    impl Own<[u8]> {
+        pub fn first(&self) -> u8 {
+            unsafe { (&(*self.inner()).data)[0] }
+        }
+    }
+}
+
+#[test]
+fn what_has_no_size_is_no_value() {
+    let mut counted = without_size::Counted {
+        count: 1,
+        data: [2_u8, 3],
+    };
+    let whole: &mut without_size::Counted<[u8]> = &mut counted;
+    let mut own = without_size::Own(whole.into());
+    own.get_mut()[1] = 4;
+    assert_eq!((own.count(), own.first(), own.get()), (1, 2, &[2, 4][..]));
+    assert_eq!(own.address().cast_const(), std::ptr::from_ref(own.get()));
+}
+
+#[leakcheck::track]
+fn in_parentheses(values: &[u8]) -> u8 {
+    let Some(first) = (unsafe { values.as_ptr().as_ref() }) else {
+        return 0;
+    };
+    let Some(last) = ({ values.last() }) else {
+        return 0;
+    };
+    *first + *last
+}
+
+#[test]
+fn parentheses_before_else_are_the_programs() {
+    assert_eq!(in_parentheses(&[1, 2]), 3);
 }

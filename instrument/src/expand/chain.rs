@@ -353,6 +353,17 @@ pub fn is_place(expression: &Expr) -> bool {
     }
 }
 
+/// True for what a dereference leads to, or a part of it.
+pub fn is_behind(place: &Expr) -> bool {
+    match place {
+        Expr::Paren(paren) => is_behind(&paren.expr),
+        Expr::Field(field) => is_behind(&field.base),
+        Expr::Index(index) => is_behind(&index.expr),
+        Expr::Unary(unary) => matches!(unary.op, syn::UnOp::Deref(_)),
+        _ => false,
+    }
+}
+
 /// What can be bound to a name and passed on.
 fn is_computed(expression: &Expr) -> bool {
     match expression {

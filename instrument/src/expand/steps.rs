@@ -129,7 +129,7 @@ impl Body<'_> {
     }
 
     /// Asks about a part of what is computed: it has a type that is known, for
-    /// else it could not be named.
+    /// else it could not be named. What is behind a pointer need not have a size.
     fn computed_place(
         &self,
         place: &Expr,
@@ -142,7 +142,11 @@ impl Body<'_> {
         let krate = &self.context.krate;
         let span = hygienic(place.span());
         let value = chain::unevaluated(bare(place), krate);
-        let value = quote_spanned!(span=> value(#value));
+        let value = if chain::is_behind(place) {
+            quote_spanned!(span=> at(&raw const #value))
+        } else {
+            quote_spanned!(span=> value(#value))
+        };
         Some(chain::asked(&value, answers, asks, krate, span))
     }
 

@@ -116,8 +116,13 @@ impl Body<'_> {
     /// it. A place stays where it is.
     pub fn left_over(&mut self, value: &mut Expr, whole: &Expr) {
         match (&mut *value, whole) {
-            (Expr::Paren(value), Expr::Paren(whole)) => {
-                self.left_over(&mut value.expr, &whole.expr);
+            (Expr::Paren(inner), Expr::Paren(whole)) => {
+                self.left_over(&mut inner.expr, &whole.expr);
+                // Only a block needs them, before `else`.
+                let block = |it: &Expr| matches!(it, Expr::Block(_) | Expr::Unsafe(_));
+                if block(&whole.expr) && !block(&inner.expr) {
+                    *value = (*inner.expr).clone();
+                }
             }
             (Expr::Group(value), Expr::Group(whole)) => {
                 self.left_over(&mut value.expr, &whole.expr);
