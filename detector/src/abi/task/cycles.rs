@@ -71,15 +71,17 @@ pub fn waited_by_name() -> bool {
     WAITS.get()
 }
 
-/// The poll of the task ended, and it is to be polled again. True if it waits for itself,
-/// by names.
-pub fn pending(task: &Record) -> bool {
-    WAITS.replace(false) && waits(task.origin.id, task.notes.count())
+/// The poll of the task ended, and it is to be polled again.
+pub fn pending(task: &Record) {
+    if WAITS.replace(false) {
+        waits(task.origin.id, task.notes.count());
+    }
 }
 
-fn waits(task: ThreadId, polls: u64) -> bool {
+/// The task waits by name. If it waits for itself in the end, that is looked into.
+fn waits(task: ThreadId, polls: u64) {
     if !leads_back(task, polls, &Queues::default()) {
-        return false;
+        return;
     }
     let mut seen = SEEN.lock();
     if seen.tasks.len() < MOST && !seen.tasks.contains(&task) {
@@ -87,7 +89,6 @@ fn waits(task: ThreadId, polls: u64) -> bool {
     }
     seen.pause = FIRST;
     DUE.store(0, Ordering::Relaxed);
-    true
 }
 
 /// True if the task waits by name, and in the end for itself.

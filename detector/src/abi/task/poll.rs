@@ -40,7 +40,9 @@ thread_local! {
     static FRAME: Cell<usize> = const { Cell::new(0) };
     /// How many polls there are around the one at hand.
     static NESTED: Cell<usize> = const { Cell::new(0) };
-    /// Those: a task may drive an executor of its own.
+    /// The poll is the first of its task, or waits where the thread did not see one wait.
+    static ANEW: Cell<bool> = const { Cell::new(false) };
+    /// Those around it: a task may drive an executor of its own.
     static OUTER: RefCell<Vec<Around>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -117,6 +119,7 @@ fn enters(thread: &mut Thread, record: &'static Record, waker: &[usize; 2], fram
         has_waker(&unsafe { another(record) }, *waker);
         // What the task is made of is laid out in its first poll, as a rule.
         thread.clear_leftovers();
+        ANEW.set(true);
     }
     if polled().is_some() {
         let around = Around {
@@ -156,6 +159,7 @@ pub extern "C" fn exit(task: u64, outcome: u32) {
     if outcome == table::PENDING
         && NESTED.get() == 0
         && !cycles::waited_by_name()
+        && !ANEW.get()
         && mode::leaks_alone()
         && let Some(now) = again::known_time_at_end()
     {
@@ -183,9 +187,10 @@ fn exits(thread: &mut Thread, record: &'static Record, outcome: u32) {
         schedule::exit(thread, record.origin.id, outcome != table::PENDING);
     }
     if outcome == table::PENDING {
-        if cycles::pending(record) {
-            thread.clear_leftovers();
-        }
+        cycles::pending(record);
+        // It may be the last poll before the thread sleeps, on what this one has left.
+        ANEW.set(false);
+        thread.clear_leftovers();
     } else {
         over(record, outcome);
     }
@@ -228,6 +233,7 @@ extern "C" fn clone_at(data: *const (), frame: usize, pc: u64) {
 #[inline(never)]
 fn clones(thread: &mut Thread, record: &Record, frame: usize, pc: u64) {
     thread.busy += 1;
+    ANEW.set(true);
     record.add_chain(stack_here(thread, frame, pc));
     thread.busy -= 1;
 }
