@@ -228,22 +228,22 @@ impl Body<'_> {
         if let Some(asked) = self.of_another(place, "Runs", asks) {
             return asked;
         }
-        if !self.captures_behind(place) && !self.is_open(place) {
-            return chain::typed(place, "Runs", asks, krate);
-        }
         if self.may_refer(place) || self.is_open(place) {
             let span = hygienic(place.span());
             return quote_spanned!(span=> #krate::__private::Runs::of_any().#asks);
         }
-        let seen = self.seen(place);
+        if self.captures_behind(place) {
+            return self.asks_seen(place, "Runs", asks);
+        }
+        chain::typed(place, "Runs", asks, krate)
+    }
+
+    /// Asks about the type of what a method is called on, by [`Body::seen`].
+    pub fn asks_seen(&self, place: &Expr, answers: &str, asks: &TokenStream) -> TokenStream {
         let span = hygienic(place.span());
-        chain::asked(
-            &quote_spanned!(span=> like(#seen)),
-            "Runs",
-            asks,
-            krate,
-            span,
-        )
+        let seen = self.seen(place);
+        let like = quote_spanned!(span=> like(#seen));
+        chain::asked(&like, answers, asks, &self.context.krate, span)
     }
 
     /// True for a part of a captured variable of which the closure may capture less

@@ -162,10 +162,7 @@ impl Body<'_> {
         {
             return self.derefs(place);
         }
-        let (krate, span) = (&self.context.krate, hygienic(place.span()));
-        let seen = self.seen(bare(place));
-        let like = quote_spanned!(span=> like(#seen));
-        Some(chain::asked(&like, "Step", &quote!(derefs()), krate, span))
+        Some(self.asks_seen(bare(place), "Step", &quote!(derefs())))
     }
 
     /// Asks whether a step from this place, or a coercion of a reference to it,
@@ -244,7 +241,7 @@ impl Body<'_> {
         }
         if self.moves {
             !self.typed.is_shared(place) && !self.typed.is_reference(place)
-        } else if self.unsafety && dereferences(place) {
+        } else if self.unsafety && chain::is_behind(place) {
             // A raw pointer, unless it says that it is none.
             self.typed.is_exclusive(place)
         } else {
@@ -268,17 +265,6 @@ fn behind(base: &Expr) -> Option<&Expr> {
         Expr::Paren(inner) => behind(&inner.expr),
         Expr::Reference(inner) => Some(&*inner.expr).filter(|place| is_place(place)),
         _ => None,
-    }
-}
-
-/// True for a place that begins with `*`.
-fn dereferences(place: &Expr) -> bool {
-    match place {
-        Expr::Paren(inner) => dereferences(&inner.expr),
-        Expr::Field(field) => dereferences(&field.base),
-        Expr::Index(index) => dereferences(&index.expr),
-        Expr::Unary(unary) => matches!(unary.op, UnOp::Deref(_)),
-        _ => false,
     }
 }
 
