@@ -6,12 +6,13 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Sizes of an atomic access in bits, and of what of `rsi` holds its value.
-const WIDTHS: [(u32, &str, &str); 4] = [
-    (8, "al", "sil"),
-    (16, "ax", "si"),
-    (32, "eax", "esi"),
-    (64, "rax", "rsi"),
+/// Sizes of an atomic access in bits, each with the parts of `rax`, `rsi`, `rdx` and
+/// `r8` that hold so much.
+const WIDTHS: [(u32, [&str; 4]); 4] = [
+    (8, ["al", "sil", "dl", "r8b"]),
+    (16, ["ax", "si", "dx", "r8w"]),
+    (32, ["eax", "esi", "edx", "r8d"]),
+    (64, ["rax", "rsi", "rdx", "r8"]),
 ];
 
 /// The hooks that return at once.
@@ -72,7 +73,7 @@ fn assembly() -> String {
         hook(name, &format!("jmp {name}@PLT"));
     }
     hook("atomic_thread_fence", "mfence");
-    for (bits, result, value) in WIDTHS {
+    for (bits, [result, value, desired, changed]) in WIDTHS {
         let mut atomic = |name: &str, body: &str| hook(&format!("atomic{bits}_{name}"), body);
         atomic("load", &format!("mov {result}, [rdi]"));
         // The third argument is the ordering; 5 is sequentially consistent.
@@ -85,17 +86,15 @@ fn assembly() -> String {
         let add = format!("mov rax, rsi\nlock xadd [rdi], {result}");
         atomic("fetch_add", &add);
         atomic("fetch_sub", &format!("neg rsi\n{add}"));
-        for (name, instruction) in [("and", "and"), ("or", "or"), ("xor", "xor")] {
-            let other = ["r8b", "r8w", "r8d", "r8"][bits.trailing_zeros() as usize - 3];
+        for name in ["and", "or", "xor"] {
             atomic(
                 &format!("fetch_{name}"),
                 &format!(
-                    "mov {result}, [rdi]\n2:\nmov r8, rax\n{instruction} r8, rsi\n\
-                     lock cmpxchg [rdi], {other}\njne 2b"
+                    "mov {result}, [rdi]\n2:\nmov r8, rax\n{name} r8, rsi\n\
+                     lock cmpxchg [rdi], {changed}\njne 2b"
                 ),
             );
         }
-        let desired = ["dl", "dx", "edx", "rdx"][bits.trailing_zeros() as usize - 3];
         atomic(
             "compare_exchange_val",
             &format!("mov rax, rsi\nlock cmpxchg [rdi], {desired}"),
