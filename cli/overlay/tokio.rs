@@ -129,6 +129,15 @@ impl Joined for Option<RawTask> {
     }
 }
 
+/// The thread is about to wait, with this, until there is something to poll.
+#[inline]
+pub(crate) fn rests<T>(with: T) -> T {
+    if let Some(hooks) = hooks() {
+        (hooks.thread_rests)();
+    }
+    with
+}
+
 /// A future of tokio's is about to take what it waits for. True if it is to be
 /// polled again, after other tasks, as where the budget of its task is used up.
 #[inline]

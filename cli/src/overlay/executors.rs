@@ -73,6 +73,9 @@ const COSTS: &str = "";
 /// Releases without a `LocalRuntime` have no such call.
 const LOCAL_RUNTIME: &str = "";
 
+/// Nothing goes unseen without the edit, but less may be proved.
+const LEFTOVERS: &str = "";
+
 /// Nothing goes unseen without the edit, but fewer schedules are explored.
 const SCHEDULES: &str = "";
 
@@ -192,6 +195,35 @@ const TOKIO: Overlay = Overlay {
             text: "\n        let _leakcheck = crate::runtime::task::leakcheck::Drives::begin(&self.handle);\n        \
                    let future = crate::runtime::task::leakcheck::root(future);",
             otherwise: Some("leaked tasks that wait on what the test itself had"),
+        },
+        Edit {
+            files: &[
+                "runtime/scheduler/multi_thread/worker.rs",
+                "runtime/thread_pool/worker.rs",
+            ],
+            anchors: &["self.park(core)"],
+            at: At::Instead,
+            text: "self.park(crate::runtime::task::leakcheck::rests(core))",
+            otherwise: Some(LEFTOVERS),
+        },
+        Edit {
+            files: &[
+                "runtime/scheduler/current_thread/mod.rs",
+                "runtime/scheduler/current_thread.rs",
+                "runtime/basic_scheduler.rs",
+            ],
+            anchors: &["context.park(core"],
+            at: At::Instead,
+            text: "context.park(crate::runtime::task::leakcheck::rests(core)",
+            otherwise: Some(LEFTOVERS),
+        },
+        Edit {
+            files: &["runtime/park.rs", "park/thread.rs"],
+            anchors: &["\n            self.park()"],
+            at: At::Before,
+            text: "\n            #[cfg(feature = \"rt\")]\n            \
+                   crate::runtime::task::leakcheck::rests(());",
+            otherwise: Some(LEFTOVERS),
         },
         Edit {
             files: &["runtime/task/join.rs"],

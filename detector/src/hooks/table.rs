@@ -97,6 +97,9 @@ pub struct Hooks {
     /// [`GOES_ON`], [`GIVES_WAY`], if it is to be polled again after others, or
     /// [`UNEXPLORED`], if nobody need ask again in this process.
     pub task_gives_way: extern "C" fn(data: *const (), point: u32) -> u32,
+    /// The calling thread has nothing to poll, and is about to wait in a function that
+    /// the caller of this one calls next.
+    pub thread_rests: extern "C" fn(),
 }
 
 /// UTF-8 of the program's.

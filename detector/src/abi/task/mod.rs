@@ -91,6 +91,7 @@ pub static __leakcheck_hooks_v1: Hooks = Hooks {
     runtime_left,
     task_heard,
     task_gives_way: way::task_gives_way,
+    thread_rests: poll::rests,
 };
 
 /// Tasks spawned so far.

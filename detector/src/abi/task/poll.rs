@@ -189,12 +189,21 @@ fn exits(thread: &mut Thread, record: &'static Record, outcome: u32) {
     if outcome == table::PENDING {
         cycles::pending(record);
         // It may be the last poll before the thread sleeps, on what this one has left.
-        ANEW.set(false);
-        thread.clear_leftovers();
+        if ANEW.replace(false) || !mode::leaks_alone() {
+            thread.clear_leftovers();
+        }
     } else {
         over(record, outcome);
     }
     thread.busy -= 1;
+}
+
+/// See [`crate::hooks::table::Hooks::thread_rests`]. The functions around its last polls
+/// have returned, so that what they have left is cleared as well.
+pub extern "C" fn rests() {
+    if let Some(thread) = tracked() {
+        busy(thread, Thread::clear_leftovers);
+    }
 }
 
 /// The task has ended.
