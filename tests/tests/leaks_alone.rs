@@ -15,9 +15,17 @@ fn workshop() -> Workshop {
 /// All of the fixture's tests are as its marks say but `others`, which are not.
 #[track_caller]
 fn check(name: &str, others: &[&str]) {
-    let expected = expectation::of_fixture(&fixture(name));
+    check_within(name, "", others);
+}
+
+/// The same of those in a module, a prefix of their names.
+#[track_caller]
+fn check_within(name: &str, module: &str, others: &[&str]) {
+    let mut expected = expectation::of_fixture(&fixture(name));
+    expected.retain(|test, _| test.starts_with(module));
+    assert!(!expected.is_empty(), "no test in {module}");
     let ended = workshop()
-        .test(name, &["--no-races", "--timeout", "120"])
+        .test(name, &["--no-races", "--timeout", "120", "--", module])
         .run();
     ended.assert_code(66);
     let mut wrong = compare(name, &expected, &ended.tests(), &ended.findings());
@@ -79,4 +87,9 @@ fn tasks_that_stay_are_found() {
         "semaphores::with_owned_permits",
     ];
     check("tokio-tasks", &unseen);
+}
+
+#[test]
+fn tasks_that_stay_are_found_beside_parking_lot() {
+    check_within("tokio", "leaked::", &[]);
 }
