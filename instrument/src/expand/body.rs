@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
@@ -26,8 +26,9 @@ use super::handles::Handles;
 use super::macros::{FORMATS, prints};
 use super::operated::is_told;
 use super::operators::{is_assignment, is_comparison};
-use super::pattern::binds_by_reference;
-use super::place::{bare, hygienic, ident};
+use super::outlives::Outlives;
+use super::pattern::{binds_by_reference, name_of, takes_value};
+use super::place::{bare, begins_with_colon, hygienic, ident};
 use super::typed::{Typed, answers_to_a_name};
 use crate::item::tracked_inside;
 
@@ -79,6 +80,8 @@ pub struct Body<'c> {
     pub moves: bool,
     /// In what may not be there: nothing is asked of it before the statement.
     pub conditional: bool,
+    /// What temporaries live longer than their blocks.
+    pub outlives: Outlives,
 }
 
 impl<'c> Body<'c> {
@@ -112,6 +115,7 @@ impl<'c> Body<'c> {
             inside: BTreeSet::new(),
             moves: false,
             conditional: false,
+            outlives: Outlives::default(),
         }
     }
 
@@ -161,6 +165,7 @@ impl<'c> Body<'c> {
         });
         let extends = std::mem::replace(&mut self.extends, false);
         let conditional = std::mem::replace(&mut self.conditional, false);
+        let outlives = self.outlives.of_statement(&statement, rest.is_empty());
         let guarded = guards::of(&statement, rest);
         let held = match &guarded {
             Guarded::Named(_) => {
@@ -181,6 +186,7 @@ impl<'c> Body<'c> {
             self.visit_stmt_mut(&mut statement);
         }
         self.release = None;
+        self.outlives = outlives;
         self.extends = extends;
         self.conditional = conditional;
         let Declared {
@@ -281,6 +287,7 @@ impl VisitMut for Body<'_> {
         let count = statements.len();
         let mut out = Vec::with_capacity(count + 2);
         let names = self.names.len();
+        let outlives = self.outlives.of_block();
         let opaque = statements
             .iter()
             .any(|statement| self.runs_anything(statement));
@@ -315,6 +322,7 @@ impl VisitMut for Body<'_> {
             rest = after;
         }
         self.names.truncate(names);
+        self.outlives = outlives;
         block.stmts = out;
     }
 
@@ -429,6 +437,7 @@ fn leaves(statement: &Stmt) -> bool {
 impl Body<'_> {
     /// An expression, without what is before it.
     fn expression(&mut self, expression: &mut Expr) {
+        let is_whole = self.outlives.is_whole_statement();
         match expression {
             Expr::Const(_) | Expr::Verbatim(_) | Expr::Lit(_) => {}
             Expr::Assign(_) => self.assign(expression),
@@ -514,7 +523,12 @@ impl Body<'_> {
             Expr::Async(ExprAsync { block, capture, .. }) => {
                 self.async_block(block, capture.is_some());
             }
+            Expr::Block(inner) => {
+                self.outlives.in_block(is_whole);
+                self.visit_block_mut(&mut inner.block);
+            }
             Expr::Unsafe(unsafe_) => {
+                self.outlives.in_block(is_whole);
                 let around = std::mem::replace(&mut self.unsafety, true);
                 self.visit_block_mut(&mut unsafe_.block);
                 self.unsafety = around;
@@ -543,7 +557,10 @@ impl Body<'_> {
                 self.visit_expr_mut(&mut branches.cond);
                 self.bound_block(&bound, &mut branches.then_branch);
                 if let Some((_, otherwise)) = &mut branches.else_branch {
-                    self.visit_expr_mut(otherwise);
+                    match &mut **otherwise {
+                        Expr::Block(otherwise) => self.visit_block_mut(&mut otherwise.block),
+                        otherwise => self.visit_expr_mut(otherwise),
+                    }
                 }
             }
             Expr::Let(let_) => self.matched(&mut let_.expr, std::iter::once(&*let_.pat)),
@@ -571,27 +588,5 @@ impl Body<'_> {
             }
             other => visit_mut::visit_expr_mut(self, other),
         }
-    }
-}
-
-/// True for a path from the root, and what begins with one.
-fn begins_with_colon(value: &Expr) -> bool {
-    let first = quote::ToTokens::to_token_stream(value).into_iter().next();
-    matches!(first, Some(TokenTree::Punct(first)) if first.as_char() == ':')
-}
-
-/// True if the pattern takes the value of a place, whatever it is.
-fn takes_value(pattern: &Pat) -> bool {
-    match pattern {
-        Pat::Ident(ident) => ident.by_ref.is_none() && ident.subpat.is_none(),
-        Pat::Type(typed) => takes_value(&typed.pat),
-        _ => false,
-    }
-}
-
-fn name_of(pattern: &Pat) -> Option<String> {
-    match pattern {
-        Pat::Ident(ident) => Some(ident.ident.to_string()),
-        _ => None,
     }
 }

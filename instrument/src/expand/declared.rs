@@ -24,8 +24,12 @@ pub struct Declared {
 
 impl Body<'_> {
     /// A variable that sees the release of a lock in this statement; none
-    /// where there is no statement around.
+    /// where there is no statement around, or where what takes the lock outlives
+    /// its block.
     pub fn new_release(&mut self) -> Option<syn::Ident> {
+        if self.outlives.is_here() {
+            return None;
+        }
         self.declared.as_ref().filter(|it| !it.only_asks)?;
         let release = self.numbered("__leakcheck_release");
         self.declared.as_mut()?.releases.push(release.clone());

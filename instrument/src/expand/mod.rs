@@ -49,6 +49,7 @@ mod macros;
 mod names;
 mod operated;
 mod operators;
+mod outlives;
 mod pattern;
 mod place;
 mod pointers;

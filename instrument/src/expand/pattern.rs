@@ -378,3 +378,20 @@ fn is_struct(context: &Context, path: &Path) -> bool {
     path.get_ident()
         .is_some_and(|name| name == "Self" || context.structs.contains(&name.to_string()))
 }
+
+/// True if the pattern takes the value of a place, whatever it is.
+pub fn takes_value(pattern: &Pat) -> bool {
+    match pattern {
+        Pat::Ident(ident) => ident.by_ref.is_none() && ident.subpat.is_none(),
+        Pat::Type(typed) => takes_value(&typed.pat),
+        _ => false,
+    }
+}
+
+/// The variable that is all of a pattern.
+pub fn name_of(pattern: &Pat) -> Option<String> {
+    match pattern {
+        Pat::Ident(ident) => Some(ident.ident.to_string()),
+        _ => None,
+    }
+}

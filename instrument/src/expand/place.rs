@@ -232,6 +232,12 @@ fn write(tokens: TokenStream, text: &mut String) {
     }
 }
 
+/// True for a path from the root, and what begins with one.
+pub fn begins_with_colon(value: &Expr) -> bool {
+    let first = quote::ToTokens::to_token_stream(value).into_iter().next();
+    matches!(first, Some(proc_macro2::TokenTree::Punct(first)) if first.as_char() == ':')
+}
+
 #[cfg(test)]
 mod tests {
     use super::text_of;
