@@ -138,6 +138,11 @@ snapshot!(
     "fn f() { let guard = self.lock.lock().unwrap(); *guard; drop(guard); *other.lock().unwrap() = 1; g(&mut other.lock(), &(made().join())); let moved = third.lock().unwrap(); keep(moved); }"
 );
 snapshot!(
+    guards,
+    "",
+    "fn f(one: Guard, other: Guard) { if let Ok(g) = a.try_lock() { *g = 1; } match b.lock() { Ok(g) => *g, Err(e) => made(&e).number() }; let Ok(g) = c.lock() else { return }; let h = d(); h.into_inner(); let i = e(); drop(i); sum({ *k.lock().unwrap() }, 1); }"
+);
+snapshot!(
     atomics,
     "",
     "fn f() { while !flag.load(Ordering::Acquire) {} count.fetch_add(1, order); fence(Ordering::Release); }"

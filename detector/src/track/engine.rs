@@ -12,9 +12,8 @@
 //! *Never claims an order that is missing.* An atomic operation and the hook
 //! beside it are two steps, so what an object publishes is only ever added to,
 //! and is published before the operation. A lock's guard may outlive what the
-//! attribute sees of it, so who acquires a lock knows all that its holder has
-//! done up to then, unless the release itself was seen ([`unlock`]).
-//! Both order too much, and hide races that the whole-program front end finds.
+//! attribute sees of it ([`super::locks`]). Both order too much, and hide races
+//! that the whole-program front end finds.
 //!
 //! *When a race is certain.* Code that is not tracked may synchronise. For it
 //! to order an access `a` before an access `b`, something in the past of `b`
@@ -65,28 +64,9 @@ pub enum Key {
     Ended,
 }
 
-/// Who has a lock, as far as is seen.
-#[derive(Debug, Clone)]
-struct Holder {
-    strand: Arc<Strand>,
-    /// For reading.
-    shared: bool,
-    /// The release that will be seen; zero if none will.
-    release: u64,
-    /// The guard may be on another thread by now.
-    wanders: bool,
-}
-
-#[derive(Debug, Default)]
-struct Lock {
-    clock: ReleaseClock,
-    holders: Vec<Holder>,
-}
-
 static OBJECTS: Sharded<Key, ReleaseClock> = Sharded::new();
 /// What spawns publish to what has not begun to run, by their number.
 static SPAWNS: Sharded<u64, ReleaseClock> = Sharded::new();
-static LOCKS: Sharded<usize, Lock> = Sharded::new();
 static SEQUENCE: AtomicU64 = AtomicU64::new(1);
 
 /// Now, in the sequence of recorded accesses.
@@ -165,29 +145,6 @@ fn shorten(strand: &Strand) {
     }
 }
 
-/// The thread of this strand ends. The locks that it has not given back as far
-/// as is known publish what it has done.
-pub fn end(strand: &Arc<Strand>) {
-    for addr in taken(strand) {
-        LOCKS.with(&addr, |locks| {
-            let Some(lock) = locks.get_mut(&addr) else {
-                return;
-            };
-            let is_own = |holder: &Holder| Arc::ptr_eq(&holder.strand, strand);
-            if lock.holders.iter().any(is_own) {
-                publish(strand, &mut lock.clock);
-                lock.holders.retain(|holder| !is_own(holder));
-            }
-        });
-    }
-    strand.end(sequence());
-}
-
-fn taken(strand: &Strand) -> Vec<usize> {
-    let taken = strand.with(|state| state.taken.keys().copied().collect());
-    taken.unwrap_or_default()
-}
-
 /// The strand runs what was spawned at `site`.
 pub fn runs(strand: &Strand, site: &'static Site) {
     strand.with(|state| {
@@ -237,7 +194,8 @@ pub fn release_into(strand: &Strand, task: &mut Snapshot) {
     shorten(strand);
 }
 
-fn publish(strand: &Strand, object: &mut ReleaseClock) {
+/// The object publishes what the strand knows.
+pub fn publish(strand: &Strand, object: &mut ReleaseClock) {
     strand.with(|state| {
         state.clocks.release(object);
         object.by_nobody();
@@ -290,117 +248,6 @@ pub fn fence(strand: &Strand, order: Order) {
             state.tick();
         }
     });
-}
-
-/// How a lock is taken.
-#[derive(Debug, Clone, Copy)]
-pub struct Taking {
-    /// The lock.
-    pub addr: usize,
-    /// For reading.
-    pub shared: bool,
-    /// Where.
-    pub site: &'static Site,
-    /// Not zero if [`unlock`] will be called with it.
-    pub release: u64,
-    /// The guard may be on another thread when it is dropped.
-    pub wanders: bool,
-}
-
-/// The strand has acquired a lock.
-pub fn lock(strand: &Arc<Strand>, taking: Taking) {
-    let shared = taking.shared;
-    LOCKS.with(&taking.addr, |locks| {
-        let lock = locks.entry(taking.addr).or_default();
-        for holder in &lock.holders {
-            if !(shared && holder.shared) {
-                learn(strand, holder);
-                // It has come, unseen.
-                holder.strand.with(|state| {
-                    if let Some(is_seen) = state.taken.get_mut(&taking.addr) {
-                        *is_seen = true;
-                    }
-                });
-            }
-        }
-        lock.holders
-            .retain(|holder| shared && holder.shared && !Arc::ptr_eq(&holder.strand, strand));
-        strand.with(|state| {
-            state.clocks.acquire(&lock.clock);
-            let is_seen = taking.release != 0;
-            state.taken.insert(taking.addr, is_seen);
-            if is_seen {
-                state.held.push((taking.release, taking.site));
-            }
-        });
-        lock.holders.push(Holder {
-            strand: Arc::clone(strand),
-            shared,
-            release: taking.release,
-            wanders: taking.wanders,
-        });
-    });
-}
-
-/// The strand knows all that the holder has done.
-fn learn(strand: &Arc<Strand>, holder: &Holder) {
-    let others = if holder.wanders {
-        strand::live()
-    } else {
-        vec![Arc::clone(&holder.strand)]
-    };
-    for other in others {
-        if Arc::ptr_eq(&other, strand) {
-            continue;
-        }
-        let known = other.with(|state| {
-            let known = state.clocks.now().to_vec();
-            // What it does next is not among it.
-            state.tick();
-            known
-        });
-        if let Some(known) = known {
-            strand.with(|state| state.clocks.learn(&known));
-        }
-    }
-}
-
-/// A lock that `taker` took, whose release is seen, was released.
-pub fn unlock(strand: &Arc<Strand>, taker: &Strand, addr: usize, release: u64) {
-    taker.with(|state| {
-        state.held.retain(|(held, _)| *held != release);
-    });
-    LOCKS.with(&addr, |locks| {
-        let Some(lock) = locks.get_mut(&addr) else {
-            return;
-        };
-        let held = lock.holders.iter().any(|holder| holder.release == release);
-        if held {
-            lock.holders.retain(|holder| holder.release != release);
-            publish(strand, &mut lock.clock);
-        }
-        taker.with(|state| {
-            let own = |holder: &Holder| holder.strand.id == taker.id;
-            if !lock.holders.iter().any(own) {
-                state.taken.remove(&addr);
-            }
-        });
-    });
-}
-
-/// The strand waited with a lock released, and has it again.
-pub fn relock(strand: &Arc<Strand>) {
-    for addr in taken(strand) {
-        LOCKS.with(&addr, |locks| {
-            let Some(lock) = locks.get(&addr) else {
-                return;
-            };
-            for holder in &lock.holders {
-                learn(strand, holder);
-            }
-            strand.with(|state| state.clocks.acquire(&lock.clock));
-        });
-    }
 }
 
 /// Checks and records an access. The stamp at which it was recorded.

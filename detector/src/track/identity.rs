@@ -1,10 +1,10 @@
 //! The words of a value of a type that is not known: the ends of a channel
-//! hold a pointer to what they share, in a private field.
+//! hold a pointer to what they share, in a private field, and a guard one to its lock.
 //!
 //! The one unsafe block of the source front end. There is no safe way to it:
 //! what two ends have in common, most libraries say only of two that are at
 //! hand (`same_channel`), and std not at all. What a word means is decided in
-//! [`super::channel`], and nothing is ever accessed through it.
+//! [`super::channel`] and in [`super::locks`], and nothing is ever accessed through it.
 //!
 //! What it misses: on processors without a load below, under Miri and with
 //! pointers of other sizes there are no words, and a channel is known by what

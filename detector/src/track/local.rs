@@ -13,6 +13,7 @@ use super::callee;
 use super::context::ContextId;
 use super::direct::{self, Announcement, Key};
 use super::engine;
+use super::locks;
 use super::strand::Strand;
 use super::task::Task;
 
@@ -100,6 +101,8 @@ pub struct Local {
     pub unit: Cell<Option<u64>>,
     /// Statements in which code of a type's own may run, as deep as they nest.
     pub own: Cell<usize>,
+    /// It may have taken locks whose release is not seen.
+    pub unseen: Cell<bool>,
     /// The library's own code runs, see [`inside`].
     is_inside: Cell<bool>,
 }
@@ -116,6 +119,7 @@ thread_local! {
             task: RefCell::new(None),
             unit: Cell::new(None),
             own: Cell::new(0),
+            unseen: Cell::new(false),
             is_inside: Cell::new(false),
         }
     };
@@ -124,7 +128,7 @@ thread_local! {
 impl Drop for Local {
     fn drop(&mut self) {
         if let Some(strand) = self.strand.get() {
-            engine::end(strand);
+            locks::end(strand);
         }
     }
 }

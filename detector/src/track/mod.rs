@@ -7,8 +7,8 @@
 //!   [`slots`]: how these stay short;
 //!   [`task`]: futures that are spawned, and [`snapshot`]: their clocks; [`units`]: both, as long as they are
 //!   there; [`context`]: the tests and scopes that they belong to.
-//! - [`engine`]: order and verdicts; [`shadow`]: accesses; [`object`]: what
-//!   synchronises, by its type; [`foreign`] and [`derefs`]: what its own code may do, asked by [`runs`], by methods that it has ([`methods`], [`has`]), if it is of who it seems ([`own_crates`]);
+//! - [`engine`]: order and verdicts; [`locks`]: who has which, and [`guard`]: by what guard; [`shadow`]: accesses; [`object`]: what
+//!   synchronises, by its type; [`ends`]: what a drop tells; [`foreign`] and [`derefs`]: what its own code may do, asked by [`runs`], by methods that it has ([`methods`], [`has`]), if it is of who it seems ([`own_crates`]);
 //!   [`callee`] and [`direct`]: which function is called, and by whom;
 //!   [`channel`]: which channel an end belongs to; [`identity`]: by its words;
 //!   [`sharded`]: the tables of all these; [`found`]: findings in words.
@@ -24,14 +24,17 @@ pub mod context;
 pub mod coverage;
 pub mod derefs;
 pub mod direct;
+pub mod ends;
 pub mod engine;
 pub mod foreign;
 pub mod found;
+pub mod guard;
 pub mod harness;
 pub mod has;
 pub mod hooks;
 pub mod identity;
 pub mod local;
+pub mod locks;
 pub mod methods;
 pub mod object;
 pub mod own_crates;

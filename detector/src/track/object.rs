@@ -11,10 +11,12 @@ use std::sync::{Mutex, PoisonError};
 
 use super::callee::{self, Callee};
 use super::channel::End;
+use super::ends::{ends, shares};
 use super::engine::Key;
-use super::foreign::{Foreign, behind, is_guard, locks_by_own, words};
+use super::foreign::{Foreign, behind, locks_by_own};
+use super::guard::{Guard, guarded, releases};
 use super::has::Has;
-use super::hooks::elsewhere;
+use super::hooks::{elsewhere, hash};
 use super::{local, own_crates, place};
 
 /// How an object synchronises.
@@ -38,7 +40,7 @@ pub enum Class {
 }
 
 /// Prefixes of type names, the longest match first.
-const NAMES: &[(&str, Class)] = &[
+pub const NAMES: &[(&str, Class)] = &[
     ("core::sync::atomic::", Class::Atomic),
     ("std::sync::atomic::", Class::Atomic),
     ("portable_atomic::", Class::Atomic),
@@ -117,6 +119,14 @@ pub struct Object {
     /// What it carries, for a channel; whose permits it gives, for a semaphore.
     /// Else zero.
     pub carries: u64,
+    /// Its size, in bytes.
+    pub size: usize,
+    /// What it protects, for a lock, as in [`Known::guarded`].
+    pub guarded: u64,
+    /// It is taken so that it may be written later.
+    pub is_upgradable: bool,
+    /// Who waits for it gives locks back meanwhile.
+    pub releases: bool,
     /// Which end it is, of a channel.
     end: Option<End>,
     /// Which of the methods that order it has.
@@ -154,7 +164,7 @@ impl Small {
             addr,
             carries: self.carries,
             end: (class == Class::Channel).then(|| End::sharing(addr, self.carries)),
-            has: Has::ALL,
+            ..Object::UNKNOWN
         }
     }
 }
@@ -183,6 +193,10 @@ impl Object {
         class: Class::Unknown,
         addr: 0,
         carries: 0,
+        size: 0,
+        guarded: 0,
+        is_upgradable: false,
+        releases: false,
         end: None,
         has: Has::ALL,
     };
@@ -211,6 +225,10 @@ impl Object {
             class: known.class,
             addr: std::ptr::from_ref(value).cast::<()>().addr(),
             carries: known.carries,
+            size: size_of_val(value),
+            guarded: known.guarded,
+            is_upgradable: false,
+            releases: known.releases,
             end: (known.class == Class::Channel).then(|| End::of(value, known)),
             has: known.has,
         }
@@ -223,6 +241,7 @@ impl Object {
         if !self.has.fits(self.class, method) {
             self.class = Class::Unknown;
         }
+        self.is_upgradable = method == const { hash("upgradable_read") };
         self
     }
 
@@ -303,6 +322,12 @@ pub struct Known {
     pub callee: Callee,
     /// Which of the methods that order it has.
     pub has: Has,
+    /// What it says as a guard, if it is one.
+    pub guard: Option<Guard>,
+    /// What it protects, as a lock that its thread cannot take again; else zero.
+    pub guarded: u64,
+    /// As in [`Object::releases`].
+    pub releases: bool,
     /// What others may learn when a value of it is dropped: what the ends of
     /// channels and the permits in it carry.
     pub ends: Vec<u64>,
@@ -337,6 +362,9 @@ static NOT_ASKED: Known = Known {
     behind: 0,
     callee: Callee::UNKNOWN,
     has: Has::ALL,
+    guard: None,
+    guarded: 0,
+    releases: false,
 };
 
 /// What the name of a type says; as many are kept as the program has types.
@@ -385,6 +413,9 @@ impl Known {
             behind: callee::owned(behind(type_name)),
             callee: Callee::of(type_name),
             has: Has::of(type_name),
+            guard: Guard::of(type_name),
+            guarded: guarded(type_name, class),
+            releases: releases(type_name, class),
             ends,
             shares: shares(type_name),
         }
@@ -396,64 +427,6 @@ fn end(type_name: &str) -> u64 {
     let of_std = type_name.starts_with("std::sync::mpsc::");
     let end = type_name.split_once('<').filter(|_| of_std);
     name_hash(end.map_or(type_name, |(end, _)| end))
-}
-
-/// Types whose values are shared: their counts and what the system knows them by.
-const SHARED: &[&str] = &[
-    "alloc::sync::Arc",
-    "alloc::sync::Weak",
-    "std::fs::File",
-    "std::io::pipe::",
-    "std::net::",
-    "std::os::",
-    "std::process::",
-];
-
-/// True if a value of this type has a part that is shared with others.
-fn shares(type_name: &str) -> bool {
-    words(type_name).any(|word| {
-        let is_of = |families: &[&str]| families.iter().any(|family| word.starts_with(family));
-        // A cell is one thread's.
-        let is_lock = is_guard(word) && !word.starts_with("core::cell::");
-        is_of(SHARED) || is_of(PERMITS) || is_lock || classify(word) == Class::Channel
-    })
-}
-
-/// Families of types whose drop others may wait for, though they are neither
-/// locks nor channels.
-const PERMITS: &[&str] = &["tokio::sync::semaphore::", "async_lock::semaphore::"];
-
-/// What the families in a type's name carry, in the order of the name.
-fn ends(type_name: &str) -> impl Iterator<Item = u64> {
-    let channels = NAMES.iter().filter(|(_, class)| *class == Class::Channel);
-    let families = channels
-        .map(|(prefix, _)| *prefix)
-        .chain(PERMITS.iter().copied());
-    let mut found: Vec<(usize, u64)> = families
-        .flat_map(|prefix| {
-            type_name.match_indices(prefix).map(move |(at, _)| {
-                let carried = carried(type_name.get(at..).unwrap_or_default());
-                (at, name_hash(prefix) ^ name_hash(carried))
-            })
-        })
-        .collect();
-    found.sort_unstable();
-    found.into_iter().map(|(_, carries)| carries)
-}
-
-/// What is between the first `<` of a type's name and its `>`.
-fn carried(name: &str) -> &str {
-    let path = name.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
-    let Some((start, "<")) = path.map(|at| (at + 1, name.get(at..=at).unwrap_or_default())) else {
-        return "";
-    };
-    let inner = name.get(start..).unwrap_or_default();
-    let mut depth = 1;
-    let end = inner.find(|c| {
-        depth += i32::from(c == '<') - i32::from(c == '>');
-        depth == 0
-    });
-    inner.get(..end.unwrap_or(inner.len())).unwrap_or_default()
 }
 
 /// FNV-1a, which the expansion computes at compile time.
@@ -512,18 +485,6 @@ mod tests {
     }
 
     #[test]
-    fn who_shares_is_missed_when_it_is_dropped() {
-        let shares = |name: &'static str| known(name).shares;
-        assert!(shares(type_name::<Option<(u8, Arc<u8>)>>()));
-        assert!(shares(type_name::<Vec<std::sync::MutexGuard<'_, u8>>>()));
-        assert!(shares(type_name::<std::fs::File>()));
-        assert!(shares(type_name::<mpsc::Sender<u8>>()));
-        assert!(!shares(type_name::<Vec<String>>()));
-        assert!(!shares(type_name::<Mutex<u8>>()));
-        assert!(!shares(type_name::<std::cell::Ref<'_, u8>>()));
-    }
-
-    #[test]
     fn the_ends_of_a_channel_have_one_key() {
         type Message = Vec<Option<u8>>;
         let (one, its_end) = mpsc::channel::<Message>();
@@ -557,44 +518,5 @@ mod tests {
             assert_eq!(again.carries, object.carries);
         }
         assert_eq!(size_of::<Small>(), 16);
-    }
-
-    /// Also inside of others, and in futures.
-    #[test]
-    fn the_end_of_what_is_inside_is_known() {
-        type Message = Vec<Option<u8>>;
-        let ends = |name: &'static str| known(name).ends.clone();
-        let sender = ends(type_name::<mpsc::Sender<Message>>());
-        assert_eq!(sender.len(), 1);
-        assert_eq!(
-            sender,
-            ends(type_name::<Option<mpsc::SyncSender<Message>>>())
-        );
-        assert_eq!(
-            sender,
-            ends(type_name::<Vec<(u8, mpsc::Sender<Message>)>>())
-        );
-        assert_ne!(sender, ends(type_name::<mpsc::Sender<u8>>()));
-        assert!(ends(type_name::<Arc<Mutex<u8>>>()).is_empty());
-        assert_eq!(
-            ends("tokio::sync::mpsc::bounded::Receiver<u8>::recv::{{closure}}"),
-            ends("tokio::sync::mpsc::bounded::Sender<u8>")
-        );
-        assert_eq!(
-            ends("tokio::sync::notify::Notified<'_>"),
-            ends("tokio::sync::notify::Notify")
-        );
-        assert_ne!(
-            ends("tokio::sync::notify::Notify"),
-            ends("crossbeam_utils::sync::parker::Parker")
-        );
-        assert_eq!(
-            ends("tokio::sync::mpsc::bounded::Permit<'_, u8>"),
-            ends("tokio::sync::mpsc::bounded::Sender<u8>")
-        );
-        assert_eq!(
-            ends("tokio::sync::semaphore::SemaphorePermit<'_>"),
-            ends("tokio::sync::semaphore::Semaphore")
-        );
     }
 }

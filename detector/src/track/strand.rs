@@ -89,15 +89,29 @@ pub struct State {
     /// Locks that it surely holds: their release, and where they were taken.
     pub held: Vec<(u64, &'static Site)>,
     /// Locks that it has taken and that nobody else has taken since, as far
-    /// as is known, more than that at worst; and whether what is left to come of
-    /// each, its release, will be seen.
-    pub taken: Map<usize, bool>,
+    /// as is known, more than that at worst.
+    pub taken: Map<usize, Taken>,
     /// Who it is at the moment.
     pub who: Arc<Who>,
     /// It has accessed something in this epoch.
     used: bool,
     /// Components of long clocks that were gone through.
     copied: usize,
+}
+
+/// A lock that a strand has taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// What is left to come of it, its release, will be seen, or has come.
+    pub is_seen: bool,
+    /// Somebody else has had it since.
+    pub is_over: bool,
+    /// Its size, in bytes.
+    pub size: usize,
+    /// What it protects, as in [`super::object::Known::guarded`].
+    pub guarded: u64,
+    /// Where it was taken last.
+    pub site: &'static Site,
 }
 
 /// All strands.
@@ -237,7 +251,7 @@ impl Strand {
             || [&self.calling, &self.opaque, &self.shared]
                 .iter()
                 .any(|when| when.get() > sequence)
-            || self.with(|state| state.taken.values().any(|is_seen| !is_seen)) != Some(false)
+            || super::locks::has_unseen(self) != Some(false)
     }
 
     /// What it shared with others, whom nobody knows, was dropped at `now`.

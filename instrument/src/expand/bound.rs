@@ -9,6 +9,7 @@ use super::asked::Asked;
 use super::body::Body;
 use super::chain;
 use super::ends::Names;
+use super::guards::{ends_plainly, makes_nothing};
 use super::place::{bare, hygienic};
 
 impl Body<'_> {
@@ -25,7 +26,8 @@ impl Body<'_> {
         let original = (!names.is_empty()).then(|| block.clone());
         self.visit_block_mut(block);
         if let Some(original) = original {
-            let sees = self.sees_bound(names, &original.stmts);
+            let alone = !others && ends_plainly(&original.stmts);
+            let sees = self.sees_bound(names, &original.stmts, alone);
             block.stmts.splice(0..0, sees);
         }
         if others {
@@ -55,7 +57,10 @@ impl Body<'_> {
             None => self.visit_expr_mut(body),
         }
         let mut sees = match original {
-            Some(original) => self.sees_bound(names, &[Stmt::Expr(original, None)]),
+            Some(original) => {
+                let alone = !others && makes_nothing(&original);
+                self.sees_bound(names, &[Stmt::Expr(original, None)], alone)
+            }
             None => Vec::new(),
         };
         if others {

@@ -4,6 +4,8 @@
 //! A value's type is not changed. Its end is seen where the scope drops it, by
 //! a variable that is declared after it, and so goes before it; or where
 //! `drop` takes it. Whether the type is of those that matter, the library asks.
+//! The guard of a lock ends where nothing else does in between, or it is left
+//! alone: what is told too soon would be a race.
 //!
 //! What it misses: what is moved away, into a collection or a struct, and
 //! dropped there. A function that is spawned publishes once its body is left,
@@ -22,7 +24,7 @@ use syn::{
 
 use super::body::Body;
 use super::calls::simple_head;
-use super::guards::{drops, is_moved};
+use super::guards::{drops, ends_plainly, is_given, is_moved};
 use super::names::{COMPUTED_MACROS, MACROS};
 use super::operated::may_make;
 use super::place::{hygienic, ident, library};
@@ -48,13 +50,18 @@ struct End {
     name: Ident,
     /// It may have been moved away before.
     perhaps: bool,
+    /// Nothing happens between its end and that of what sees it, and nothing but
+    /// its scope ends it.
+    at_once: bool,
 }
 
 impl End {
-    fn of(name: &Ident, rest: &[Stmt]) -> Self {
+    /// Of a variable that ends next to what sees it if it is `alone`.
+    fn of(name: &Ident, rest: &[Stmt], alone: bool) -> Self {
         Self {
             name: name.clone(),
             perhaps: is_moved(name, rest),
+            at_once: alone && !is_given(name, rest),
         }
     }
 }
@@ -118,18 +125,25 @@ fn is_plain(of: &Type) -> bool {
 
 /// The arguments that are dropped at the end of a function.
 fn arguments(signature: &Signature, block: &Block) -> Vec<End> {
-    let mut names = Names::default();
-    for argument in &signature.inputs {
+    let mut ends = Vec::new();
+    // The last one ends first.
+    let mut alone = ends_plainly(&block.stmts);
+    for argument in signature.inputs.iter().rev() {
+        let FnArg::Typed(argument) = argument else {
+            continue;
+        };
         // Under a condition, or with a lint level.
-        if let FnArg::Typed(argument) = argument
-            && argument.attrs.is_empty()
-            && !matches!(*argument.ty, Type::Reference(_) | Type::Ptr(_))
-        {
+        if argument.attrs.is_empty() && !matches!(*argument.ty, Type::Reference(_) | Type::Ptr(_)) {
+            let mut names = Names::default();
             names.visit_pat(&argument.pat);
+            let alone = alone && matches!(*argument.pat, Pat::Ident(_));
+            let names = names.all().into_iter().rev();
+            ends.extend(names.map(|name| End::of(name, &block.stmts, alone)));
         }
+        alone &= is_plain(&argument.ty);
     }
-    let names = names.all().into_iter();
-    names.map(|name| End::of(name, &block.stmts)).collect()
+    ends.reverse();
+    ends
 }
 
 /// The types of arguments of which a part has no name, or one that may be no
@@ -241,7 +255,7 @@ impl Body<'_> {
         } else {
             names.has_others(&self.context.constants)
         };
-        let mut seen = self.sees_bound(names.all(), rest);
+        let mut seen = self.sees_bound(names.all(), rest, !others);
         if others {
             seen.push(self.sees_any(None));
         }
@@ -294,7 +308,7 @@ impl Body<'_> {
             && receiver.attrs.is_empty()
         {
             let own = Ident::new("self", receiver.self_token.span);
-            ends.push(End::of(&own, &block.stmts));
+            ends.push(End::of(&own, &block.stmts, false));
         }
         seen.extend(ends.iter().map(|end| self.sees(end)));
         seen.extend(unnamed(signature).map(|of| self.sees_any(of)));
@@ -308,6 +322,8 @@ impl Body<'_> {
         block: &Block,
     ) -> Vec<Stmt> {
         let mut seen = Vec::new();
+        let parameters: Vec<&Pat> = parameters.into_iter().collect();
+        let alone = parameters.len() == 1 && ends_plainly(&block.stmts);
         for parameter in parameters {
             let (pattern, of) = match parameter {
                 Pat::Type(typed) => (&*typed.pat, Some(&*typed.ty)),
@@ -318,7 +334,7 @@ impl Body<'_> {
             }
             seen.push(match pattern {
                 Pat::Ident(name) if name.subpat.is_none() && is_variable(&name.ident) => {
-                    self.sees(&End::of(&name.ident, &block.stmts))
+                    self.sees(&End::of(&name.ident, &block.stmts, alone))
                 }
                 _ => self.sees_any(of.filter(|of| !super::coercions::is_opaque(of))),
             });
@@ -337,28 +353,38 @@ impl Body<'_> {
     }
 
     /// Sees the end of this variable.
-    fn sees(&mut self, End { name, perhaps }: &End) -> Stmt {
+    fn sees(&mut self, end: &End) -> Stmt {
+        let End {
+            name,
+            perhaps,
+            at_once,
+        } = end;
         let krate = self.context.krate.clone();
         let span = hygienic(name.span());
         let dropped = self.numbered("__leakcheck_dropped");
-        let of = ident(if *perhaps { "perhaps" } else { "of" });
+        let of = ident(match (perhaps, at_once) {
+            (true, _) => "perhaps",
+            (_, true) => "of",
+            (_, false) => "among",
+        });
         parse_quote_spanned!(span=> let #dropped = #krate::__private::Dropped::#of(&#name);)
     }
 
     /// What goes into a block before what is there: the ends of variables that
-    /// its patterns bind.
-    pub fn sees_bound(&mut self, names: Vec<&Ident>, rest: &[Stmt]) -> Vec<Stmt> {
-        let ends = names.into_iter().map(|name| End::of(name, rest));
+    /// its patterns bind; `alone`, if nothing else ends there.
+    pub fn sees_bound(&mut self, names: Vec<&Ident>, rest: &[Stmt], alone: bool) -> Vec<Stmt> {
+        let alone = alone && names.len() == 1;
+        let ends = names.into_iter().map(|name| End::of(name, rest, alone));
         ends.map(|end| self.sees(&end)).collect()
     }
 
-    /// What goes before `drop(x);`: `drop(Dropped::of(&x));`.
+    /// What goes before `drop(x);`: `drop(Dropped::ending(&x));`.
     pub fn sees_drop(&self, statement: &Stmt) -> Option<Stmt> {
         let name = drops(statement)?;
         let krate = &self.context.krate;
         let span = hygienic(name.span());
         Some(parse_quote_spanned! {span=>
-            #krate::__private::core::mem::drop(#krate::__private::Dropped::of(&#name));
+            #krate::__private::core::mem::drop(#krate::__private::Dropped::ending(&#name));
         })
     }
 

@@ -2,14 +2,17 @@
 //!
 //! A guard's type is not changed. Its end is seen where the scope drops it: a
 //! variable that is only used by reference until its block ends or `drop`
-//! takes it, or a temporary, which ends with its statement. Anything else, and
-//! the library takes the lock as held until somebody else has it.
+//! takes it, or a temporary, which ends with its statement. Of other variables
+//! that their scope drops, whatever they begin with, the library asks whether they
+//! are guards ([`super::ends`]). Anything else, and it takes the lock as held until
+//! somebody else has it.
 
 use syn::visit::{self, Visit};
 use syn::{Block, Expr, ExprMethodCall, Ident, Local, Macro, Pat, Stmt};
 
+use super::bound::bound_by;
 use super::chain::is_place;
-use super::names::{KEEPS_GUARD, LOCKS, MACROS, SHARES};
+use super::names::{KEEPS_GUARD, LOCKS, MACROS, SHARES, TAKES_GUARD};
 use super::place::bare;
 use super::sync::simple;
 
@@ -34,7 +37,7 @@ pub fn of(statement: &Stmt, rest: &[Stmt]) -> Guarded {
     if init.diverge.is_some() || name.by_ref.is_some() || lock_of(&init.expr).is_none() {
         return Guarded::No;
     }
-    if is_moved(&name.ident, rest) {
+    if is_moved(&name.ident, rest) || is_given(&name.ident, rest) {
         Guarded::No
     } else {
         Guarded::Named(name.ident.to_string())
@@ -50,6 +53,63 @@ pub fn is_moved(name: &Ident, rest: &[Stmt]) -> bool {
         }
     }
     uses.moved
+}
+
+/// True if a guard in this variable may go on where the variable is used by
+/// reference only, as it seems: by a method that takes it, or by an exchange.
+pub fn is_given(name: &Ident, rest: &[Stmt]) -> bool {
+    let mut gifts = Gifts { name, found: false };
+    for statement in rest {
+        gifts.visit_stmt(statement);
+    }
+    gifts.found
+}
+
+/// True if a block drops nothing between the end of its statements and that of what
+/// was bound before it: what its last expression makes on the way may live longer
+/// than its variables (until the edition of 2024).
+pub fn ends_plainly(statements: &[Stmt]) -> bool {
+    match statements.last() {
+        Some(Stmt::Expr(last, None)) => makes_nothing(last),
+        Some(Stmt::Macro(called)) => called.semi_token.is_some(),
+        _ => true,
+    }
+}
+
+/// True if an expression leaves no temporary with an end of its own.
+pub fn makes_nothing(value: &Expr) -> bool {
+    match value {
+        Expr::Lit(_) | Expr::Path(_) | Expr::Loop(_) | Expr::Closure(_) => true,
+        Expr::Paren(inner) => makes_nothing(&inner.expr),
+        Expr::Group(inner) => makes_nothing(&inner.expr),
+        Expr::Field(field) => makes_nothing(&field.base),
+        Expr::Unary(unary) => makes_nothing(&unary.expr),
+        Expr::Cast(cast) => makes_nothing(&cast.expr),
+        Expr::Binary(both) => makes_nothing(&both.left) && makes_nothing(&both.right),
+        Expr::Assign(assigned) => makes_nothing(&assigned.left) && makes_nothing(&assigned.right),
+        Expr::Tuple(made) => made.elems.iter().all(makes_nothing),
+        Expr::Return(left) => left.expr.as_deref().is_none_or(makes_nothing),
+        Expr::Break(left) => left.expr.as_deref().is_none_or(makes_nothing),
+        Expr::Continue(_) => true,
+        Expr::Block(block) => ends_plainly(&block.block.stmts),
+        Expr::Unsafe(block) => ends_plainly(&block.block.stmts),
+        // A condition and the branches end on their own.
+        Expr::If(branches) => {
+            let otherwise = branches.else_branch.as_ref();
+            bound_by(&branches.cond).is_empty()
+                && otherwise.is_none_or(|(_, otherwise)| makes_nothing(otherwise))
+        }
+        Expr::While(_) => true,
+        Expr::ForLoop(turns) => makes_nothing(&turns.expr),
+        Expr::Range(range) => {
+            let ends = [&range.start, &range.end];
+            ends.iter()
+                .all(|end| end.as_deref().is_none_or(makes_nothing))
+        }
+        Expr::Reference(borrow) => makes_nothing(&borrow.expr),
+        Expr::Match(matched) => makes_nothing(&matched.expr),
+        _ => false,
+    }
 }
 
 /// The call that takes a lock, if the expression is the guard it returns.
@@ -165,6 +225,46 @@ impl<'ast> Visit<'ast> for Uses<'_> {
             || name.as_deref() == Some("assert");
         let word = self.name.to_string();
         self.moved |= !by_reference && mentions(&called.tokens, &word);
+    }
+}
+
+/// Whether a guard may be given away where a reference is written.
+struct Gifts<'n> {
+    name: &'n Ident,
+    found: bool,
+}
+
+impl<'ast> Visit<'ast> for Gifts<'_> {
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        let uses = Uses {
+            name: self.name,
+            moved: false,
+        };
+        let method = call.method.to_string();
+        let takes = TAKES_GUARD.iter().any(|begin| method.starts_with(begin));
+        self.found |= takes && uses.is_it(&call.receiver);
+        visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        let last = match &*call.func {
+            Expr::Path(function) => function.path.segments.last(),
+            _ => None,
+        };
+        let exchanges = last.is_some_and(|last| {
+            ["swap", "replace", "take"]
+                .iter()
+                .any(|it| last.ident == it)
+        });
+        let mut inside = Mentions {
+            name: self.name,
+            found: false,
+        };
+        if exchanges {
+            inside.visit_expr_call(call);
+        }
+        self.found |= inside.found;
+        visit::visit_expr_call(self, call);
     }
 }
 

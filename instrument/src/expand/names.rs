@@ -151,6 +151,26 @@ pub const ATOMICS: &[(&str, bool, usize)] = &[
 /// Methods of a lock's result that return the guard.
 pub const KEEPS_GUARD: &[&str] = &["unwrap", "expect", "unwrap_or_else", "into_inner"];
 
+/// How methods begin that may take a guard itself, and not what it protects.
+pub const TAKES_GUARD: &[&str] = &[
+    "into",
+    "try_into",
+    "map",
+    "try_map",
+    "filter_map",
+    "and_then",
+    "downgrade",
+    "try_downgrade",
+    "upgrade",
+    "try_upgrade",
+    "unlock",
+    "tap",
+    "pipe",
+    "conv",
+    "boxed",
+    "leak",
+];
+
 /// Methods of raw pointers: arguments, and whether they write.
 pub const POINTER_METHODS: &[(&str, usize, bool)] = &[
     ("read", 0, false),

@@ -7,9 +7,11 @@ use std::thread::ThreadId;
 use super::{acquire, dropped_shared, elsewhere, here, opaque, release};
 use crate::sync::Order;
 use crate::track::channel::of_unknown;
-use crate::track::engine::{self, Key, Taking};
+use crate::track::engine::{self, Key};
 use crate::track::foreign::{DROPS, Deed};
+use crate::track::guard::{Guard, Mode};
 use crate::track::local::Local;
+use crate::track::locks::{self, Taking};
 use crate::track::object::{self, Class, Object, Small};
 use crate::track::site::Site;
 use crate::track::strand::Strand;
@@ -31,6 +33,9 @@ pub fn meets(site: &'static Site, object: Object) -> Object {
         local.strand();
         local.settle();
         waits(local, object.class, Some(site));
+        if object.releases {
+            locks::waits(local.strand());
+        }
         match object.class {
             Class::Atomic | Class::Lock | Class::Meeting | Class::Channel => {
                 release(local, object.key());
@@ -78,7 +83,10 @@ fn learns(local: &Local, object: Object) {
                 acquire(local, Key::Carried(object.carries));
             }
             acquire(local, Key::Ended);
-            engine::relock(local.strand());
+            locks::relock(local.strand(), object.releases);
+            if object.releases {
+                local.unseen.set(true);
+            }
         }
         Class::Handle => {
             acquire(local, Key::Address(object.addr));
@@ -93,12 +101,38 @@ fn learns(local: &Local, object: Object) {
 /// Sees the end of a value that others may wait for, or whose own code is not
 /// known.
 #[derive(Debug)]
-pub struct Dropped(Option<&'static object::Known>);
+pub struct Dropped {
+    known: Option<&'static object::Known>,
+    claimed: Option<Box<Claimed>>,
+}
 
 impl Dropped {
-    /// Of this value, which is dropped after this.
+    /// Of this value, which is dropped after this, and nothing happens between.
     #[inline]
-    pub fn of<T>(_: &T) -> Self {
+    pub fn of<T>(value: &T) -> Self {
+        let mut dropped = Self::some::<T>();
+        if let Some(known) = dropped.known
+            && let Some(guard) = known.guard
+        {
+            dropped.claimed = here(|local| claims(local, guard, value)).flatten();
+        }
+        dropped
+    }
+
+    /// Of this value, which is dropped at once.
+    pub fn ending<T>(value: &T) -> Self {
+        let dropped = Self::some::<T>();
+        if let Some(known) = dropped.known
+            && let Some(guard) = known.guard
+        {
+            here(|local| locks::unlock_guard(local.strand(), guard, value));
+        }
+        dropped
+    }
+
+    /// Of this value, which is dropped after this, and others may be before.
+    #[inline]
+    pub fn among<T>(_: &T) -> Self {
         Self::some::<T>()
     }
 
@@ -114,10 +148,10 @@ impl Dropped {
     #[must_use]
     #[inline]
     pub fn some<T>() -> Self {
-        if std::mem::needs_drop::<T>() && !elsewhere() {
-            Self(Some(object::known(std::any::type_name::<T>())))
-        } else {
-            Self(None)
+        let tells = std::mem::needs_drop::<T>() && !elsewhere();
+        Self {
+            known: tells.then(|| object::known(std::any::type_name::<T>())),
+            claimed: None,
         }
     }
 
@@ -137,7 +171,10 @@ impl Dropped {
 impl Drop for Dropped {
     #[inline]
     fn drop(&mut self) {
-        if let Some(known) = self.0 {
+        if let Some(claimed) = self.claimed.take() {
+            claimed.unlock();
+        }
+        if let Some(known) = self.known {
             if !known.ends.is_empty() {
                 ends(&known.ends);
             }
@@ -161,6 +198,39 @@ fn ends(carried: &'static [u64]) {
     });
 }
 
+/// A lock whose guard a variable turned out to be.
+#[derive(Debug)]
+struct Claimed {
+    addr: usize,
+    release: u64,
+    taker: Arc<Strand>,
+}
+
+impl Claimed {
+    #[cold]
+    fn unlock(self) {
+        here(|local| locks::unlock(local.strand(), &self.taker, self.addr, self.release));
+    }
+}
+
+/// Which lock a variable is the guard of, if that is not seen yet.
+#[inline]
+fn claims<T>(local: &Local, guard: Guard, value: &T) -> Option<Box<Claimed>> {
+    if !local.unseen.get() {
+        return None;
+    }
+    let taker = local.strand();
+    let claimed = locks::claim(taker, guard, value);
+    local.unseen.set(locks::has_unseen(taker) == Some(true));
+    let (addr, release) = claimed?;
+    let taker = Arc::clone(taker);
+    Some(Box::new(Claimed {
+        addr,
+        release,
+        taker,
+    }))
+}
+
 /// Sees the end of a lock's guard that a scope drops.
 #[derive(Debug, Default)]
 pub struct Release {
@@ -168,8 +238,6 @@ pub struct Release {
     number: AtomicU64,
     taker: OnceLock<Arc<Strand>>,
 }
-
-static RELEASES: AtomicU64 = AtomicU64::new(1);
 
 impl Release {
     /// Of a guard that is to come.
@@ -193,7 +261,7 @@ impl Release {
             let addr = self.lock.load(Ordering::Relaxed);
             let strand = local.strand();
             let taker = self.taker.get().unwrap_or(strand);
-            engine::unlock(strand, taker, addr, number);
+            locks::unlock(strand, taker, addr, number);
         });
     }
 }
@@ -239,22 +307,32 @@ pub fn took(
                 let wanders = local.task.borrow().is_some();
                 let number = match seen {
                     Some(seen) => {
-                        let number = RELEASES.fetch_add(1, Ordering::Relaxed);
+                        let number = locks::next_release();
                         seen.lock.store(object.addr, Ordering::Relaxed);
                         seen.taker.get_or_init(|| Arc::clone(strand));
                         seen.number.store(number, Ordering::Relaxed);
                         number
                     }
-                    None => 0,
+                    None => {
+                        local.unseen.set(true);
+                        0
+                    }
+                };
+                let mode = match (shared, object.is_upgradable) {
+                    (true, _) => Mode::Shared,
+                    (_, true) => Mode::Upgradable,
+                    _ => Mode::Alone,
                 };
                 let taking = Taking {
                     addr: object.addr,
-                    shared,
+                    size: object.size,
+                    guarded: object.guarded,
+                    mode,
                     site,
                     release: number,
                     wanders,
                 };
-                engine::lock(strand, taking);
+                locks::lock(strand, taking);
                 local.acquired();
             }
             Class::Lock | Class::Inert => {}
