@@ -5,6 +5,7 @@
 //! that would have to be in scope, and never fails.
 
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::thread::{JoinHandle, ScopedJoinHandle, Thread, ThreadId};
 
 use super::hooks::elsewhere;
@@ -74,6 +75,11 @@ impl<T> Pointer<'_, *const T> {
         super::hooks::access::element(site, *self.0, writes);
     }
 
+    /// A volatile access.
+    pub fn volatile(&self, site: impl Into<super::site::Told>, writes: bool) {
+        super::hooks::access::volatile(site, *self.0, writes);
+    }
+
     /// An access to so many values.
     pub fn accesses(&self, site: impl Into<super::site::Told>, writes: bool, count: &usize) {
         super::hooks::access::elements(site, *self.0, *count, writes);
@@ -93,9 +99,38 @@ impl<T> Pointer<'_, *mut T> {
         super::hooks::access::element(site, *self.0, writes);
     }
 
+    /// A volatile access.
+    pub fn volatile(&self, site: impl Into<super::site::Told>, writes: bool) {
+        super::hooks::access::volatile(site, *self.0, writes);
+    }
+
     /// An access to so many values.
     pub fn accesses(&self, site: impl Into<super::site::Told>, writes: bool, count: &usize) {
         super::hooks::access::elements(site, *self.0, *count, writes);
+    }
+}
+
+impl<T> Pointer<'_, NonNull<T>> {
+    /// An access.
+    pub fn access(&self, site: impl Into<super::site::Told>, writes: bool) {
+        super::hooks::access::element(site, self.0.as_ptr(), writes);
+    }
+
+    /// A volatile access.
+    pub fn volatile(&self, site: impl Into<super::site::Told>, writes: bool) {
+        super::hooks::access::volatile(site, self.0.as_ptr(), writes);
+    }
+
+    /// An access to so many values.
+    pub fn accesses(&self, site: impl Into<super::site::Told>, writes: bool, count: &usize) {
+        super::hooks::access::elements(site, self.0.as_ptr(), *count, writes);
+    }
+}
+
+impl<T: ?Sized> Pointer<'_, NonNull<T>> {
+    /// True if the end of what it points to runs code that is not known.
+    pub fn drops(&self) -> bool {
+        drops::<T>()
     }
 }
 
@@ -115,6 +150,9 @@ impl NoPointer {
 
     /// Nothing that can be told.
     pub fn access(&self, _site: impl Into<super::site::Told>, _writes: bool) {}
+
+    /// Nothing that can be told.
+    pub fn volatile(&self, _site: impl Into<super::site::Told>, _writes: bool) {}
 
     /// Nothing that can be told, whatever the last argument is.
     pub fn accesses<N: ?Sized>(

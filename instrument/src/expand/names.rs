@@ -177,7 +177,10 @@ pub const POINTER_METHODS: &[(&str, usize, bool)] = &[
     ("read_unaligned", 0, false),
     ("write", 1, true),
     ("write_unaligned", 1, true),
+    ("read_volatile", 0, false),
+    ("write_volatile", 1, true),
     ("replace", 1, true),
+    ("swap", 1, true),
     ("drop_in_place", 0, true),
 ];
 

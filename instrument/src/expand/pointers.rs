@@ -2,7 +2,7 @@
 //! they point to.
 
 use quote::{quote, quote_spanned};
-use syn::{Expr, ExprMethodCall, parse_quote_spanned};
+use syn::{Expr, ExprCall, ExprMethodCall, Ident, parse_quote_spanned};
 
 use super::address::takes_address;
 use super::body::Body;
@@ -22,6 +22,22 @@ fn is_value(expression: &Expr) -> bool {
     }
 }
 
+/// False for a function of another module `ptr`, which its path says.
+pub fn is_of_std(call: &ExprCall) -> bool {
+    let Expr::Path(function) = &*call.func else {
+        return false;
+    };
+    let mut before = function.path.segments.iter().rev().skip(2);
+    let krate = before.next();
+    krate.is_none_or(|krate| krate.ident == "std" || krate.ident == "core")
+}
+
+/// What is asked of the pointer.
+fn hook_of(call: &ExprMethodCall) -> Ident {
+    let is_volatile = call.method == "read_volatile" || call.method == "write_volatile";
+    ident(if is_volatile { "volatile" } else { "access" })
+}
+
 impl Body<'_> {
     /// Input: `POINTER.read()`, `POINTER.write(VALUE)`, of a pointer that may
     /// be evaluated twice. Output:
@@ -38,8 +54,9 @@ impl Body<'_> {
         let pointer = &original.receiver;
         let span = hygienic(original.method.span());
         let site = self.site(original);
+        let access = hook_of(original);
         let asks = quote_spanned! {span=>
-            #krate::__private::Pointer::new(&#pointer).access(#site, #writes)
+            #krate::__private::Pointer::new(&#pointer).#access(#site, #writes)
         };
         let tell = self.unless_it_runs(pointer, &asks, &quote!(()));
         let tell = quote_spanned!(span=> { #tell; });
@@ -81,8 +98,9 @@ impl Body<'_> {
         let site = self.site(original);
         let pointer = ident("__leakcheck_pointer");
         let receiver = bare(&call.receiver);
+        let access = hook_of(original);
         let told = quote_spanned! {span=>
-            #receiver, |#pointer| #krate::__private::Pointer::new(#pointer).access(#site, #writes)
+            #receiver, |#pointer| #krate::__private::Pointer::new(#pointer).#access(#site, #writes)
         };
         *call.receiver = library(krate, "pass", told, receiver);
     }

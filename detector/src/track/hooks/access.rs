@@ -139,6 +139,12 @@ pub fn writes_volatile<T>(site: impl Into<Told>, at: *mut T) -> *mut T {
     at
 }
 
+/// A volatile access by a method of a pointer.
+#[inline]
+pub fn volatile<T>(site: impl Into<Told>, at: *const T, writes: bool) {
+    access(site, at, writes, word::Class::Volatile, false);
+}
+
 /// So many values from `at` on are read or written.
 #[inline]
 pub fn elements<T>(site: impl Into<Told>, at: *const T, count: usize, writes: bool) {
