@@ -16,6 +16,8 @@ use super::probe::Other;
 use super::site::Site;
 use super::task::Tracked;
 
+/// A boxed function?
+pub struct Boxed<'a, T: ?Sized>(Callable<'a, T>);
 /// A function?
 pub struct Callable<'a, T: ?Sized>(&'a T, Other);
 /// A boxed future of a named type?
@@ -38,9 +40,24 @@ impl<'a, T: ?Sized> Argument<'a, T> {
 }
 
 impl<'a, T: ?Sized> Argument<'a, T> {
-    /// Asks about `value`, of a callee that takes any function.
-    pub const fn of_function(value: &'a T) -> Callable<'a, T> {
-        Callable(value, Other)
+    /// Asks about `value`, of a callee that takes a function.
+    pub const fn of_function(value: &'a T) -> Boxed<'a, T> {
+        Boxed(Callable(value, Other))
+    }
+}
+
+impl<'f, T> Boxed<'_, Box<dyn FnOnce() -> T + Send + 'f>> {
+    /// A boxed function that threads may share.
+    pub const fn kind(&self) -> IsSharedFunction {
+        IsSharedFunction
+    }
+}
+
+impl<'a, T: ?Sized> Deref for Boxed<'a, T> {
+    type Target = Callable<'a, T>;
+
+    fn deref(&self) -> &Callable<'a, T> {
+        &self.0
     }
 }
 
@@ -130,6 +147,21 @@ impl IsFunction {
         function: F,
     ) -> impl FnOnce() -> T + use<T, F> {
         spawned(site, function)
+    }
+}
+
+/// The argument is a boxed function that threads may share.
+#[derive(Debug, Clone, Copy)]
+pub struct IsSharedFunction;
+
+impl IsSharedFunction {
+    /// The function, tracked and boxed.
+    pub fn spawn<'f, T: 'f>(
+        self,
+        site: &'static Site,
+        function: Box<dyn FnOnce() -> T + Send + 'f>,
+    ) -> Box<dyn FnOnce() -> T + Send + 'f> {
+        Box::new(spawned(site, function))
     }
 }
 

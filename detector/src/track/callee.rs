@@ -75,9 +75,12 @@ const TOLD: &[(&str, &[u64])] = &[
             "task::spawn",
         ]),
     ),
-    ("spawn_fifo", &hashes(["rayon::spawn_fifo"])),
-    ("spawn_local", &hashes(["task::spawn_local"])),
-    ("spawn_blocking", &hashes(["task::spawn_blocking"])),
+    ("spawn_fifo", &hashes(["spawn_fifo", "rayon::spawn_fifo"])),
+    ("spawn_local", &hashes(["spawn_local", "task::spawn_local"])),
+    (
+        "spawn_blocking",
+        &hashes(["spawn_blocking", "task::spawn_blocking"]),
+    ),
 ];
 
 impl Callee {

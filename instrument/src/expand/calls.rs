@@ -16,6 +16,7 @@ use super::chain::is_place;
 use super::foreign::{EACH, is_returned, is_variant, may_pass};
 use super::macros::{arguments, rewritten};
 use super::names::{CALLS_BACK, INERT_METHODS, LOCKS, POINTER_STEPS, SHARES, SPAWNS, TRIES};
+use super::spawn::is_of_pool;
 use super::steps::askable;
 use super::sync::{is_joined, meets, operation, simple};
 
@@ -26,6 +27,8 @@ impl Body<'_> {
         let mut heads = Heads::of(self);
         match statement {
             Stmt::Item(_) => {}
+            // A semicolon alone.
+            Stmt::Expr(Expr::Verbatim(nothing), Some(_)) if nothing.is_empty() => {}
             Stmt::Local(_) | Stmt::Expr(..) | Stmt::Macro(_) => heads.visit_stmt(statement),
         }
         heads.anything
@@ -142,7 +145,7 @@ impl<'b, 'c> Heads<'b, 'c> {
         let is_known = is_told
             || is_inert(call) && (asks_receiver(&call.receiver) || is_of_literal(call))
             || !orders && self.body.announces(call);
-        self.anything |= self.untold || !is_known;
+        self.anything |= self.untold || !is_known || is_of_pool(call);
     }
 }
 

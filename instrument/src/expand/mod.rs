@@ -36,6 +36,7 @@ mod channels;
 mod closures;
 mod coercions;
 mod declared;
+mod driven;
 mod ends;
 mod entered;
 mod extended;

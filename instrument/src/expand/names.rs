@@ -12,7 +12,11 @@ pub const SPAWNS: &[&str] = &[
     "spawn_scoped",
     "spawn_unchecked",
     "spawn_with_handle",
+    "spawn_local_with_handle",
     "spawn_ok",
+    "spawn_obj",
+    "spawn_obj_ok",
+    "spawn_local_obj",
     "spawn_pinned",
 ];
 

@@ -10,6 +10,7 @@ use syn::{Expr, ExprCall, ExprClosure, ExprMethodCall, Ident, parse_quote_spanne
 
 use super::body::Body;
 use super::chain::is_place;
+use super::names::KEEPS_GUARD;
 use super::place::{hygienic, ident, library, text_of};
 
 /// How a function spawns its argument.
@@ -21,7 +22,8 @@ enum How {
     Future,
     /// A function or a future, by its type.
     Either,
-    /// As that, if the callee spawns; it may be any method of that name.
+    /// As that, if the callee spawns; it may be any of that name, and take one
+    /// type alone.
     Perhaps,
     /// Two functions, and waits for both.
     Both,
@@ -29,6 +31,18 @@ enum How {
     Scope,
     /// As that, on a thread of a pool.
     PoolScope,
+    /// As one of these.
+    Ends,
+}
+
+impl How {
+    /// Where no path says whose function it is.
+    const fn unless_whole(self) -> Self {
+        match self {
+            Self::Either => Self::Perhaps,
+            other => other,
+        }
+    }
 }
 
 /// Functions that spawn: the path before the name, the name, and how.
@@ -51,6 +65,16 @@ const FUNCTIONS: &[(&str, &str, How)] = &[
     ("thread", "scope", How::Scope),
 ];
 
+/// Functions that spawn, called by their names alone: any other of the program's
+/// own may have one of these.
+const IMPORTED: &[&str] = &[
+    "spawn",
+    "spawn_local",
+    "spawn_blocking",
+    "spawn_fifo",
+    "unblock",
+];
+
 /// An argument whose type the callee may decide.
 const NOT_TYPED: &str = "whether this is a future is not known: its type is told elsewhere";
 /// A function that is given a scope.
@@ -62,16 +86,30 @@ const ASYNC_CLOSURE: &str = "an async closure is called by who it is given to";
 /// back by its type, as tokio-test's does.
 const RUNTIMES: &[&str] = &["tokio", "async_std", "crate", "self", "super"];
 
-/// True for `task::spawn`, and for that of a runtime by its whole path.
-fn is_of_runtime(call: &Expr) -> bool {
-    let Expr::Call(call) = call else { return false };
+/// How `task::spawn` spawns, and that of a runtime by its whole path: the
+/// program's own may take one type alone.
+fn of_runtime(call: &ExprCall, how: How) -> Option<How> {
     let Expr::Path(function) = &*call.func else {
-        return false;
+        return None;
     };
     let mut before = function.path.segments.iter().rev().skip(2);
-    before
-        .next()
-        .is_none_or(|krate| RUNTIMES.iter().any(|runtime| krate.ident == runtime))
+    let Some(krate) = before.next() else {
+        return Some(how.unless_whole());
+    };
+    let runtime = RUNTIMES.iter().find(|runtime| krate.ident == runtime)?;
+    let is_own = ["crate", "self", "super"].contains(runtime);
+    Some(if is_own { how.unless_whole() } else { how })
+}
+
+/// How a function that is called by its name alone may spawn.
+fn imported(name: &str, call: &ExprCall) -> Option<How> {
+    let are_closures = call.args.iter().all(|it| matches!(it, Expr::Closure(_)));
+    match (name, call.args.len()) {
+        ("join", 2) if are_closures => Some(How::Both),
+        ("scope" | "scope_fifo" | "in_place_scope", 1) if are_closures => Some(How::Ends),
+        (name, 1) if IMPORTED.contains(&name) => Some(How::Perhaps),
+        _ => None,
+    }
 }
 
 impl Body<'_> {
@@ -85,23 +123,25 @@ impl Body<'_> {
         let known = FUNCTIONS
             .iter()
             .find(|(module, function, _)| module == owner && function == name);
-        let how = match known {
-            Some(_) if owner == "task" && !is_of_runtime(expression) => return false,
-            Some((.., how)) => *how,
-            None if owner.is_empty() && name == "spawn" => How::Either,
-            None => return false,
-        };
-        let site = self.spawn_site(expression);
-        let krate = self.context.krate.clone();
         let Expr::Call(call) = expression else {
             return false;
         };
+        let how = match known {
+            Some((.., how)) if owner == "task" => of_runtime(call, *how),
+            Some((.., how)) => Some(*how),
+            None if owner.is_empty() => imported(name, call),
+            None => None,
+        };
+        let Some(how) = how else { return false };
+        let site = self.spawn_site(call);
+        let krate = self.context.krate.clone();
         let whole = call.clone();
         let args = &mut call.args;
         match (how, args.len()) {
-            (How::Function | How::Future | How::Either, 1) => {
+            (How::Function | How::Future | How::Either | How::Perhaps, 1) => {
                 if let Some(argument) = args.first_mut() {
-                    self.argument(argument, &site, Some(how));
+                    let how = (how != How::Perhaps || self.is_typed(argument)).then_some(how);
+                    self.argument(argument, &site, how);
                 }
                 let before = self.names_callee(call, &whole);
                 self.before(expression, before);
@@ -122,10 +162,10 @@ impl Body<'_> {
                 self.before(expression, before);
                 *expression = library(&krate, "all_joined", quote!(#expression), expression);
             }
-            (How::Scope, 1) => {
+            (How::Scope | How::Ends, 1) => {
                 for argument in args.iter_mut() {
                     match argument {
-                        Expr::Closure(closure) => self.closure(closure, true),
+                        Expr::Closure(closure) if how == How::Scope => self.closure(closure, true),
                         other => self.visit_expr_mut(other),
                     }
                 }
@@ -174,11 +214,31 @@ impl Body<'_> {
                 self.visit_expr_mut(argument);
                 continue;
             }
-            let typed = returns_what_it_says(argument) || self.typed.knows_type_of(argument);
-            let how = typed.then_some(How::Perhaps);
+            let how = self.is_typed(argument).then_some(How::Perhaps);
             self.argument(argument, &site, how);
         }
         self.ask(expression, asks, &name);
+    }
+
+    /// A pool's method that runs closures and waits for them.
+    ///
+    /// Input: `POOL.install(F)`. Output: `all_joined(POOL.install(F))`.
+    pub fn pool_method(&mut self, expression: &mut Expr) {
+        let Expr::MethodCall(method) = expression else {
+            return;
+        };
+        let site = self.spawn_site(&*method);
+        self.place(&mut method.receiver);
+        for argument in &mut method.args {
+            self.argument(argument, &site, Some(How::Function));
+        }
+        let krate = &self.context.krate;
+        *expression = library(krate, "all_joined", quote!(#expression), expression);
+    }
+
+    /// True if the type of an argument does not depend on what it is given to.
+    fn is_typed(&self, argument: &Expr) -> bool {
+        returns_what_it_says(argument) || self.typed.knows_type_of(argument)
     }
 
     /// A site whose text is the call without the body of what it spawns.
@@ -224,6 +284,10 @@ impl Body<'_> {
             };
             return;
         }
+        if let Some(closure) = boxed_closure(argument) {
+            self.argument(closure, site, how);
+            return;
+        }
         if self.wrap_async(argument, site) {
             return;
         }
@@ -256,7 +320,7 @@ impl Body<'_> {
                     }
                 };
             }
-            Some(How::Both | How::Scope | How::PoolScope) => {
+            Some(How::Both | How::Scope | How::PoolScope | How::Ends) => {
                 self.alone(&original, NOT_A_CLOSURE);
             }
             None => self.alone(&original, NOT_TYPED),
@@ -326,10 +390,31 @@ impl Body<'_> {
     }
 }
 
+/// True for a method that runs closures on a pool's threads and waits for them.
+pub fn is_of_pool(call: &ExprMethodCall) -> bool {
+    let are_closures = call
+        .args
+        .iter()
+        .all(|it| matches!(it, Expr::Closure(closure) if closure.asyncness.is_none()));
+    let count = match call.method.to_string().as_str() {
+        "install" | "scope" | "scope_fifo" => 1,
+        "join" => 2,
+        _ => return false,
+    };
+    are_closures && call.args.len() == count
+}
+
 /// A call whose type does not depend on what it is given to.
 pub fn returns_what_it_says(argument: &Expr) -> bool {
     let name = match argument {
         Expr::Paren(paren) => return returns_what_it_says(&paren.expr),
+        // What is taken out is of the type that is inside.
+        Expr::MethodCall(call)
+            if KEEPS_GUARD.iter().any(|name| call.method == name)
+                && matches!(&*call.receiver, Expr::Call(_) | Expr::MethodCall(_)) =>
+        {
+            return returns_what_it_says(&call.receiver);
+        }
         Expr::MethodCall(call) if call.turbofish.is_none() => call.method.to_string(),
         Expr::Call(call) => match &*call.func {
             Expr::Path(path) => match path.path.segments.last() {
@@ -349,6 +434,23 @@ pub fn is_wanted(name: &str) -> bool {
         "into", "try_into", "from", "collect", "parse", "default", "sum", "product", "new",
     ];
     BY_WHAT_IS_WANTED.contains(&name)
+}
+
+/// The closure of `Box::new(CLOSURE)`, whose box may become one of a trait object.
+fn boxed_closure(argument: &mut Expr) -> Option<&mut Expr> {
+    let Expr::Call(call) = argument else {
+        return None;
+    };
+    let Expr::Path(path) = &*call.func else {
+        return None;
+    };
+    let mut names = path.path.segments.iter().rev();
+    let is_new = names.next()?.ident == "new" && names.next()?.ident == "Box";
+    let is_closure =
+        |it: &&mut Expr| matches!(it, Expr::Closure(closure) if closure.asyncness.is_none());
+    (is_new && call.args.len() == 1)
+        .then(|| call.args.first_mut())?
+        .filter(is_closure)
 }
 
 fn is_pin(call: &ExprCall) -> bool {

@@ -10,10 +10,13 @@ use syn::{Expr, ExprCall, ExprMethodCall, parse_quote_spanned};
 use super::body::Body;
 use super::calls::is_inert;
 use super::chain::{self, Chain, Root, is_place};
+use super::driven::{driven_by, driven_on};
 use super::foreign::is_returned;
 use super::guards::lock_of;
 use super::names::{ATOMICS, COLLECTS, KEEPS_GUARD, LOCKS, MEETS, SHARES, SPAWNS, TRIES};
 use super::place::{hygienic, ident, library};
+use super::pointers::is_of_std;
+use super::spawn::is_of_pool;
 use super::way::RUNS_CODE;
 
 /// True for names, fields, dereferences and plain indices: what may be
@@ -149,6 +152,17 @@ impl Body<'_> {
         let Expr::MethodCall(call) = expression else {
             return;
         };
+        let driven = driven_on(call).cloned();
+        self.method_by_name(expression);
+        if let Some(future) = driven {
+            self.driven(expression, &future);
+        }
+    }
+
+    fn method_by_name(&mut self, expression: &mut Expr) {
+        let Expr::MethodCall(call) = expression else {
+            return;
+        };
         let is_last = call
             .attrs
             .iter()
@@ -163,6 +177,10 @@ impl Body<'_> {
         let name = name.as_str();
         if SPAWNS.contains(&name) && !call.args.is_empty() {
             self.spawn_method(expression);
+            return;
+        }
+        if is_of_pool(call) {
+            self.pool_method(expression);
             return;
         }
         if is_joined(call) {
@@ -495,7 +513,7 @@ impl Body<'_> {
         let before = self.names_callee(call, original);
         let krate = &self.context.krate;
         let span = hygienic(whole.span());
-        if owner == "ptr" && self.unsafety {
+        if owner == "ptr" && self.unsafety && is_of_std(original) {
             self.pointer_function(expression, name, &whole);
         } else if name == "fence"
             && (owner.is_empty() || owner == "atomic")
@@ -510,6 +528,8 @@ impl Body<'_> {
             *expression = library(krate, "parked", told, expression);
         } else if name == "drop" && (owner.is_empty() || owner == "mem") {
             self.drops_arguments(call);
+        } else if let Some(future) = driven_by(original) {
+            self.driven(expression, future);
         }
         self.before(expression, before);
         self.ask(expression, asks, "deref");

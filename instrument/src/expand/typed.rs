@@ -417,6 +417,16 @@ impl<'ast> Visit<'ast> for Typed {
             let names = names.all().into_iter().map(Ident::to_string);
             self.returned.extend(names);
         }
+        // Two ends of a channel.
+        if let (Pat::Tuple(ends), Expr::Call(_)) = (&local.pat, &*init.expr)
+            && says_its_type(&init.expr)
+        {
+            for end in &ends.elems {
+                if let Pat::Ident(name) = end {
+                    self.knows(name);
+                }
+            }
+        }
         if let Pat::Ident(name) = &local.pat
             && name.by_ref.is_none()
         {
@@ -534,14 +544,16 @@ mod tests {
     fn what_is_bound_once_and_says_its_type_is_known() {
         let text = "fn f(a: A, (b, c): (B, C)) {
             let d = work(); let e = x.into(); let g = async {}; let h = one(); let h = two();
-            let i = Vec::new(); let j;
+            let i = Vec::new(); let j; let (s, mut r) = channel(); let (m, n) = (one, x);
         }";
         let function: ItemFn = parse_str(text).unwrap();
         let typed = Typed::of(&function.sig, &function.block);
         let known = |name: &str| typed.knows_type_of(&parse_str(name).unwrap());
-        let all = ["a", "b", "c", "d", "e", "g", "h", "i", "j", "k"];
+        let all = [
+            "a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "m", "n", "r", "s",
+        ];
         let names: Vec<&str> = all.into_iter().filter(|name| known(name)).collect();
-        assert_eq!(names, ["a", "d", "g"]);
+        assert_eq!(names, ["a", "d", "g", "r", "s"]);
     }
 
     #[test]
