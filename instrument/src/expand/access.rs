@@ -207,7 +207,7 @@ impl Body<'_> {
         })
     }
 
-    fn tell(&self, site: &TokenStream, place: &Expr, used: Use, stays: bool) -> TokenStream {
+    pub fn tell(&self, site: &TokenStream, place: &Expr, used: Use, stays: bool) -> TokenStream {
         let krate = &self.context.krate;
         let span = hygienic(place.span());
         match (used, stays) {
@@ -368,22 +368,6 @@ impl Body<'_> {
         } else {
             quote_spanned!(span=> #krate::__private::Lies::at(#address).copied(#read).place())
         }
-    }
-
-    /// Input: `&mut PLACE`. Output:
-    ///
-    /// ```text
-    /// borrowed(SITE, REACH, &mut PLACE, |s, r| Whole::new(&raw const **r).write(s))
-    /// ```
-    fn borrowed(&self, expression: &mut Expr, used: Use, site: &TokenStream, reach: &TokenStream) {
-        let krate = &self.context.krate;
-        let span = hygienic(expression.span());
-        let bound = ident("__leakcheck_borrowed");
-        let place: Expr = parse_quote_spanned!(span=> **#bound);
-        let at = ident("__leakcheck_site");
-        let tell = self.tell(&quote!(#at), &place, used, false);
-        let told = quote_spanned!(span=> #site, #reach, #expression, |#at, #bound| { #tell });
-        *expression = library(krate, "borrowed", told, expression);
     }
 
     /// A place whose value is taken.

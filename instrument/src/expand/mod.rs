@@ -3,7 +3,7 @@
 //! - [`body`]: walks a body, statement by statement, and [`declared`] goes before one;
 //!   [`entered`]: a function as a whole;
 //! - [`spawn`]: what is spawned, by what [`handles`] say as well; [`access`] and [`pointers`]: shared
-//!   variables, also [`assigned`] ones, whose places are chains ([`chain`]), and how they are told ([`way`]); [`sync`]: what orders;
+//!   variables, also [`assigned`] ones, whose places are chains ([`chain`]), and how they are told ([`way`], [`reference`]); [`sync`]: what orders;
 //!   [`channels`]: the ends of one; [`asserted`]: assertions; [`test`]: tests;
 //! - [`variable`]: what a static variable and a struct are called;
 //! - [`guards`] and [`ends`]: lock guards and other values whose drop is seen;
@@ -54,6 +54,7 @@ mod outlives;
 mod pattern;
 mod place;
 mod pointers;
+mod reference;
 mod spawn;
 mod steps;
 mod sync;

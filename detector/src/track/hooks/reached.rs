@@ -35,6 +35,11 @@ impl Reach {
         }
     }
 
+    /// As it turned out.
+    pub fn known(by: impl Into<Self>) -> Self {
+        by.into()
+    }
+
     /// True if accesses are told.
     #[must_use]
     pub const fn is_shared(self) -> bool {
@@ -134,13 +139,4 @@ impl<T: ?Sized> Unsized<T> {
     pub fn looks(&self, _told: impl Into<Told>, _reach: impl Into<Reach>) -> *const T {
         self.0
     }
-}
-
-/// A reference, once it is there.
-#[inline]
-pub fn borrowed<T, S>(told: S, reach: impl Into<Reach>, value: T, look: impl FnOnce(S, &T)) -> T {
-    if reach.into().is_shared() {
-        look(told, &value);
-    }
-    value
 }
