@@ -19,7 +19,7 @@ use leakcheck::track;
 
 #[track]
 mod counters {
-    use super::{Finding, ptr, thread};
+    use super::{Finding, ptr, thread, track};
 
     #[track(name = "hit counter")]
     static mut HITS: u32 = 0;

@@ -4,7 +4,7 @@
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, TraitItem, Type};
+use syn::{Attribute, Error, ImplItem, Item, ItemImpl, Meta, TraitItem, Type, parse_quote};
 
 use crate::args::Args;
 use crate::expand::{Context, function, lints, structure, variable};
@@ -67,7 +67,8 @@ fn strip(item: &mut Item) {
     }
 }
 
-fn is_track(attr: &Attribute) -> bool {
+/// True for the attribute itself, whatever leads to its name.
+pub fn is_track(attr: &Attribute) -> bool {
     let last = attr.path().segments.last();
     last.is_some_and(|segment| segment.ident == "track")
 }
@@ -135,32 +136,36 @@ fn check(args: &Args, item: &Item) -> syn::Result<()> {
     Err(Error::new(item.span(), wrong))
 }
 
-/// Takes the attribute of an inner item off; its arguments, if it is there.
-fn own(attrs: &mut Vec<Attribute>) -> syn::Result<Option<Args>> {
+/// Takes the attribute of an inner item off; its arguments, if it is there, and what
+/// stays: one that does nothing, so that its name must be known as where tracking is
+/// compiled out.
+fn own(attrs: &mut Vec<Attribute>) -> syn::Result<Option<(Args, Attribute)>> {
     let Some(at) = attrs.iter().position(is_track) else {
         return Ok(None);
     };
     let attr = attrs.remove(at);
-    match &attr.meta {
-        Meta::Path(_) => Ok(Some(Args::default())),
-        Meta::List(_) | Meta::NameValue(_) => attr.parse_args().map(Some),
-    }
+    let args = match &attr.meta {
+        Meta::Path(_) => Args::default(),
+        Meta::List(_) | Meta::NameValue(_) => attr.parse_args()?,
+    };
+    let path = attr.path();
+    Ok(Some((args, parse_quote!(#[#path(skip)]))))
 }
 
 /// True for a static variable that is left alone. What is wrong with its
 /// arguments, it says itself.
 pub fn is_skipped(item: &syn::ItemStatic) -> bool {
     let args = own(&mut item.attrs.clone());
-    args.is_ok_and(|args| args.is_some_and(|args| args.skip))
+    args.is_ok_and(|args| args.is_some_and(|(args, _)| args.skip))
 }
 
 /// The context of an inner item; none if it is to be skipped.
 fn inner(context: &Context, attrs: &mut Vec<Attribute>) -> syn::Result<Option<Context>> {
-    Ok(match own(attrs)? {
-        Some(args) if args.skip => None,
-        Some(args) => Some(context.with_args(args)),
-        None => Some(context.clone()),
-    })
+    let Some((args, stays)) = own(attrs)? else {
+        return Ok(Some(context.clone()));
+    };
+    attrs.insert(0, stays);
+    Ok((!args.skip).then(|| context.with_args(args)))
 }
 
 fn tracked(context: &Context, item: &mut Item) -> syn::Result<()> {
@@ -225,9 +230,16 @@ fn named_inside(context: &Context, item: &mut Item) -> syn::Result<()> {
         Some(attrs) => own(attrs)?,
         None => None,
     };
-    if let Some(own) = own {
+    if let Some((own, stays)) = own {
         own.suit_a_variable()?;
-        *item = named(&context.of_variable(own), item);
+        let named = named(&context.of_variable(own), item);
+        *item = Item::Verbatim(quote! {
+            #named
+            const _: () = {
+                #stays
+                fn _track() {}
+            };
+        });
     }
     Ok(())
 }

@@ -60,6 +60,9 @@ use proc_macro::TokenStream;
 /// and codes such as `LC0001`, as `leakcheck explain` lists them; plain `cargo
 /// test` finds the first three.
 ///
+/// Attributes inside of a tracked item are this one, too, by a name that is known
+/// there: a module of its own imports it.
+///
 /// On a static variable, `name` is what reports call the variable, `allow` lets
 /// races on it through, and `skip` leaves them alone, wherever it is accessed.
 /// On a struct, they are about its fields.

@@ -9,6 +9,8 @@ use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::{AttrStyle, Attribute, Expr, Meta, Stmt, Token, parse_quote};
 
+use crate::item::is_track;
+
 /// Takes the attributes off the front of an expression.
 pub fn take(expression: &mut Expr) -> Vec<Attribute> {
     let Some(attrs) = front(expression) else {
@@ -107,7 +109,7 @@ pub fn may_wrap(attributes: &[Attribute]) -> bool {
                 })
             });
         }
-        !is_built_in && !super::test::is_test(attribute)
+        !is_built_in && !is_track(attribute) && !super::test::is_test(attribute)
     })
 }
 
