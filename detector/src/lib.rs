@@ -108,6 +108,7 @@ pub mod __private {
     pub use crate::track::probe::{
         Element, Joins, Outcome, Plain, Pointer, Probe, Raw, Wakes, Whole,
     };
+    pub use crate::track::repeated::Index;
     pub use crate::track::runs::{Runs, asked, dropping, looked};
     pub use crate::track::scope::{Test, test_body};
     pub use crate::track::site::{Item, Owner, Site};

@@ -45,3 +45,56 @@ fn a_reference_lives_no_longer_than_before() {
     assert!(same(&Tagged { at }, &Tagged { at }));
     assert_eq!(entry.key, 'a');
 }
+
+#[leakcheck::track]
+fn by_ranges(all: &mut [u32], first: usize) -> u32 {
+    let (range, again) = (first..all.len(), ..2);
+    for number in &all[range.clone()] {
+        assert_ne!(*number, 0);
+    }
+    all[range].swap(0, 1);
+    all[again].swap(0, 1);
+    all[first].min(all[0])
+}
+
+#[test]
+fn an_index_is_moved_once() {
+    let mut all = [1, 2, 3, 4];
+    assert_eq!(by_ranges(&mut all, 2), 2);
+    assert_eq!(all, [2, 1, 4, 3]);
+}
+
+#[leakcheck::track]
+fn each_of(all: &[u32], range: std::ops::Range<usize>) -> u32 {
+    let mut sum = 0;
+    for number in &all[range] {
+        sum += number;
+    }
+    sum
+}
+
+#[test]
+fn a_range_is_moved_into_a_loop() {
+    assert_eq!(each_of(&[1, 2, 3], 1..3), 5);
+}
+
+mod by_statics {
+    #![deny(static_mut_refs)]
+    use std::sync::Mutex;
+
+    static mut AT: usize = 1;
+    const FIRST: usize = 0;
+    static ALL: [Mutex<u32>; 2] = [const { Mutex::new(1) }; 2];
+
+    #[leakcheck::track]
+    pub fn sum(number: &usize) -> u32 {
+        let own = unsafe { *ALL[AT].lock().unwrap() };
+        let first = *ALL[FIRST].lock().unwrap();
+        own + first + *ALL[*number].lock().unwrap()
+    }
+}
+
+#[test]
+fn an_index_in_a_static_variable_is_not_borrowed() {
+    assert_eq!(by_statics::sum(&0), 3);
+}

@@ -41,6 +41,7 @@ pub mod own_crates;
 pub mod packed;
 pub mod place;
 pub mod probe;
+pub mod repeated;
 pub mod runs;
 pub mod scope;
 pub mod shadow;

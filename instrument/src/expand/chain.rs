@@ -260,6 +260,33 @@ pub fn unevaluated(place: &Expr, krate: &TokenStream) -> Expr {
     place
 }
 
+/// A place as it is evaluated again, where all its indices are there again, and what
+/// says so: a variable that is no number may be moved by the first time.
+pub fn again(place: &Expr, krate: &TokenStream) -> (Expr, Vec<TokenStream>) {
+    struct Indices<'k>(&'k TokenStream, Vec<TokenStream>);
+
+    impl VisitMut for Indices<'_> {
+        fn visit_expr_index_mut(&mut self, index: &mut syn::ExprIndex) {
+            visit_mut::visit_expr_index_mut(self, index);
+            // A constant is made anew, and of a static variable nothing is moved.
+            let stays = matches!(*index.index, Expr::Lit(_)) || upper_root(&index.index).is_some();
+            if !stays {
+                let krate = self.0;
+                let span = hygienic(index.index.span());
+                let by = &index.index;
+                let looked = quote_spanned!(span=> #krate::__private::Index::of(&(#by)));
+                *index.index = parse_quote_spanned!(span=> #looked.again());
+                self.1.push(quote_spanned!(span=> #looked.is_there()));
+            }
+        }
+    }
+
+    let mut place = place.clone();
+    let mut indices = Indices(krate, Vec::new());
+    indices.visit_expr_mut(&mut place);
+    (place, indices.1)
+}
+
 /// Asks about the type of a place, which is not looked at: another part of it
 /// may have been moved away. What follows a `break` is typed, and is not checked
 /// for that.

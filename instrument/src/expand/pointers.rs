@@ -55,10 +55,8 @@ impl Body<'_> {
         let span = hygienic(original.method.span());
         let site = self.site(original);
         let access = hook_of(original);
-        let asks = quote_spanned! {span=>
-            #krate::__private::Pointer::new(&#pointer).#access(#site, #writes)
-        };
-        let tell = self.unless_it_runs(pointer, &asks, &quote!(()));
+        let asks = |pointer: &Expr| quote_spanned!(span=> #krate::__private::Pointer::new(&#pointer).#access(#site, #writes));
+        let tell = self.unless_it_runs(pointer, asks, &quote!(()));
         let tell = quote_spanned!(span=> { #tell; });
         let Expr::MethodCall(call) = expression else {
             return;
@@ -130,17 +128,16 @@ impl Body<'_> {
         let pointer = &original.receiver;
         let count = ident("__leakcheck_count");
         let other = original.args.first().filter(|other| *two && simple(other));
-        let written = !writes;
-        let other = other.map(|other| {
-            let asks = quote_spanned! {span=>
-                #krate::__private::Pointer::new(&#other).accesses(#site, #written, &#count)
+        let tells = |pointer: &Expr, writes: bool| {
+            let asks = |pointer: &Expr| {
+                quote_spanned! {span=>
+                    #krate::__private::Pointer::new(&#pointer).accesses(#site, #writes, &#count)
+                }
             };
-            self.unless_it_runs(other, &asks, &quote!(()))
-        });
-        let asks = quote_spanned! {span=>
-            #krate::__private::Pointer::new(&#pointer).accesses(#site, #writes, &#count)
+            self.unless_it_runs(pointer, asks, &quote!(()))
         };
-        let tell = self.unless_it_runs(pointer, &asks, &quote!(()));
+        let other = other.map(|other| tells(other, !writes));
+        let tell = tells(pointer, *writes);
         if let Some(last) = call.args.last_mut() {
             let value = bare(last);
             *last = parse_quote_spanned! {span=>

@@ -90,10 +90,12 @@ impl Body<'_> {
         if self.may_refer(receiver) {
             return quote_spanned!(span=> #krate::__private::Object::UNKNOWN);
         }
-        let seen = self.seen(receiver);
-        let probe = quote_spanned!(span=> #krate::__private::Probe::new(#seen).object());
         let unknown = quote_spanned!(span=> #krate::__private::Object::UNKNOWN);
-        let probe = self.unless_it_runs(receiver, &probe, &unknown);
+        let probe = |receiver: &Expr| {
+            let seen = self.seen(receiver);
+            quote_spanned!(span=> #krate::__private::Probe::new(#seen).object())
+        };
+        let probe = self.unless_it_runs(receiver, probe, &unknown);
         quote_spanned! {span=> {
             let #object = #probe;
             #object
@@ -101,20 +103,22 @@ impl Body<'_> {
     }
 
     /// What asks a place that is evaluated again, or else the answer for what
-    /// is not known, where a step of the place runs code.
+    /// is not known, where a step of the place runs code, or an index is moved.
     ///
     /// ```text
-    /// if STEP(BASE).is_plain() && … { ASKS } else { LEFT.here(); OTHER }
+    /// if STEP(BASE).is_plain() && … { ASKS(PLACE) } else { LEFT.here(); OTHER }
     /// ```
     pub fn unless_it_runs(
         &self,
         place: &Expr,
-        asks: &TokenStream,
+        asks: impl FnOnce(&Expr) -> TokenStream,
         other: &TokenStream,
     ) -> TokenStream {
+        let (again, there) = chain::again(place, &self.context.krate);
+        let asks = asks(&again);
         let bases = chain::steps_of(place);
         if bases.is_empty() {
-            return asks.clone();
+            return asks;
         }
         let span = hygienic(place.span());
         let plain = bases.iter().map(|base| {
@@ -127,7 +131,7 @@ impl Body<'_> {
         });
         let left = self.alone_here(place, RUNS_CODE);
         quote_spanned! {span=>
-            if true #(&& #plain)* { #asks } else { #left #other }
+            if true #(&& #plain)* #(&& #there)* { #asks } else { #left #other }
         }
     }
 
@@ -213,10 +217,8 @@ impl Body<'_> {
                 let krate = &self.context.krate;
                 let receiver = &original.receiver;
                 let span = hygienic(receiver.span());
-                let drops = quote_spanned! {span=>
-                    #krate::__private::Pointer::new(&#receiver).drops()
-                };
-                asks.push(self.unless_it_runs(receiver, &drops, &quote!(true)));
+                let drops = |pointer: &Expr| quote_spanned!(span=> #krate::__private::Pointer::new(&#pointer).drops());
+                asks.push(self.unless_it_runs(receiver, drops, &quote!(true)));
             }
             if !self.ordered(expression, &original) && !is_inert(&original) {
                 self.announces_method(expression, &original);
@@ -383,9 +385,9 @@ impl Body<'_> {
         if simple(&call.receiver) {
             let receiver = call.receiver.clone();
             let handle = ident("handle");
-            let asks = quote_spanned!(span=> #krate::__private::Joins::new(&#receiver).thread());
+            let asks = |handle: &Expr| quote_spanned!(span=> #krate::__private::Joins::new(&#handle).thread());
             let none = quote_spanned!(span=> #krate::__private::core::option::Option::None);
-            let asked = self.unless_it_runs(&receiver, &asks, &none);
+            let asked = self.unless_it_runs(&receiver, asks, &none);
             let told = quote_spanned! {span=>
                 {
                     let #handle = #asked;
@@ -432,8 +434,8 @@ impl Body<'_> {
         let receiver = &original.receiver;
         if simple(receiver) {
             self.ordered(expression, &original);
-            let asks = quote_spanned!(span=> #krate::__private::Wakes::new(&#receiver).wakes());
-            let wakes = self.unless_it_runs(receiver, &asks, &quote!(()));
+            let asks = |thread: &Expr| quote_spanned!(span=> #krate::__private::Wakes::new(&#thread).wakes());
+            let wakes = self.unless_it_runs(receiver, asks, &quote!(()));
             *expression = library(
                 &krate,
                 "second",
