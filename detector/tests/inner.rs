@@ -1,4 +1,4 @@
-//! Attributes inside of a tracked item.
+//! What is inside of a tracked item: attributes, and what the compiler says of the rest.
 
 #[leakcheck::track]
 mod inner_attributes {
@@ -17,4 +17,23 @@ mod inner_attributes {
 #[test]
 fn an_inner_attribute_is_used() {
     assert_eq!(inner_attributes::left_alone(), 1);
+}
+
+mod parentheses {
+    #![deny(unused_parens)]
+
+    #[leakcheck::track]
+    pub fn around_what_a_closure_returns(number: u32) -> Vec<u32> {
+        let same = |number| (number);
+        (0..number)
+            .flat_map(|_| (0..number))
+            .map(same)
+            .map(|each| (each + 1))
+            .collect()
+    }
+}
+
+#[test]
+fn parentheses_around_a_closure_are_the_programs() {
+    assert_eq!(parentheses::around_what_a_closure_returns(2), [1, 2, 1, 2]);
 }

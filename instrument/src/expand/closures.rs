@@ -14,13 +14,14 @@ use super::body::Body;
 use super::chain;
 use super::declared::Declared;
 use super::foreign::has_unsafe;
-use super::place::{hygienic, ident};
+use super::place::{hygienic, ident, quiet_parens};
 
 impl Body<'_> {
     /// A closure that is not spawned: who calls it, and on which thread, is not known.
     /// Unless it is called `at_once`, by what is known, where it does not access
     /// anything.
     pub fn closure(&mut self, closure: &mut ExprClosure, at_once: bool) {
+        quiet_parens(&mut closure.body);
         if closure.asyncness.is_none() {
             let accesses = self.unsafety || has_unsafe(&closure.body);
             let tells = accesses || !at_once && !tells_nothing(&closure.body);
@@ -152,7 +153,8 @@ impl Body<'_> {
     }
 
     /// A closure body, or another expression, as a block of its own.
-    pub fn as_block(&mut self, expression: Expr) -> Block {
+    pub fn as_block(&mut self, mut expression: Expr) -> Block {
+        quiet_parens(&mut expression);
         let mut block = match expression {
             Expr::Block(ExprBlock {
                 attrs,

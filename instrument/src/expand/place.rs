@@ -59,6 +59,15 @@ impl Context {
     }
 }
 
+/// Parentheses around what becomes the end of a block: they were needed, or nobody
+/// minded them, where it stood.
+pub fn quiet_parens(end: &mut Expr) {
+    if let Expr::Paren(paren) = end {
+        let span = hygienic(paren.paren_token.span.join());
+        paren.paren_token = syn::token::Paren(span);
+    }
+}
+
 /// A call of a function of the library, or of a type of it, in the place of an
 /// expression.
 ///
