@@ -237,54 +237,49 @@ fn is_plain_index(index: &Expr) -> bool {
     simple(index) || matches!(index, Expr::Lit(_))
 }
 
+/// Puts another index for each of a place's that is no literal.
+struct Indices<F>(F);
+
+impl<F: FnMut(&Expr) -> Option<Expr>> VisitMut for Indices<F> {
+    fn visit_expr_index_mut(&mut self, index: &mut syn::ExprIndex) {
+        visit_mut::visit_expr_index_mut(self, index);
+        if !matches!(*index.index, Expr::Lit(_))
+            && let Some(other) = (self.0)(&index.index)
+        {
+            *index.index = other;
+        }
+    }
+}
+
 /// A place as it may stand in a closure that is never called: an index is
 /// only looked at, for the closure must not take it.
 pub fn unevaluated(place: &Expr, krate: &TokenStream) -> Expr {
-    struct Indices<'k>(&'k TokenStream);
-
-    impl VisitMut for Indices<'_> {
-        fn visit_expr_index_mut(&mut self, index: &mut syn::ExprIndex) {
-            visit_mut::visit_expr_index_mut(self, index);
-            if !matches!(*index.index, Expr::Lit(_)) {
-                let krate = self.0;
-                let span = hygienic(index.index.span());
-                let looked = &index.index;
-                let any = quote_spanned!(span=> #krate::__private::any(&(#looked)));
-                *index.index = parse_quote_spanned!(span=> #any);
-            }
-        }
-    }
-
     let mut place = place.clone();
-    Indices(krate).visit_expr_mut(&mut place);
+    let looked = |index: &Expr| {
+        let span = hygienic(index.span());
+        Some(parse_quote_spanned!(span=> #krate::__private::any(&(#index))))
+    };
+    Indices(looked).visit_expr_mut(&mut place);
     place
 }
 
 /// A place as it is evaluated again, where all its indices are there again, and what
 /// says so: a variable that is no number may be moved by the first time.
 pub fn again(place: &Expr, krate: &TokenStream) -> (Expr, Vec<TokenStream>) {
-    struct Indices<'k>(&'k TokenStream, Vec<TokenStream>);
-
-    impl VisitMut for Indices<'_> {
-        fn visit_expr_index_mut(&mut self, index: &mut syn::ExprIndex) {
-            visit_mut::visit_expr_index_mut(self, index);
-            // A constant is made anew, and of a static variable nothing is moved.
-            let stays = matches!(*index.index, Expr::Lit(_)) || upper_root(&index.index).is_some();
-            if !stays {
-                let krate = self.0;
-                let span = hygienic(index.index.span());
-                let by = &index.index;
-                let looked = quote_spanned!(span=> #krate::__private::Index::of(&(#by)));
-                *index.index = parse_quote_spanned!(span=> #looked.again());
-                self.1.push(quote_spanned!(span=> #looked.is_there()));
-            }
-        }
-    }
-
     let mut place = place.clone();
-    let mut indices = Indices(krate, Vec::new());
-    indices.visit_expr_mut(&mut place);
-    (place, indices.1)
+    let mut there = Vec::new();
+    let repeated = |index: &Expr| {
+        if upper_root(index).is_some() {
+            // A constant is made anew, and of a static variable nothing is moved.
+            return None;
+        }
+        let span = hygienic(index.span());
+        let looked = quote_spanned!(span=> #krate::__private::Index::of(&(#index)));
+        there.push(quote_spanned!(span=> #looked.is_there()));
+        Some(parse_quote_spanned!(span=> #looked.again()))
+    };
+    Indices(repeated).visit_expr_mut(&mut place);
+    (place, there)
 }
 
 /// Asks about the type of a place, which is not looked at: another part of it

@@ -55,7 +55,11 @@ impl Body<'_> {
         let span = hygienic(original.method.span());
         let site = self.site(original);
         let access = hook_of(original);
-        let asks = |pointer: &Expr| quote_spanned!(span=> #krate::__private::Pointer::new(&#pointer).#access(#site, #writes));
+        let asks = |pointer: &Expr| {
+            quote_spanned! {span=>
+                #krate::__private::Pointer::new(&#pointer).#access(#site, #writes)
+            }
+        };
         let tell = self.unless_it_runs(pointer, asks, &quote!(()));
         let tell = quote_spanned!(span=> { #tell; });
         let Expr::MethodCall(call) = expression else {
